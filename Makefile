@@ -1,0 +1,29 @@
+# Everything runs in a virtual environment of its own, made on first use and again when pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+.venv/.installed-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(subst +,$(comma),$*)]'
+	touch $@
+
+comma := ,
+
+demo: .venv/.installed-demo+nudenet  ## hide the face in a public-domain portrait
+	$(BIN)/python examples/demo.py demo
+
+test: .venv/.installed-dev+nudenet lint  ## lint, types, tests and coverage
+	$(BIN)/python -m pytest --cov
+
+lint: .venv/.installed-dev+nudenet
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-bench+dev+nudenet  ## ours beside the nudenet package, in one run
+	$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf .venv demo

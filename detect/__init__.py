@@ -1,0 +1,24 @@
+"""Pictures in, boxes out. Knows nothing of censoring, and needs torch for `detect.retinanet` alone."""
+
+from __future__ import annotations
+
+from detect.detections import Detections, Detector, RGBImage
+from detect.errors import DetectError, InferenceError, UnknownLabelError, WeightsError
+from detect.labels import CLASSES, KNOWN_LABELS
+from detect.load import load_detector
+from detect.tiling import FlipDetector, TiledDetector
+
+__all__ = [
+    "CLASSES",
+    "KNOWN_LABELS",
+    "DetectError",
+    "Detections",
+    "Detector",
+    "FlipDetector",
+    "InferenceError",
+    "RGBImage",
+    "TiledDetector",
+    "UnknownLabelError",
+    "WeightsError",
+    "load_detector",
+]

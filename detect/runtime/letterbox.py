@@ -1,0 +1,103 @@
+"""Fitting a picture into a network's input, and boxes back into the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.detections import RGBImage
+
+__all__ = ["Letterbox", "shrink"]
+
+_GREY = 114
+"""The padding that YOLO networks are trained with."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a picture of `height` x `width` lies inside a network's input; all in pixels.
+
+    Attributes:
+        height: The picture's rows.
+        width: The picture's columns.
+        rows: Rows that the resized picture takes.
+        columns: Columns that the resized picture takes.
+        input_height: Rows of the network's input, padding included.
+        input_width: Columns of the network's input, padding included.
+    """
+
+    height: int
+    width: int
+    rows: int
+    columns: int
+    input_height: int
+    input_width: int
+
+    @classmethod
+    def fit(cls, height: int, width: int, *, size: tuple[int, int], stride: int, fixed: bool = False) -> Letterbox:
+        """Scale a picture into `size`, then pad it to the next multiple of `stride`.
+
+        Padding to the stride rather than to the whole of `size` saves the network from looking at a grey bar that is
+        a quarter of a 4:3 photograph's square.
+
+        Args:
+            height: The picture's rows.
+            width: The picture's columns.
+            size: (rows, columns) of the network's nominal input.
+            stride: What the network's input sides must be multiples of.
+            fixed: The network takes `size` and nothing else.
+        """
+        scale = min(size[0] / height, size[1] / width)
+        rows = min(max(1, round(height * scale)), size[0])
+        columns = min(max(1, round(width * scale)), size[1])
+        if fixed:
+            return cls(height, width, rows, columns, *size)
+        return cls(height, width, rows, columns, -(-rows // stride) * stride, -(-columns // stride) * stride)
+
+    @property
+    def top(self) -> int:
+        """Rows of padding above the picture."""
+        return (self.input_height - self.rows) // 2
+
+    @property
+    def left(self) -> int:
+        """Columns of padding left of the picture."""
+        return (self.input_width - self.columns) // 2
+
+    def apply(self, image: RGBImage) -> NDArray[np.float32]:
+        """Resize and pad one picture.
+
+        Returns:
+            float32 of shape (3, input_height, input_width), RGB in [0, 1].
+        """
+        canvas = np.full((self.input_height, self.input_width, 3), _GREY, np.uint8)
+        inside = canvas[self.top : self.top + self.rows, self.left : self.left + self.columns]
+        inside[:] = shrink(image, rows=self.rows, columns=self.columns)
+        return canvas.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+    def restore(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (N, 4) in the network's input back to boxes in the picture; each axis by its own exact scale."""
+        origin = np.array([self.left, self.top] * 2, np.float32)
+        scale = np.array([self.width / self.columns, self.height / self.rows] * 2, np.float32)
+        return (xyxy - origin) * scale
+
+
+def shrink(image: RGBImage, *, rows: int, columns: int) -> RGBImage:
+    """Resize a picture so that small parts survive: every pixel counts when shrinking, bilinear when growing.
+
+    Averaging by whole factors is several times faster than by fractional ones, so a common divisor of both sides is
+    taken out first where there is one; the rest of the way is the same area average.
+    """
+    height, width = image.shape[:2]
+    ratio = min(height / rows, width / columns)
+    if ratio <= 1:
+        return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+    factor = next((k for k in range(int(ratio / 1.5), 1, -1) if height % k == 0 and width % k == 0), 1)
+    if factor > 1:
+        image = np.asarray(
+            cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
