@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +12,18 @@ from numpy.typing import NDArray
 from detect import boxes
 from detect.detections import Detections, RGBImage
 from detect.errors import InferenceError, WeightsError
-from detect.labels import canonical
+from detect.runtime.head import Candidates, Head
 from detect.runtime.letterbox import Letterbox
+from detect.runtime.metadata import read_names, read_size, read_stride
+from detect.runtime.retinanet import RetinaNetHead
 from detect.runtime.sessions import OnnxRuntimeSession, Session
-from detect.runtime.yolo import decode_yolov8
+from detect.runtime.yolo import YoloV8Head
 
 __all__ = ["OnnxDetector"]
 
 
 class OnnxDetector:
-    """Runs a self-describing YOLOv8-style network.
+    """Runs a self-describing network with a head that is known here: YOLOv8's, or RetinaNet's.
 
     Attributes:
         names: The network's labels, older spellings brought up to date.
@@ -59,7 +60,8 @@ class OnnxDetector:
             raise ValueError(f"max_detections and batch_size are at least 1, not {max_detections} and {batch_size}")
         self._session = session
         self._source = source
-        self.names = _read_names(session.metadata, source)
+        self.names = read_names(session.metadata, source)
+        self._head = _read_head(session.metadata, classes=len(self.names), source=source)
         self.min_score = min_score
         self._iou_threshold = iou_threshold
         self._max_detections = max_detections
@@ -69,8 +71,8 @@ class OnnxDetector:
         self._batch_size = batch or batch_size
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
-        self._size = (sides[0] or 0, sides[1] or 0) if self._fixed_size else _read_size(session.metadata, source)
-        self._stride = _read_stride(session.metadata, source)
+        self._size = (sides[0] or 0, sides[1] or 0) if self._fixed_size else read_size(session.metadata, source)
+        self._stride = read_stride(session.metadata, source)
 
     @classmethod
     def from_file(
@@ -95,8 +97,8 @@ class OnnxDetector:
         for positions in alike.values():
             for start in range(0, len(positions), self._batch_size):
                 part = positions[start : start + self._batch_size]
-                outputs = self._run(np.stack([fits[p].apply(images[p]) for p in part]))
-                found |= {p: self._read(output, fits[p]) for p, output in zip(part, outputs, strict=True)}
+                candidates = self._run(np.stack([fits[p].apply(images[p]) for p in part]))
+                found |= {p: self._read(read, fits[p]) for p, read in zip(part, candidates, strict=True)}
         return [found[position] for position in range(len(images))]
 
     def _fit(self, image: RGBImage, position: int) -> Letterbox:
@@ -107,24 +109,27 @@ class OnnxDetector:
         height, width = image.shape[:2]
         return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=self._fixed_size)
 
-    def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, batch: NDArray[np.float32]) -> list[Candidates]:
         wanted = len(batch)
         if self._fixed_batch and wanted < self._batch_size:
             batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - wanted, axis=0)])
-        output = self._session.run(batch)[0]
-        expected = (len(batch), 4 + len(self.names))
-        if output.ndim != 3 or output.shape[:2] != expected:
-            raise InferenceError(
-                f"{self._source}: expected a YOLOv8 head of shape ({expected[0]}, {expected[1]}, anchors) "
-                f"for {len(self.names)} names, the network answered {output.shape}"
-            )
-        if not np.isfinite(output).all():
+        outputs = self._session.run(self._head.prepare(batch))
+        if any(output.ndim == 0 or len(output) != len(batch) for output in outputs):
+            shapes = [output.shape for output in outputs]
+            raise InferenceError(f"{self._source}: expected answers for {len(batch)} pictures, found shapes {shapes}")
+        if not all(np.isfinite(output).all() for output in outputs):
             raise InferenceError(f"{self._source}: the network answered values that are not finite")
-        return output[:wanted]
-
-    def _read(self, output: NDArray[np.float32], fit: Letterbox) -> Detections:
+        height, width = batch.shape[2:]
         # Ten candidates for each box that may be kept: suppression rarely removes more, and its cost is bounded.
-        found = decode_yolov8(output, min_score=self.min_score, top_k=10 * self._max_detections)
+        return self._head.decode(
+            [output[:wanted] for output in outputs],
+            height=height,
+            width=width,
+            min_score=self.min_score,
+            top_k=10 * self._max_detections,
+        )
+
+    def _read(self, found: Candidates, fit: Letterbox) -> Detections:
         keep = boxes.nms(found.xyxy, found.scores, found.labels, iou_threshold=self._iou_threshold)
         xyxy = boxes.clip(fit.restore(found.xyxy[keep]), width=fit.width, height=fit.height)
         inside = boxes.area(xyxy) > 0  # what lay wholly in the padding is nowhere in the picture
@@ -150,42 +155,10 @@ def read_weights(path: Path) -> bytes:
     return model
 
 
-def _literal(metadata: Mapping[str, str], key: str, source: str) -> object:
-    if key not in metadata:
-        raise WeightsError(
-            f"{source}: the model does not describe itself: metadata key {key!r} is missing "
-            f"(found: {', '.join(sorted(metadata)) or 'none'})"
-        )
-    try:
-        return ast.literal_eval(metadata[key])
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise WeightsError(f"{source}: metadata key {key!r} is not readable: {metadata[key][:80]!r}") from error
-
-
-def _read_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...]:
-    value = _literal(metadata, "names", source)
-    if isinstance(value, dict):
-        if sorted(value, key=str) != sorted(range(len(value)), key=str):
-            raise WeightsError(f"{source}: metadata key 'names' must number its labels 0..{len(value) - 1}: {value}")
-        value = [value[position] for position in range(len(value))]
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) and name for name in value):
-        raise WeightsError(f"{source}: metadata key 'names' must list labels, found {value!r}")
-    names = tuple(canonical(name) for name in value)
-    if len(set(names)) != len(names):
-        raise WeightsError(f"{source}: metadata key 'names' gives one label twice: {value}")
-    return names
-
-
-def _read_size(metadata: Mapping[str, str], source: str) -> tuple[int, int]:
-    value = _literal(metadata, "imgsz", source)
-    sides = [value, value] if isinstance(value, int) else value
-    if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-        raise WeightsError(f"{source}: metadata key 'imgsz' must be one or two sizes in pixels, found {value!r}")
-    return sides[0], sides[1]
-
-
-def _read_stride(metadata: Mapping[str, str], source: str) -> int:
-    value = _literal(metadata, "stride", source)
-    if not isinstance(value, int) or value < 1:
-        raise WeightsError(f"{source}: metadata key 'stride' must be a number of pixels, found {value!r}")
-    return value
+def _read_head(metadata: Mapping[str, str], *, classes: int, source: str) -> Head:
+    name = metadata.get("head", "yolov8")  # which says nothing of it in its files
+    if name == "yolov8":
+        return YoloV8Head(classes=classes, source=source)
+    if name == "retinanet":
+        return RetinaNetHead.from_metadata(metadata, classes=classes, source=source)
+    raise WeightsError(f"{source}: metadata key 'head' must be 'yolov8' or 'retinanet', found {name!r}")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidates", "decode_yolov8"]
+from detect.errors import InferenceError
+from detect.runtime.head import Candidates
 
-
-class Candidates(NamedTuple):
-    """Boxes of one picture before suppression, in pixels of the network's input: (N, 4), (N,), (N,)."""
-
-    xyxy: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
+__all__ = ["YoloV8Head", "decode_yolov8"]
 
 
 def decode_yolov8(output: NDArray[np.float32], *, min_score: float, top_k: int) -> Candidates:
@@ -43,3 +38,29 @@ def decode_yolov8(output: NDArray[np.float32], *, min_score: float, top_k: int) 
     centre, size = output[0:2, anchor].T, output[2:4, anchor].T
     xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
     return Candidates(xyxy.astype(np.float32), score.astype(np.float32), label.astype(np.int64))
+
+
+class YoloV8Head:
+    """A `Head`: the first output is (B, 4 + classes, anchors)."""
+
+    def __init__(self, *, classes: int, source: str) -> None:
+        """For a network that knows `classes` labels; `source` is named in errors."""
+        self._classes = classes
+        self._source = source
+
+    def prepare(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Head.prepare`; these networks are trained on colours in [0, 1]."""
+        return batch
+
+    def decode(
+        self, outputs: Sequence[NDArray[np.float32]], *, height: int, width: int, min_score: float, top_k: int
+    ) -> list[Candidates]:
+        """See `Head.decode`; the head already speaks in pixels, whatever the input's size."""
+        del height, width
+        output = outputs[0]
+        if output.ndim != 3 or output.shape[1] != 4 + self._classes:
+            raise InferenceError(
+                f"{self._source}: expected a YOLOv8 head of shape ({len(output)}, {4 + self._classes}, anchors) "
+                f"for {self._classes} names, the network answered {output.shape}"
+            )
+        return [decode_yolov8(picture, min_score=min_score, top_k=top_k) for picture in output]

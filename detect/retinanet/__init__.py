@@ -1,0 +1,1 @@
+"""The torch side: the model, its training data, and what comes out of both. Nothing outside this folder needs torch."""

@@ -1,0 +1,201 @@
+"""RetinaNet out of torchvision's parts, with its training and its answers kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import get_model_weights, resnet
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.ops import batched_nms
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+from detect.errors import WeightsError
+from detect.retinanet.losses import BoxLoss, decode_deltas, retinanet_losses
+from detect.runtime.retinanet import AnchorGrid
+
+__all__ = ["BACKBONES", "Backbone", "Norm", "Outputs", "Predictions", "RetinaNet", "load_backbone"]
+
+Backbone = Literal["resnet18", "resnet50", "resnet101"]
+Norm = Literal["frozen", "batch", "group"]
+BACKBONES: tuple[str, ...] = get_args(Backbone)
+
+_CHANNELS = 256
+"""Of every level of the pyramid."""
+
+
+class Outputs(NamedTuple):
+    """What the network answers at its N anchors: logits (B, N, classes) and deltas (B, N, 4)."""
+
+    logits: Tensor
+    deltas: Tensor
+
+
+class Predictions(NamedTuple):
+    """One picture's boxes in pixels of the network's input: (N, 4), (N,), (N,), best score first."""
+
+    xyxy: Tensor
+    scores: Tensor
+    labels: Tensor
+
+
+class RetinaNet(nn.Module):
+    """ResNet, feature pyramid P3 to P7 and two small convolutional heads.
+
+    The `state_dict` is that of `torchvision.models.detection.RetinaNet` built of the same parts, key by key.
+
+    Source:
+        Lin et al., Focal Loss for Dense Object Detection (arXiv:1708.02002). P6 is made of P5 rather than of C5, and
+        there is no weight on either loss, both as in torchvision.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        backbone: Backbone = "resnet101",
+        norm: Norm = "batch",
+        head_norm: bool = True,
+        box_loss: BoxLoss = "l1",
+        grid: AnchorGrid | None = None,
+    ) -> None:
+        """Build an untrained network.
+
+        Args:
+            classes: Labels to tell apart; there is no label for the background.
+            backbone: Which ResNet.
+            norm: Of the backbone. ``frozen`` statistics belong to a pretrained backbone: from scratch they are the
+                identity, and a deep network never learns.
+            head_norm: Group normalisation in both heads, which learns faster, from scratch most of all.
+            box_loss: See `retinanet_losses`.
+            grid: Anchors; None for `AnchorGrid.standard`.
+        """
+        super().__init__()
+        self.grid = grid or AnchorGrid.standard()
+        self.box_loss: BoxLoss = box_loss
+        layers: dict[Norm, Callable[..., nn.Module]] = {
+            "frozen": FrozenBatchNorm2d,
+            "batch": nn.BatchNorm2d,
+            "group": partial(nn.GroupNorm, 32),
+        }
+        body = getattr(resnet, backbone)(weights=None, norm_layer=layers[norm], zero_init_residual=norm != "frozen")
+        top = body.fc.in_features  # channels of C5
+        self.backbone = BackboneWithFPN(
+            body,
+            return_layers={"layer2": "0", "layer3": "1", "layer4": "2"},
+            in_channels_list=[top // 4, top // 2, top],
+            out_channels=_CHANNELS,
+            extra_blocks=LastLevelP6P7(_CHANNELS, _CHANNELS),
+        )
+        head_layer = partial(nn.GroupNorm, 32) if head_norm else None
+        self.head = RetinaNetHead(_CHANNELS, self.grid.per_cell, classes, norm_layer=head_layer)
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Answers for normalised pictures (B, 3, H, W), H and W multiples of 32."""
+        answers = self.head(list(self.backbone(images).values()))
+        return Outputs(answers["cls_logits"], answers["bbox_regression"])
+
+    def anchors(self, images: Tensor) -> Tensor:
+        """The anchors (N, 4) of a batch of pictures, on the same device."""
+        return _anchors_on(self.grid, images.shape[-2], images.shape[-1], images.device)
+
+    def losses(self, outputs: Outputs, anchors: Tensor, boxes: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The loss parts of what `forward` answered; see `retinanet_losses`."""
+        return retinanet_losses(outputs.logits, outputs.deltas, anchors, boxes, labels, box_loss=self.box_loss)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        images: Tensor,
+        *,
+        min_score: float = 0.05,
+        iou_threshold: float = 0.5,
+        top_k: int = 1000,
+        max_detections: int = 300,
+    ) -> list[Predictions]:
+        """Find boxes in normalised pictures.
+
+        Args:
+            images: (B, 3, H, W); see `forward`.
+            min_score: In [0, 1]; boxes that score less are dropped.
+            iou_threshold: In [0, 1]. Of two boxes of one label that overlap by more, the better is kept.
+            top_k: Pairs of anchor and label considered, the best ones. torchvision considers as many of each level.
+            max_detections: At most this many boxes a picture.
+
+        Returns:
+            One entry a picture, boxes cut to the input.
+        """
+        height, width = images.shape[-2:]
+        logits, deltas = (output.float() for output in self(images))
+        classes = logits.shape[-1]
+        flat = logits.flatten(1)
+        scores, pair = flat.sigmoid().topk(min(top_k, flat.shape[1]), dim=1)  # (B, top_k)
+        anchor, label = pair // classes, pair % classes
+        chosen = deltas.gather(1, anchor[..., None].expand(-1, -1, 4))
+        boxes = decode_deltas(chosen, self.anchors(images)[anchor])
+        limits = boxes.new_tensor([width, height, width, height])
+        boxes = torch.minimum(boxes.clamp(min=0), limits)
+        found = []
+        for xyxy, score, name in zip(boxes, scores, label, strict=True):
+            enough = score >= min_score
+            xyxy, score, name = xyxy[enough], score[enough], name[enough]  # noqa: PLW2901
+            keep = batched_nms(xyxy, score, name, iou_threshold)[:max_detections]
+            found.append(Predictions(xyxy[keep], score[keep], name[keep]))
+        return found
+
+
+@lru_cache(maxsize=32)
+def _anchors_on(grid: AnchorGrid, height: int, width: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(grid.boxes(height, width).copy()).to(device)
+
+
+def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
+    """Fill the backbone with trained weights.
+
+    Args:
+        model: Changed in place.
+        source: ``imagenet`` for torchvision's weights, which torchvision downloads and checks; or a file: a ResNet of
+            the same depth (.pth or .safetensors, its classifier ignored), or a RetinaNet of ours or torchvision's, of
+            which the feature pyramid is taken too.
+        backbone: Which ResNet the model has.
+
+    Raises:
+        WeightsError: The file cannot be read, or is of another network.
+    """
+    if source == "imagenet":
+        weights = get_model_weights(backbone).DEFAULT
+        state = dict(weights.get_state_dict(progress=True, check_hash=True))
+    else:
+        state = _read_state(Path(source))
+    whole = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    part: nn.Module = model.backbone if whole else model.backbone.body
+    wanted = part.state_dict()
+    given = {key: value for key, value in (whole or state).items() if key in wanted}
+    # A pretrained BatchNorm may lack its counter, which nothing reads here.
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    odd = [key for key, value in given.items() if value.shape != wanted[key].shape]
+    if missing or odd:
+        detail = f"{missing[0]!r} is missing" if missing else f"{odd[0]!r} has shape {tuple(given[odd[0]].shape)}"
+        raise WeightsError(f"{source}: not the weights of a {backbone} with this normalisation: {detail}")
+    part.load_state_dict(given, strict=False)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise WeightsError(f"{path}: cannot read the backbone's weights: {error}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path}: expected a state_dict of tensors")
+    return state
