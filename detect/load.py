@@ -10,7 +10,7 @@ from pathlib import Path
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import OnnxRuntimeSession
+from detect.runtime.sessions import OnnxRuntimeSession, Session
 
 __all__ = ["WEIGHTS_VARIABLE", "find_weights", "load_detector"]
 
@@ -31,10 +31,10 @@ def load_detector(
     `nudenet` distribution, whose SHA-256 is checked and whose code is never imported.
 
     Args:
-        weights: An ONNX file that describes itself.
+        weights: An ONNX file that describes itself; or a safetensors file as training writes it, which needs torch.
         min_score: In [0, 1]; lower-scored boxes are not reported.
         iou_threshold: In [0, 1]; see `OnnxDetector`.
-        threads: Threads for one run of the network; 0 takes every core.
+        threads: Threads for one run of the network; 0 takes every core. torch decides for itself.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
@@ -47,7 +47,11 @@ def load_detector(
             f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
             "reinstall with: pip install --force-reinstall 'censor[nudenet]'"
         )
-    session = OnnxRuntimeSession(model, source=str(path), threads=threads)
+    session: Session
+    if _is_safetensors(model):
+        session = _torch_session(path)
+    else:
+        session = OnnxRuntimeSession(model, source=str(path), threads=threads)
     return OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
 
 
@@ -69,3 +73,19 @@ def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
         f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
         "or install some with: pip install 'censor[nudenet]'"
     )
+
+
+def _is_safetensors(model: bytes) -> bool:
+    """The length of a JSON header in eight bytes, then that header; an ONNX file never has a brace there."""
+    return model[8:9] == b"{" and int.from_bytes(model[:8], "little") <= len(model) - 8
+
+
+def _torch_session(path: Path) -> Session:
+    try:
+        from detect.retinanet.inference import TorchSession
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            f"{path}: safetensors weights need torch, and {error.name} is missing: pip install 'censor[train]'; "
+            "or export them where it is installed: python -m detect export"
+        ) from error
+    return TorchSession(path)

@@ -73,10 +73,20 @@ class Letterbox:
         Returns:
             float32 of shape (3, input_height, input_width), RGB in [0, 1].
         """
+        return self.pixels(image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+    def pixels(self, image: RGBImage) -> RGBImage:
+        """Resize and pad one picture: uint8 of shape (input_height, input_width, 3)."""
         canvas = np.full((self.input_height, self.input_width, 3), _GREY, np.uint8)
         inside = canvas[self.top : self.top + self.rows, self.left : self.left + self.columns]
         inside[:] = shrink(image, rows=self.rows, columns=self.columns)
-        return canvas.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        return canvas
+
+    def place(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (N, 4) in the picture to boxes in the network's input; what `restore` undoes."""
+        origin = np.array([self.left, self.top] * 2, np.float32)
+        scale = np.array([self.columns / self.width, self.rows / self.height] * 2, np.float32)
+        return xyxy * scale + origin
 
     def restore(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (N, 4) in the network's input back to boxes in the picture; each axis by its own exact scale."""

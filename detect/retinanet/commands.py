@@ -1,0 +1,92 @@
+"""The commands about detectors: arguments in, text and files out. `evaluate` needs no torch for an ONNX file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from detect.annotations import CocoDataset, load_coco
+from detect.annotations.pictures import list_pictures, read_rgb
+from detect.detections import Detections, Detector
+from detect.errors import DetectError
+from detect.load import load_detector
+from detect.retinanet.evaluate import Evaluation, confusion
+from detect.retinanet.evaluate import evaluate as measure
+from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst
+
+__all__ = ["evaluate", "export"]
+
+_LOWEST = 0.01
+"""Curves start at this score."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--images", "images_dir", type=click.Path(path_type=Path, file_okay=False), required=True,
+              help="Folder of the pictures.")  # fmt: skip
+@click.option("--weights", type=click.Path(path_type=Path, dir_okay=False),
+              help="ONNX or safetensors file; the installed default where none is named.")  # fmt: skip
+@click.option("--score", type=click.FloatRange(0, 1), default=0.3, show_default=True,
+              help="Boxes below this count neither as confusion nor in the contact sheet.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for metrics.json, curves.png, confusion.png and worst.jpg.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
+def evaluate(file: Path, images_dir: Path, weights: Path | None, score: float, out: Path | None, as_json: bool) -> None:
+    """Measure a detector against the COCO file FILE: AP, AP50 and AR of each label, confusion, worst pictures."""
+    data = load_coco(file, images_dir)
+    detector = load_detector(weights, min_score=_LOWEST)
+    found = _detect_all(detector, data)
+    result, table = measure(data, found), confusion(data, found, min_score=score)
+    summary = result.summary() | {"confusion": {"names": list(data.names), "score": score, "table": table.tolist()}}
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")
+        Image.fromarray(draw_curves(result)).save(out / "curves.png")
+        Image.fromarray(draw_confusion(table, data.names)).save(out / "confusion.png")
+        Image.fromarray(draw_worst(data, found, min_score=score)).save(out / "worst.jpg", quality=88)
+    click.echo(json.dumps(summary, indent=1) if as_json else _text(result, table, score))
+
+
+@click.command()
+@click.argument("weights", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--images", "images_dir", type=click.Path(path_type=Path, file_okay=False),
+              help="Pictures on which both networks must agree; noise where no folder is named.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1), default=8, show_default=True, help="At most this many pictures.")
+@click.option("--overwrite", is_flag=True, help="Replace TARGET if it exists.")
+def export(weights: Path, target: Path, images_dir: Path | None, limit: int, overwrite: bool) -> None:
+    """Turn the safetensors file WEIGHTS into the ONNX file TARGET, which needs no torch to run."""
+    from detect.retinanet.export import export_onnx
+
+    if target.exists() and not overwrite:
+        raise DetectError(f"{target}: exists; add --overwrite to replace it")
+    pictures = list_pictures(images_dir)[:limit] if images_dir else []
+    worst = export_onnx(weights, target, pictures=pictures)
+    click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {len(pictures) or 'no'} pictures")
+
+
+def _detect_all(detector: Detector, data: CocoDataset, batch_size: int = 8) -> list[Detections]:
+    found: list[Detections] = []
+    for start in range(0, len(data), batch_size):
+        found += detector.detect([read_rgb(image.path) for image in data.images[start : start + batch_size]])
+    return found
+
+
+def _text(result: Evaluation, table: NDArray[np.int64], score: float) -> str:
+    wide = max(len(row.name) for row in result.classes)
+    lines = [f"AP {result.ap:.3f}  AP50 {result.ap50:.3f}  AP75 {result.ap75:.3f}  AR {result.ar:.3f}", ""]
+    lines.append(f"{'label':{wide}}  boxes     AP   AP50     AR  best F1 at  precision  recall  recall .9 at")
+    lines += [
+        f"{row.name:{wide}} {row.boxes:6d} {row.ap:6.3f} {row.ap50:6.3f} {row.ar:6.3f} "
+        f"{row.threshold:11.3f} {row.precision:10.3f} {row.recall:7.3f} {row.threshold_recall90:13.3f}"
+        for row in result.classes
+    ]
+    right, missed = int(np.trace(table[:-1, :-1])), int(table[:-1, -1].sum())
+    mistaken, surplus = int(table[:-1, :-1].sum()) - right, int(table[-1].sum())
+    lines += ["", f"at score {score}: {right} right, {mistaken} mislabelled, {missed} missed, {surplus} of nothing"]
+    return "\n".join(lines)

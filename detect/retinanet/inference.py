@@ -1,0 +1,108 @@
+"""Trained weights at work in torch: a `Session` like an ONNX file's, and whole data sets at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from detect import boxes
+from detect.annotations import CocoDataset
+from detect.detections import Detections
+from detect.errors import InferenceError
+from detect.retinanet.checkpoint import Description, load_model
+from detect.retinanet.dataset import PictureSet, collate, limit_worker_threads, normalise, padded_rows
+from detect.retinanet.model import RetinaNet
+
+__all__ = ["TorchSession", "predict_dataset"]
+
+
+class TorchSession:
+    """A `detect.runtime.sessions.Session` on a safetensors file.
+
+    The same `OnnxDetector` that runs an exported file runs this: one way to fit pictures, decode and suppress.
+    """
+
+    def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
+        """Load weights.
+
+        Args:
+            path: A safetensors file that training wrote.
+            device: Where to run, as torch names it.
+
+        Raises:
+            WeightsError: The file cannot be read, or describes no RetinaNet.
+        """
+        model, description = load_model(path)
+        self._device = torch.device(device)
+        self._model = model.to(self._device)
+        self._source = str(path)
+        self.metadata = description.metadata()
+        self.input_shape: tuple[int | None, ...] = (None, 3, None, None)
+
+    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """See `Session.run`."""
+        try:
+            with torch.inference_mode():
+                outputs = self._model(torch.from_numpy(batch).to(self._device))
+        except RuntimeError as error:
+            raise InferenceError(f"{self._source}: the network failed on {batch.shape}: {error}") from error
+        return [output.float().cpu().numpy() for output in outputs]
+
+
+def predict_dataset(
+    model: RetinaNet,
+    data: CocoDataset,
+    *,
+    description: Description,
+    batch_size: int = 8,
+    workers: int = 0,
+    min_score: float = 0.01,
+    iou_threshold: float = 0.5,
+    bf16: bool = False,
+    share: tuple[int, int] = (0, 1),
+) -> dict[int, Detections]:
+    """Find boxes in the pictures of a COCO file.
+
+    Args:
+        model: In evaluation mode.
+        data: Pictures, labelled as the model's answers.
+        description: What the model expects.
+        batch_size: Pictures at once.
+        workers: Processes that read pictures.
+        min_score: As low as curves should reach.
+        iou_threshold: Of suppression.
+        bf16: Compute in bfloat16 where that is safe.
+        share: (which, of how many): every so-manyth picture, for several processes.
+
+    Returns:
+        Boxes in each picture's own pixels, by position in `data`.
+    """
+    which, of = share
+    positions = list(range(which, len(data), of))
+    pictures = PictureSet(data, size=description.size, augment="none")
+    device = next(model.parameters()).device
+    loader = DataLoader(
+        pictures,
+        sampler=positions,
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=partial(collate, rows=padded_rows(data)),
+        worker_init_fn=limit_worker_threads,
+    )
+    found: dict[int, Detections] = {}
+    waiting = iter(positions)
+    for batch in loader:
+        images = normalise(batch.images.to(device, non_blocking=True), description.mean, description.std)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            answers = model.predict(images, min_score=min_score, iou_threshold=iou_threshold)
+        for fit, answer in zip(batch.fits, answers, strict=True):
+            xyxy = boxes.clip(fit.restore(answer.xyxy.cpu().numpy()), width=fit.width, height=fit.height)
+            scores, labels = answer.scores.cpu().numpy(), answer.labels.cpu().numpy()
+            inside = boxes.area(xyxy) > 0
+            found[next(waiting)] = Detections(xyxy[inside], scores[inside], labels[inside], data.names)
+    return found

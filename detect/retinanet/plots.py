@@ -1,0 +1,111 @@
+"""An evaluation as pictures: curves, what is mistaken for what, and the pictures that went worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from detect.annotations import CocoDataset
+from detect.annotations.pictures import read_rgb
+from detect.detections import Detections, RGBImage
+from detect.retinanet.evaluate import Evaluation, in_names_of, match
+from detect.runtime.letterbox import shrink
+
+__all__ = ["draw_confusion", "draw_curves", "draw_worst"]
+
+_TRUTH = (40, 180, 90)
+_FOUND = (220, 50, 50)
+
+
+def draw_curves(evaluation: Evaluation) -> RGBImage:
+    """Precision over recall at IoU .5, one curve for each label that occurs."""
+    figure, axes = _figure(7, 6)
+    for row, curve in zip(evaluation.classes, evaluation.precisions, strict=True):
+        if row.boxes:
+            axes.plot(evaluation.recalls, curve, label=f"{row.name}  AP50 {row.ap50:.3f}")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01), title="IoU .5")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left", fontsize="small")
+    return _pixels(figure)
+
+
+def draw_confusion(table: NDArray[np.int64], names: Sequence[str]) -> RGBImage:
+    """The table of `confusion`, shaded by each row's share."""
+    figure, axes = _figure(2.5 + 0.8 * len(names), 2 + 0.8 * len(names))
+    axes.imshow(table / np.maximum(table.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*table.shape):
+        if table[row, column]:
+            axes.text(column, row, str(table[row, column]), ha="center", va="center")
+    axes.set_xticks(range(len(names) + 1), [*names, "missed"], rotation=60, ha="right")
+    axes.set_yticks(range(len(names) + 1), [*names, "nothing there"])
+    axes.set(xlabel="found", ylabel="truth")
+    return _pixels(figure)
+
+
+def draw_worst(
+    data: CocoDataset, found: Sequence[Detections], *, min_score: float, count: int = 12, tile: int = 320
+) -> RGBImage:
+    """The pictures with the most mistakes (missed, mislabelled, surplus), worst first, four in a row.
+
+    Args:
+        data: The truth, drawn in green.
+        found: Detections, drawn in red.
+        min_score: Detections below this are left out.
+        count: At most this many pictures.
+        tile: Side of each in pixels.
+    """
+    mistakes = []
+    for position, entry in enumerate(found):
+        mine = in_names_of(data, entry)
+        pairs = match(data, position, mine, min_score=min_score)
+        truth = data.images[position].labels[pairs.truth]
+        right = (pairs.partner >= 0) & (np.append(mine.labels, -1)[pairs.partner] == truth)
+        mistakes.append(int((~right).sum() + len(pairs.surplus)))
+    worst = np.argsort(-np.array(mistakes), kind="stable")[:count]
+    rows, columns = -(-len(worst) // 4), min(4, len(worst))
+    sheet = Image.new("RGB", (columns * tile, rows * tile), "white")
+    for cell, position in enumerate(worst):
+        picture = _tile(data, int(position), found[position], min_score=min_score, tile=tile)
+        sheet.paste(picture, (cell % 4 * tile, cell // 4 * tile))
+    return np.asarray(sheet, np.uint8)
+
+
+def _tile(data: CocoDataset, position: int, found: Detections, *, min_score: float, tile: int) -> Image.Image:
+    record = data.images[position]
+    scale = (tile - 16) / max(record.width, record.height)
+    rows, columns = max(1, round(record.height * scale)), max(1, round(record.width * scale))
+    canvas = Image.new("RGB", (tile, tile), "white")
+    canvas.paste(Image.fromarray(shrink(read_rgb(record.path), rows=rows, columns=columns)), (0, 14))
+    draw = ImageDraw.Draw(canvas)
+    draw.text((2, 1), record.file_name[-40:], fill="black")
+    for xyxy, label in zip(record.xyxy, record.labels, strict=True):
+        _box(draw, xyxy * scale, data.names[int(label)], _TRUTH, below=True)
+    for row in np.flatnonzero(found.scores >= min_score):
+        _box(draw, found.xyxy[row] * scale, f"{found.label(int(row))} {found.scores[row]:.2f}", _FOUND, below=False)
+    return canvas
+
+
+def _box(
+    draw: ImageDraw.ImageDraw, xyxy: NDArray[np.float32], text: str, colour: tuple[int, int, int], *, below: bool
+) -> None:
+    x0, y0, x1, y1 = (float(edge) for edge in xyxy)
+    draw.rectangle((x0, y0 + 14, x1, y1 + 14), outline=colour, width=2)
+    draw.text((x0 + 3, y1 + 1 if below else y0 + 15), text, fill=colour)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _pixels(figure: Any) -> RGBImage:
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba(), np.uint8)[..., :3].copy()

@@ -1,0 +1,73 @@
+"""What a run says of itself as it goes: two JSON-lines files for programs, TensorBoard for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from detect.annotations import CocoDataset
+from detect.detections import Detections
+from detect.retinanet.checkpoint import write_atomically
+from detect.retinanet.evaluate import Evaluation
+from detect.retinanet.plots import draw_curves, draw_worst
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """Appends to ``losses.jsonl``, ``metrics.jsonl`` and ``tensorboard/`` in a run's folder."""
+
+    def __init__(self, folder: Path, *, start: int) -> None:
+        """Open the logs; what a killed run wrote from step `start` on is struck out, as it is about to happen again."""
+        self._losses = folder / "losses.jsonl"
+        self._metrics = folder / "metrics.jsonl"
+        for file, first in ((self._losses, start), (self._metrics, start + 1)):
+            _cut(file, first)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
+
+    def losses(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Steps in order, each with its number as ``step`` and all its figures."""
+        with self._losses.open("a") as file:
+            file.writelines(json.dumps(dict(row)) + "\n" for row in rows)
+        for row in rows:
+            for name, value in row.items():
+                if name != "step":
+                    self._board.add_scalar(f"train/{name}", value, int(row["step"]))
+
+    def evaluation(
+        self, step: int, metrics: Mapping[str, Any], result: Evaluation, data: CocoDataset, found: Sequence[Detections]
+    ) -> None:
+        """An evaluation after `step` steps."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(dict(metrics)) + "\n")
+        for name in ("ap", "ap50", "ap75", "ar"):
+            self._board.add_scalar(f"val/{name}", getattr(result, name), step)
+        for row in result.classes:
+            if row.boxes:
+                self._board.add_scalar(f"val_ap50/{row.name}", row.ap50, step)
+        self._board.add_image("val/precision_recall", draw_curves(result), step, dataformats="HWC")
+        self._board.add_image("val/worst", draw_worst(data, found, min_score=0.3), step, dataformats="HWC")
+        self._board.flush()
+
+    def close(self) -> None:
+        """Write out what is still buffered."""
+        self._board.close()
+
+
+def _cut(file: Path, first: int) -> None:
+    if not file.exists():
+        return
+    kept = []
+    for line in file.read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break  # the kill came in the middle of a line
+        if row["step"] >= first:
+            break
+        kept.append(line + "\n")
+    write_atomically(file, "".join(kept).encode())

@@ -1,0 +1,58 @@
+"""Small COCO sets of coloured squares, and the training script as a module."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[3]
+COLOURS = {"RED": (220, 30, 30), "BLUE": (30, 30, 220)}
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, Path]]:
+    """Draw pictures of red and blue squares on noise; gives the COCO file and the folder."""
+
+    def draw(count: int = 6, *, seed: int = 0, side: int = 96) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp("squares")
+        rng = np.random.default_rng(seed)
+        images, annotations = [], []
+        for number in range(1, count + 1):
+            height, width = side, side if number % 2 else side * 3 // 4
+            pixels = rng.integers(90, 160, (height, width, 3), np.uint8)
+            for category, colour in enumerate(COLOURS.values(), start=1):
+                if rng.random() < 0.25:
+                    continue
+                w = int(rng.integers(20, 34))
+                x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - w))
+                pixels[y : y + w, x : x + w] = colour
+                row = {"id": len(annotations) + 1, "image_id": number, "category_id": category, "iscrowd": 0}
+                annotations.append(row | {"bbox": [x, y, w, w], "area": w * w})
+            Image.fromarray(pixels).save(folder / f"{number:02}.png")
+            images.append({"id": number, "file_name": f"{number:02}.png", "width": width, "height": height})
+        categories = [{"id": number, "name": name} for number, name in enumerate(COLOURS, start=1)]
+        file = folder / "boxes.json"
+        file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+        return file, folder
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def script() -> ModuleType:
+    """`train_retinanet.py`, imported without being run."""
+    spec = importlib.util.spec_from_file_location("train_retinanet", ROOT / "train_retinanet.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_retinanet"] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,351 @@
+"""Train a RetinaNet on COCO boxes. One machine: `python train_retinanet.py`; several processes: `torchrun ...`.
+
+Read it from top to bottom: the options, a few pieces, then one loop. See docs/training.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+
+from detect.annotations import CocoDataset, load_coco
+from detect.detections import Detections
+from detect.errors import DetectError
+from detect.retinanet.checkpoint import Description, load_state, restore, save_state, save_weights
+from detect.retinanet.dataset import (
+    Augment,
+    Batches,
+    PictureSet,
+    collate,
+    image_weights,
+    limit_worker_threads,
+    normalise,
+    padded_rows,
+)
+from detect.retinanet.ema import Ema
+from detect.retinanet.evaluate import Evaluation, evaluate
+from detect.retinanet.inference import predict_dataset
+from detect.retinanet.losses import BoxLoss
+from detect.retinanet.model import BACKBONES, Norm, RetinaNet, load_backbone
+from detect.retinanet.runlog import RunLog
+from detect.runtime.retinanet import AnchorGrid
+
+
+def option(default: Any, text: str, choices: Sequence[str] | None = None) -> Any:
+    """A field of `Config` that is an option of the command line too."""
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The options of a run; saved with its weights. The defaults train on the sample set in a few minutes."""
+
+    train: str = option("annotations/sample/train.json", "COCO file to learn from")
+    train_images: str = option("annotations/sample/train", "folder of its pictures")
+    val: str = option("annotations/sample/val.json", "COCO file to be measured by")
+    val_images: str = option("annotations/sample/val", "folder of its pictures")
+    out: str = option("runs/retinanet", "folder for weights, state, log and TensorBoard")
+    backbone: str = option("resnet18", "which ResNet", BACKBONES)
+    backbone_weights: str = option("none", "imagenet (downloaded by torchvision), a file, or none")
+    norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
+    head_norm: bool = option(True, "group normalisation in the heads")
+    box_loss: str = option("l1", "loss of the boxes", get_args(BoxLoss))
+    smallest_anchor: int = option(32, "side of the smallest anchor in pixels of the input")
+    size: int = option(192, "side of the input in pixels, a multiple of 32")
+    epochs: int = option(40, "passes over the training pictures")
+    batch_size: int = option(8, "pictures a step of the optimiser, in all processes together")
+    accumulate: int = option(1, "parts each process cuts its share of a batch into, to save memory")
+    optimizer: str = option("adamw", "which optimiser", ("adamw", "sgd"))
+    lr: float = option(5e-4, "highest learning rate; about 5e-4 for adamw, .01 a batch of 16 for sgd")
+    weight_decay: float = option(0.05, "of weights, not of biases and norms; about .05 for adamw, 1e-4 for sgd")
+    momentum: float = option(0.9, "of sgd")
+    warmup: int = option(50, "steps until the highest learning rate")
+    clip: float = option(10.0, "longest gradient; 0 for any")
+    ema: float = option(0.998, "share of the average that stays at each step; 0 for none")
+    augment: str = option("full", "how pictures are varied", get_args(Augment))
+    balance: bool = option(False, "draw pictures of rare classes more often")
+    precision: str = option("auto", "auto: bf16 on CUDA, else fp32", ("auto", "bf16", "fp32"))
+    compile: bool = option(False, "torch.compile")
+    channels_last: str = option("auto", "memory layout; auto: on CUDA alone", ("auto", "yes", "no"))
+    workers: int = option(2, "processes that read pictures, for each process that trains")
+    device: str = option("auto", "auto: CUDA if there is one", ("auto", "cpu", "cuda"))
+    seed: int = option(0, "everything random follows from it")
+    eval_every: int = option(5, "epochs between evaluations")
+    save_every: int = option(1, "epochs between saved states")
+    log_every: int = option(10, "steps between lines")
+
+
+def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
+    """Options from the command line; with --resume, those not given come from the saved state."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resume", action="store_true", help="go on where --out stopped; start if it never did")
+    kinds = get_type_hints(Config)
+    for field in dataclasses.fields(Config):
+        text = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")
+        how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
+        if kinds[field.name] is bool:
+            how["action"] = argparse.BooleanOptionalAction
+        else:
+            how |= {"type": kinds[field.name], "choices": field.metadata["choices"]}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", **how)
+    given = vars(parser.parse_args(arguments))
+    resume = given.pop("resume")
+    state = Path(given.get("out", Config.out)) / "state.safetensors"
+    if state.exists() and not resume:
+        parser.error(f"{state} exists: add --resume to go on, or name another folder with --out")
+    saved = load_state(state)[2]["config"] if resume and state.exists() else {}
+    config = Config(**(saved | given))
+    if config.size % 32:
+        parser.error(f"--size must be a multiple of 32, not {config.size}")
+    if config.norm == "frozen" and config.backbone_weights == "none":
+        parser.error("--norm frozen needs --backbone-weights: from scratch its statistics are the identity for ever")
+    return config, resume and state.exists()
+
+
+def start_processes(config: Config) -> tuple[int, int, torch.device]:
+    """This process's rank, how many there are, and its device; torchrun says so in the environment."""
+    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = True
+    if processes > 1:
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return rank, processes, device
+
+
+def describe(config: Config, names: Sequence[str]) -> Description:
+    """What the weights will say of themselves."""
+    pretrained = config.backbone_weights != "none"
+    return Description(
+        names=names,
+        size=config.size,
+        backbone=config.backbone,  # type: ignore[arg-type]  # argparse has checked the choice
+        norm=("frozen" if pretrained else "batch") if config.norm == "auto" else config.norm,  # type: ignore[arg-type]
+        head_norm=config.head_norm,
+        box_loss=config.box_loss,  # type: ignore[arg-type]
+        grid=AnchorGrid.standard(config.smallest_anchor),
+        config=dataclasses.asdict(config),
+    )
+
+
+def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """Weights decay; biases and norms do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+    return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def learning_rate(config: Config, step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / (config.warmup + 1)
+    done = (step - config.warmup) / max(1, steps - config.warmup)
+    return config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def evaluate_together(
+    model: RetinaNet, data: CocoDataset, description: Description, config: Config, *, rank: int, processes: int
+) -> tuple[Evaluation, list[Detections]]:
+    """Every process looks at its share of the pictures; all of them get the result."""
+    mine = predict_dataset(
+        model, data, description=description, batch_size=8, workers=config.workers, share=(rank, processes)
+    )
+    shares: list[Any] = [mine]
+    if processes > 1:
+        shares = [None] * processes
+        dist.all_gather_object(shares, mine)
+    found = {position: entry for share in shares for position, entry in share.items()}
+    ordered = [found[position] for position in range(len(data))]
+    return evaluate(data, ordered), ordered
+
+
+def train(
+    config: Config, resumed: bool, *, stopping: list[int], rank: int, processes: int, device: torch.device
+) -> int:
+    """Train until the end or until `stopping` is not empty; returns the exit code."""
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    state_file = out / "state.safetensors"
+
+    # Data.
+    data = load_coco(config.train, config.train_images)
+    val = load_coco(config.val, config.val_images, names=data.names)
+    steps = max(1, round(config.epochs * len(data) / config.batch_size))
+
+    # Network: every process builds the same one, from the same seed.
+    torch.manual_seed(config.seed)
+    description = describe(config, data.names)
+    model = description.build()
+    if config.backbone_weights != "none" and not resumed:
+        load_backbone(model, config.backbone_weights, backbone=description.backbone)
+    last = config.channels_last == "yes" or (config.channels_last == "auto" and device.type == "cuda")
+    layout = torch.channels_last if last else torch.contiguous_format
+    model.to(device).to(memory_format=layout)
+    if processes > 1 and device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    ema, optimizer = Ema(model, decay=config.ema), build_optimizer(config, model)
+    step, best = 0, -1.0
+    if resumed:
+        tensors, metadata, progress = load_state(state_file)
+        restore(tensors, metadata, model=model, ema=ema.model, optimizer=optimizer)
+        step, best = progress["step"], progress["best"]
+    network: Any = model
+    if processes > 1:
+        network = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+    losses_of: Any = model.losses
+    if config.compile:
+        network, losses_of = torch.compile(network), torch.compile(losses_of)
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+
+    # Pictures: one loader for what is left of the run, so that its workers never stop between epochs.
+    batches = Batches(
+        len(data),
+        batch_size=config.batch_size,
+        steps=steps,
+        seed=config.seed,
+        start=step,
+        weights=image_weights(data) if config.balance else None,
+        parts=config.accumulate,
+        rank=rank,
+        processes=processes,
+    )
+    loader = DataLoader(
+        PictureSet(data, size=config.size, augment=config.augment, seed=config.seed),  # type: ignore[arg-type]
+        batch_sampler=batches,
+        num_workers=config.workers,
+        collate_fn=partial(collate, rows=padded_rows(data)),
+        pin_memory=device.type == "cuda",
+        worker_init_fn=limit_worker_threads,
+    )
+    feed = iter(loader)
+    log = RunLog(out, start=step) if rank == 0 else None
+    waiting: list[Tensor] = []  # what nobody has looked at yet, and so nobody has waited for
+    clock = time.perf_counter()
+    model.train()
+    while step < steps:
+        # One step: gradients of every part, clipped, applied, averaged.
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, step, steps)
+        sums = torch.zeros(2, device=device)
+        for part in range(config.accumulate):
+            batch = next(feed)
+            pixels = batch.images.to(device, non_blocking=True).to(memory_format=layout)
+            images = normalise(pixels, description.mean, description.std)
+            boxes, labels = (t.to(device, non_blocking=True) for t in (batch.boxes, batch.labels))
+            final = processes == 1 or part == config.accumulate - 1
+            with nullcontext() if final else network.no_sync():
+                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                    outputs = network(images)
+                losses = losses_of(outputs, model.anchors(images), boxes, labels)
+                loss = torch.stack([losses["classification"], losses["bbox_regression"]]) / config.accumulate
+                loss.sum().backward()  # type: ignore[no-untyped-call]
+            sums += loss.detach()
+        gradient = nn.utils.clip_grad_norm_(model.parameters(), config.clip or math.inf)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        ema.update(model, step=step)
+        waiting.append(torch.cat([sums, gradient[None]]))
+        step += 1
+
+        # What is due now; nothing below is needed at most steps.
+        epoch, epoch_before = (s * config.batch_size / len(data) for s in (step, step - 1))
+        saves, evaluates = (
+            step == steps or epoch // every > epoch_before // every for every in (config.save_every, config.eval_every)
+        )
+        if not (step % config.log_every == 0 or saves or evaluates or (stopping and processes == 1)):
+            continue
+        table, stopped = look(waiting, bool(stopping), processes=processes, device=device)
+        rows = [
+            {"step": at, "classification": row[0], "bbox_regression": row[1], "gradient": row[2]}
+            for at, row in enumerate(table, start=step - len(table))
+        ]
+        for row in rows:
+            if not all(math.isfinite(value) for value in row.values()):
+                raise FloatingPointError(f"the loss is not finite: {row}; the last good state is in {state_file}")
+        pace = len(rows) * config.batch_size / (time.perf_counter() - clock)
+        waiting.clear()
+        if log:
+            log.losses([row | {"lr": learning_rate(config, int(row["step"]), steps)} for row in rows])
+            parts = " ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "step")
+            left = timedelta(seconds=round((steps - step) * config.batch_size / pace))
+            print(f"step {step}/{steps} epoch {epoch:.2f} {parts} {pace:.1f} images/s {left} left", flush=True)
+        if evaluates:
+            result, found = evaluate_together(ema.model, val, description, config, rank=rank, processes=processes)
+            metrics = {"step": step, "epoch": round(epoch, 3), "images_per_s": round(pace, 2)} | result.summary()
+            described = dataclasses.replace(description, metrics=metrics, thresholds=result.thresholds())
+            if log:
+                log.evaluation(step, metrics, result, val, found)
+                save_weights(out / "last.safetensors", ema.model, described)
+                if result.ap > best:
+                    save_weights(out / "best.safetensors", ema.model, described)
+                print(
+                    f"step {step} AP {result.ap:.4f} AP50 {result.ap50:.4f} best AP {max(best, result.ap):.4f}",
+                    flush=True,
+                )
+            best = max(best, result.ap)
+        if log and (saves or stopped):
+            done = {"step": step, "best": best, "config": dataclasses.asdict(config)}
+            save_state(state_file, model=model, ema=ema.model, optimizer=optimizer, progress=done)
+        if stopped and step < steps:
+            print(f"stopped by a signal after step {step}; go on with --resume", file=sys.stderr)
+            return 128 + signal.SIGTERM
+        clock = time.perf_counter()
+    if log:
+        log.close()
+    return 0
+
+
+def look(
+    waiting: Sequence[Tensor], stopping: bool, *, processes: int, device: torch.device
+) -> tuple[list[list[float]], bool]:
+    """Fetch the figures of the last steps, averaged over the processes, and whether any of them was told to stop."""
+    figures = torch.stack([*waiting, torch.full((3,), float(stopping), device=device)])
+    if processes > 1:
+        dist.all_reduce(figures)
+    *table, flag = (figures / processes).tolist()
+    return table, flag[0] > 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the command line says; returns the exit code."""
+    config, resumed = parse(arguments)
+    rank, processes, device = start_processes(config)
+    stopping: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
+    try:
+        return train(config, resumed, stopping=stopping, rank=rank, processes=processes, device=device)
+    except (DetectError, FloatingPointError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if processes > 1:
+            dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
