@@ -66,6 +66,7 @@ class Config:
     backbone_weights: str = option("none", "imagenet (downloaded by torchvision), a file, or none")
     norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
     head_norm: bool = option(True, "group normalisation in the heads")
+    channels: int = option(256, "of the pyramid and the heads, a multiple of 32")
     box_loss: str = option("l1", "loss of the boxes", get_args(BoxLoss))
     smallest_anchor: int = option(32, "side of the smallest anchor in pixels of the input")
     size: int = option(192, "side of the input in pixels, a multiple of 32")
@@ -114,6 +115,9 @@ def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
     config = Config(**(saved | given))
     if config.size % 32:
         parser.error(f"--size must be a multiple of 32, not {config.size}")
+    share = config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
+    if config.batch_size % share:
+        parser.error(f"--batch-size {config.batch_size} cannot be shared by {share} parts, processes counted in")
     if config.norm == "frozen" and config.backbone_weights == "none":
         parser.error("--norm frozen needs --backbone-weights: from scratch its statistics are the identity for ever")
     return config, resume and state.exists()
@@ -141,6 +145,7 @@ def describe(config: Config, names: Sequence[str]) -> Description:
         backbone=config.backbone,  # type: ignore[arg-type]  # argparse has checked the choice
         norm=("frozen" if pretrained else "batch") if config.norm == "auto" else config.norm,  # type: ignore[arg-type]
         head_norm=config.head_norm,
+        channels=config.channels,
         box_loss=config.box_loss,  # type: ignore[arg-type]
         grid=AnchorGrid.standard(config.smallest_anchor),
         config=dataclasses.asdict(config),

@@ -53,6 +53,7 @@ class Description:
         backbone: See `RetinaNet`.
         norm: See `RetinaNet`.
         head_norm: See `RetinaNet`.
+        channels: See `RetinaNet`.
         box_loss: See `RetinaNet`.
         grid: The anchors.
         mean: Taken from each colour.
@@ -67,6 +68,7 @@ class Description:
     backbone: Backbone
     norm: Norm
     head_norm: bool
+    channels: int
     box_loss: BoxLoss
     grid: AnchorGrid
     mean: Sequence[float] = IMAGENET_MEAN
@@ -88,6 +90,7 @@ class Description:
                 "backbone": self.backbone,
                 "norm": self.norm,
                 "head_norm": self.head_norm,
+                "channels": self.channels,
                 "box_loss": self.box_loss,
             },
             "metrics": dict(self.metrics),
@@ -132,6 +135,7 @@ class Description:
             backbone=self.backbone,
             norm=self.norm,
             head_norm=self.head_norm,
+            channels=self.channels,
             box_loss=self.box_loss,
             grid=self.grid,
         )

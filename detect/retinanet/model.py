@@ -29,9 +29,6 @@ Backbone = Literal["resnet18", "resnet50", "resnet101"]
 Norm = Literal["frozen", "batch", "group"]
 BACKBONES: tuple[str, ...] = get_args(Backbone)
 
-_CHANNELS = 256
-"""Of every level of the pyramid."""
-
 
 class Outputs(NamedTuple):
     """What the network answers at its N anchors: logits (B, N, classes) and deltas (B, N, 4)."""
@@ -65,6 +62,7 @@ class RetinaNet(nn.Module):
         backbone: Backbone = "resnet101",
         norm: Norm = "batch",
         head_norm: bool = True,
+        channels: int = 256,
         box_loss: BoxLoss = "l1",
         grid: AnchorGrid | None = None,
     ) -> None:
@@ -76,6 +74,7 @@ class RetinaNet(nn.Module):
             norm: Of the backbone. ``frozen`` statistics belong to a pretrained backbone: from scratch they are the
                 identity, and a deep network never learns.
             head_norm: Group normalisation in both heads, which learns faster, from scratch most of all.
+            channels: Of every level of the pyramid and of the heads; fewer cost less.
             box_loss: See `retinanet_losses`.
             grid: Anchors; None for `AnchorGrid.standard`.
         """
@@ -93,11 +92,11 @@ class RetinaNet(nn.Module):
             body,
             return_layers={"layer2": "0", "layer3": "1", "layer4": "2"},
             in_channels_list=[top // 4, top // 2, top],
-            out_channels=_CHANNELS,
-            extra_blocks=LastLevelP6P7(_CHANNELS, _CHANNELS),
+            out_channels=channels,
+            extra_blocks=LastLevelP6P7(channels, channels),
         )
         head_layer = partial(nn.GroupNorm, 32) if head_norm else None
-        self.head = RetinaNetHead(_CHANNELS, self.grid.per_cell, classes, norm_layer=head_layer)
+        self.head = RetinaNetHead(channels, self.grid.per_cell, classes, norm_layer=head_layer)
 
     def forward(self, images: Tensor) -> Outputs:
         """Answers for normalised pictures (B, 3, H, W), H and W multiples of 32."""
