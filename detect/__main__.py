@@ -12,8 +12,12 @@ from detect.errors import DetectError
 __all__ = ["main"]
 
 _COMMANDS = {
+    "autolabel": "detect.annotations.commands",
     "check": "detect.annotations.commands",
+    "convert": "detect.annotations.commands",
     "sample": "detect.annotations.commands",
+    "split": "detect.annotations.commands",
+    "stats": "detect.annotations.commands",
 }
 """Command to the module that has a click command of this name; imported when the command is called."""
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from detect import Detections
 from detect import __main__ as entry
 from detect.annotations.document import read_json
 
@@ -188,3 +190,112 @@ class TestSample:
 
     def test_numbers_out_of_range(self, run, tmp_path):
         assert run("sample", tmp_path, "--train", 0).exit_code == 2
+
+
+class TestStats:
+    def test_a_table(self, run, document, pictures, write):
+        result = run("stats", write(document), "--images", pictures)
+        assert result.exit_code == 0
+        assert [line.split() for line in result.stdout.splitlines()] == [
+            ["3", "images,", "1", "without", "boxes"],
+            ["class", "boxes", "crowds", "images", "size", "px", "share", "aspect"],
+            ["king", "1", "1", "2", *["3.464"] * 3, *["0.11"] * 3, *["0.75"] * 3],
+            ["ace", "1", "0", "1", *["22.36"] * 3, *["0.645"] * 3, *["0.8"] * 3],
+        ]
+
+    def test_json_and_picture(self, run, document, pictures, write, tmp_path):
+        document["annotations"] = document["annotations"][2:]
+        picture = tmp_path / "stats.png"
+        result = run("stats", write(document), "--images", pictures, "--json", "--picture", picture)
+        assert json.loads(result.stdout)["classes"][1] == {
+            "name": "ace",
+            "boxes": 0,
+            "crowds": 0,
+            "images": 0,
+            "size": None,
+            "share": None,
+            "aspect": None,
+        }
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+    def test_classes_without_boxes(self, run, document, pictures, write):
+        document["annotations"] = document["annotations"][2:]
+        assert run("stats", write(document), "--images", pictures).stdout.splitlines()[-1].split()[-3:] == ["-"] * 3
+
+    def test_annotations_that_are_wrong_are_refused(self, run, document, pictures, write):
+        document["annotations"][0]["id"] = 0
+        result = run("stats", write(document), "--images", pictures)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "id-below-one" in result.stderr
+
+
+class TestSplit:
+    @pytest.fixture
+    def sampled(self, run, tmp_path):
+        run("sample", tmp_path / "s", "--train", 12, "--val", 1)
+        return tmp_path / "s"
+
+    def test_two_files_are_written(self, run, sampled, tmp_path):
+        arguments = ("split", sampled / "train.json", "--images", sampled / "train", "--share", 0.25)
+        outputs = ("--train", tmp_path / "t.json", "--val", tmp_path / "v.json")
+        result = run(*arguments, *outputs)
+        assert result.exit_code == 0
+        images = [len(read_json(tmp_path / name)["images"]) for name in ("t.json", "v.json")]
+        assert sum(images) == 12
+        assert result.stdout.startswith(f"{tmp_path / 't.json'}: {images[0]} images, ")
+        result = run(*arguments, *outputs)
+        assert result.exit_code == 1
+        assert "exists already" in result.stderr
+        assert run(*arguments, *outputs, "--overwrite").exit_code == 0
+
+    def test_three_files_are_needed(self, run, sampled, tmp_path):
+        path = sampled / "train.json"
+        result = run("split", path, "--images", sampled / "train", "--train", path, "--val", tmp_path / "v.json")
+        assert result.exit_code == 2
+
+
+class TestConvert:
+    @pytest.fixture
+    def labels(self, tmp_path):
+        folder = tmp_path / "labels"
+        folder.mkdir()
+        (folder / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
+        (folder / "names.txt").write_text("king\nace\n")
+        return folder
+
+    def test_a_coco_file_is_written(self, run, labels, pictures, tmp_path):
+        arguments = ("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
+        result = run(*arguments, "--yolo-names", labels / "names.txt")
+        assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'out.json'}: 3 images, 1 boxes\n")
+        assert run("check", tmp_path / "out.json", "--images", pictures).exit_code == 0
+
+    def test_errors_are_one_line(self, run, labels, pictures, tmp_path):
+        result = run("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert run("convert", "csv", labels, "--images", pictures, "-o", "x").exit_code == 2
+
+
+class TestAutolabel:
+    class _Detector:
+        names = ("ace", "king")
+
+        def detect(self, images):
+            return [Detections(np.array([[1, 1, 5, 5]]), np.array([0.5]), np.array([1]), self.names) for _ in images]
+
+    @pytest.fixture(autouse=True)
+    def _loaded(self, monkeypatch):
+        monkeypatch.setattr("detect.load.load_detector", lambda *arguments, **options: self._Detector())
+
+    def test_a_coco_file_is_written(self, run, pictures, tmp_path):
+        out = tmp_path / "auto.json"
+        result = run("autolabel", pictures, "-o", out)
+        assert (result.exit_code, result.stdout) == (0, f"{out}: 3 images, 3 boxes\n")
+        assert run("check", out, "--images", pictures).exit_code == 0
+
+    def test_what_could_not_be_decoded_is_said_and_exits_1(self, run, pictures, tmp_path):
+        (pictures / "a.png").write_text("text")
+        result = run("autolabel", pictures, "-o", tmp_path / "auto.json", "--min-score", 0.4)
+        assert result.exit_code == 1
+        assert result.stderr == f"Error: {pictures / 'a.png'}: is no picture that can be read\n"
+        assert len(read_json(tmp_path / "auto.json")["images"]) == 2
