@@ -6,7 +6,7 @@ another size than the boxes were drawn on, an id that a scorer skips. An image w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -282,7 +282,7 @@ def _field(
     row: int,
     record: dict[str, Any],
     key: str,
-    right: Any,
+    right: Callable[[object], bool],
     expected: str,
     *,
     kind: Kind = Kind.WRONG_TYPE,

@@ -27,8 +27,9 @@ __all__ = ["autolabel", "check", "convert", "sample", "split", "stats"]
 
 _File = click.Path(path_type=Path, dir_okay=False)
 _Folder = click.Path(path_type=Path, file_okay=False)
+_Pictures = click.Path(path_type=Path, file_okay=False, exists=True)
 
-_images = click.option("--images", "images_dir", type=_Folder, required=True, help="Folder of the pictures.")
+_images = click.option("--images", "images_dir", type=_Pictures, required=True, help="Folder of the pictures.")
 _categories = click.option(
     "--categories",
     "categories_file",
@@ -191,7 +192,7 @@ def convert(
 
 
 @click.command()
-@click.argument("images_dir", metavar="FOLDER", type=_Folder)
+@click.argument("images_dir", metavar="FOLDER", type=_Pictures)
 @click.option("-o", "--out", type=_File, required=True, help="COCO file to write.")
 @click.option("--weights", type=_File, help="The detector's file; else CENSOR_WEIGHTS, else the installed one.")
 @click.option(

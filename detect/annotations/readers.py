@@ -153,7 +153,10 @@ def read_labelstudio(source: Path) -> list[Marked]:
             raise AnnotationsError(f"{where}: has {len(submitted)} annotations; expected one to be chosen")
         if submitted:
             regions = [item for item in submitted[0].get("result") or () if _is_region(item)]
-            marks = tuple(_labelstudio_mark(region, where=where) for region in regions)
+            # A label chosen apart from its shape comes as a second entry, with the shape in it, under the same id.
+            named = {shown(region.get("id")) for region in regions if _labels(region)}
+            wanted = [region for region in regions if _labels(region) or shown(region.get("id")) not in named]
+            marks = tuple(_labelstudio_mark(region, where=where) for region in wanted)
             marked.append(Marked(where, _labelstudio_names(task, where=where), None, marks))
     return marked
 
@@ -237,6 +240,11 @@ def _is_region(item: object) -> bool:
     return isinstance(item, dict) and isinstance(item.get("value"), dict) and "original_width" in item
 
 
+def _labels(region: dict[str, Any]) -> object:
+    value, kind = region["value"], str(region.get("type"))
+    return (value.get(kind) if kind.endswith("labels") else None) or value.get("labels")
+
+
 def _labelstudio_mark(region: dict[str, Any], *, where: str) -> Mark:
     value, kind = region["value"], str(region.get("type"))
     where = f"{where}: region {shown(region.get('id'))}"
@@ -247,8 +255,7 @@ def _labelstudio_mark(region: dict[str, Any], *, where: str) -> Mark:
     def number(key: str) -> float:
         return _number(value.get(key), where=f"{where}: {key}")
 
-    found = value.get(kind) if kind.endswith("labels") else None
-    labels = found or value.get("labels") or ()
+    labels = _labels(region)
     if not isinstance(labels, list) or len(labels) != 1:
         raise AnnotationsError(f"{where}: has the labels {shown(labels)}; expected one")
     label, turn = _label(labels[0], where=where), value.get("rotation") or 0

@@ -123,6 +123,19 @@ def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
     np.testing.assert_array_equal(read_rgb(tmp_path / "palette.gif")[0, 0], [10, 20, 30])
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_of_16_bits_is_scaled(suffix, tmp_path):
+    path = tmp_path / f"deep{suffix}"
+    Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16)).save(path)
+    np.testing.assert_array_equal(read_rgb(path)[0, :, 0], [0, 1, 128, 255])
+
+
+def test_pixels_of_no_known_range_are_refused(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(AnnotationsError, match=r"float\.tif: has pixels of mode F; expected 8 or 16 bits"):
+        read_rgb(tmp_path / "float.tif")
+
+
 def test_pictures_are_listed_by_their_path_whatever_the_case_of_their_ending(tmp_path):
     for name in ("b.JPG", "a/z.png", "a.txt", "c.webp"):
         path = tmp_path / name

@@ -204,6 +204,11 @@ class TestLabelStudio:
         assert marked.size is None
         assert marked.file_names == ("data/upload/1/0a1b2c3d-a b.png", "0a1b2c3d-a b.png", "a b.png")
 
+    def test_a_label_chosen_apart_from_its_shape_is_one_mark(self, put):
+        place = {"x": 0, "y": 0, "width": 50, "height": 100}
+        task = _task(_region(place, "rectangle"), _region({**place, "labels": ["king"]}, "labels"))
+        assert read_labelstudio(put("ls.json", [task]))[0].marks == (Mark("king", (0, 0, 0.5, 1)),)
+
     def test_a_local_file_is_named_in_the_query(self, put):
         task = _task(image="/data/local-files/?d=set%2Fa.png")
         assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("set/a.png", "a.png")
