@@ -152,7 +152,10 @@ def read_labelstudio(source: Path) -> list[Marked]:
         if len(submitted) > 1:
             raise AnnotationsError(f"{where}: has {len(submitted)} annotations; expected one to be chosen")
         if submitted:
-            regions = [item for item in submitted[0].get("result") or () if _is_region(item)]
+            result = submitted[0].get("result")
+            if not isinstance(result, list):
+                raise AnnotationsError(f"{where}: result is {shown(result)}; expected a list")
+            regions = [item for item in result if _is_region(item)]
             # A label chosen apart from its shape comes as a second entry, with the shape in it, under the same id.
             named = {shown(region.get("id")) for region in regions if _labels(region)}
             wanted = [region for region in regions if _labels(region) or shown(region.get("id")) not in named]
@@ -263,7 +266,8 @@ def _labelstudio_mark(region: dict[str, Any], *, where: str) -> Mark:
     across, down = width / 100, height / 100  # coordinates are percentages; turning needs pixels
     if "points" in value:
         points = value["points"]
-        if not isinstance(points, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in points):
+        pairs = isinstance(points, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in points)
+        if not points or not pairs:
             raise AnnotationsError(f"{where}: points is {shown(points)}; expected pairs of numbers")
         numbers = [[_number(word, where=f"{where}: points") for word in pair] for pair in points]
         xyxy = _bounds((x * across, y * down) for x, y in numbers)
@@ -288,7 +292,10 @@ def _labelstudio_names(task: dict[str, Any], *, where: str) -> tuple[str, ...]:
         texts = [data["image"]]
     if len(texts) != 1:
         raise AnnotationsError(f"{where}: data is {shown(data)}; expected one picture, under 'image'")
-    parts = urlsplit(texts[0])
+    try:
+        parts = urlsplit(texts[0])
+    except ValueError as error:
+        raise AnnotationsError(f"{where}: data is {shown(data)}; expected the address of a picture") from error
     path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0].lstrip("/")
     name = PurePosixPath(path).name
     return tuple(dict.fromkeys((path, name, re.sub(r"^[0-9a-f]{8}-", "", name))))

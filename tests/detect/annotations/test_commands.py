@@ -62,7 +62,7 @@ def test_a_missing_module_that_no_extra_brings_is_a_fault_of_ours(monkeypatch, r
 
 def test_the_module_runs_and_imports_nothing_heavy():
     code = (
-        "import sys; from detect.__main__ import main\n"
+        "import sys; import detect.annotations.commands; from detect.__main__ import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'matplotlib', 'imagehash', 'censor'} & set(sys.modules)))"

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import json
+from xml.etree.ElementTree import Element
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from detect.annotations import readers
 from detect.annotations.readers import Mark, read_cvat, read_labelstudio, read_names, read_voc, read_yolo
 from detect.errors import AnnotationsError
 
@@ -28,6 +33,13 @@ def put(tmp_path):
         return path
 
     return _put
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
 
 
 class TestVoc:
@@ -218,7 +230,7 @@ class TestLabelStudio:
         assert read_labelstudio(put("ls.json", tasks)) == []
 
     def test_the_only_text_is_the_picture_whatever_it_is_called(self, put):
-        task = {"data": {"photo": "x/a.png", "number": 3}, "annotations": [{"result": None}]}
+        task = {"data": {"photo": "x/a.png", "number": 3}, "annotations": [{"result": []}]}
         assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("x/a.png", "a.png")
 
     @pytest.mark.parametrize(
@@ -228,12 +240,15 @@ class TestLabelStudio:
             ([1], "expected a list of tasks"),
             ([{"id": 3, "image": "a.png", "label": []}], "task 3: annotations is null; expected a list"),
             ([{"data": {"image": "a"}, "annotations": [{}, {}]}], "task 0: has 2 annotations; expected one"),
-            ([{"data": {"a": "x", "b": "y"}, "annotations": [{}]}], "expected one picture, under 'image'"),
-            ([{"annotations": [{}]}], "data is null"),
+            ([{"data": {"a": "x", "b": "y"}, "annotations": [{"result": []}]}], "expected one picture, under 'image'"),
+            ([{"annotations": [{"result": []}]}], "data is null"),
             ([_task(_region({"x": 1}))], "labels .*; expected one"),
             ([_task(_region({"labels": ["a", "b"]}))], "labels .*; expected one"),
             ([_task(_region({"labels": [5]}))], "label is 5"),
             ([_task(_region({"labels": ["a"], "rle": []}, "brushlabels"))], "of type brushlabels cannot be made a box"),
+            ([{"id": 1, "annotations": [{"result": None}]}], "result is null; expected a list"),
+            ([_task(image="http://[")], "expected the address of a picture"),
+            ([_task(_region({"labels": ["a"], "points": []}))], "expected pairs of numbers"),
             ([_task(_region({"labels": ["a"], "points": [1]}))], "expected pairs of numbers"),
             ([_task(_region({"labels": ["a"], "x": 1, "width": 2}))], "y: is null"),
             ([_task(_region({"labels": ["a"]}, image_rotation=90))], "marked on a turned picture"),
@@ -243,3 +258,32 @@ class TestLabelStudio:
     def test_what_is_wrong_is_named(self, content, reason, put):
         with pytest.raises(AnnotationsError, match=reason):
             read_labelstudio(put("ls.json", content))
+
+    @given(value=values, data=st.data())
+    def test_any_value_anywhere_gives_marks_or_an_error(self, value, data, tmp_path_factory):
+        region = _region({"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 5, "rectanglelabels": ["king"]})
+        task = _task(region)
+        place = data.draw(st.sampled_from([task, task["data"], task["annotations"][0], region, region["value"]]))
+        place[data.draw(st.sampled_from(sorted(place)))] = value
+        path = tmp_path_factory.mktemp("ls") / "ls.json"
+        path.write_text(json.dumps([task]))
+        with contextlib.suppress(AnnotationsError):
+            assert len(read_labelstudio(path)) <= 1
+
+
+words = st.sampled_from(["", "0", "0.5", "1", "nan", "1e999", "king", "-3", "\u0663", "9" * 5_000])
+
+
+@given(words=st.lists(words, min_size=1, max_size=9))
+def test_any_line_gives_a_mark_or_an_error(words):
+    with contextlib.suppress(AnnotationsError):
+        mark = readers._yolo_mark(" ".join(words), ("king",), where="a.txt: line 1")
+        assert all(-0.01 <= value <= 1.01 for value in mark.xyxy)
+
+
+@given(attributes=st.dictionaries(st.sampled_from(["label", "xtl", "ytl", "xbr", "ybr", "rotation", "points"]), words))
+@pytest.mark.parametrize("tag", ["box", "ellipse", "polygon", "mask"])
+def test_any_shape_gives_a_mark_or_an_error(tag, attributes):
+    shape = Element(tag, {"cx": "1", "cy": "2", "rx": "3", "ry": "4", **attributes})
+    with contextlib.suppress(AnnotationsError):
+        assert len(readers._cvat_mark(shape, where="a.xml").xyxy) == 4
