@@ -34,11 +34,13 @@ class Mark:
         label: As the source spells it.
         xyxy: In pixels of a picture of the size that its `Marked` states, or in shares of it where that is None.
         crowd: Whether it is neither to be learnt nor to count, as VOC's ``difficult``.
+        turned: Whether it encloses a turned shape, whose empty corners may lie beyond the picture.
     """
 
     label: str
     xyxy: tuple[float, float, float, float]
     crowd: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,10 +228,12 @@ def _cvat_mark(shape: Element, *, where: str) -> Mark:
     if shape.tag == "box":
         corners = (number("xtl"), number("ytl"), number("xbr"), number("ybr"))
         middle = ((corners[0] + corners[2]) / 2, (corners[1] + corners[3]) / 2)
-        return Mark(label, _bounds(_turned(corners, about=middle, degrees=number("rotation", "0"))))
+        degrees = number("rotation", "0")
+        return Mark(label, _bounds(_turned(corners, about=middle, degrees=degrees)), turned=degrees != 0)
     if shape.tag == "ellipse":
         x, y, rx, ry = number("cx"), number("cy"), number("rx"), number("ry")
-        return Mark(label, _ellipse(x, y, rx, ry, degrees=number("rotation", "0")))
+        degrees = number("rotation", "0")
+        return Mark(label, _ellipse(x, y, rx, ry, degrees=degrees), turned=degrees != 0)
     if shape.tag == "polygon":
         words = [pair.split(",") for pair in (shape.get("points") or "").split(";")]
         points = [[_number(word, where=f"{where}: polygon") for word in pair] for pair in words]
@@ -281,7 +285,7 @@ def _labelstudio_mark(region: dict[str, Any], *, where: str) -> Mark:
     else:
         raise AnnotationsError(f"{where}: of type {kind} cannot be made a box; expected rectangle, ellipse or polygon")
     x0, y0, x1, y1 = xyxy
-    return Mark(label, (x0 / width, y0 / height, x1 / width, y1 / height))
+    return Mark(label, (x0 / width, y0 / height, x1 / width, y1 / height), turned=degrees != 0)
 
 
 def _labelstudio_names(task: dict[str, Any], *, where: str) -> tuple[str, ...]:

@@ -105,6 +105,25 @@ def test_boxes_of_a_picture_as_stored_are_turned(images, cvat):
     assert document["annotations"][0]["bbox"] == [23, 1, 5, 10]  # x: 30 - 7
 
 
+def test_boxes_may_reach_beyond_the_picture_by_two_pixels(images, cvat):
+    document = convert("cvat", cvat(("king", -2, -1.5, 42, 32)), images_dir=images)
+    assert document["annotations"][0]["bbox"] == [0, 0, 40, 30]
+
+
+@pytest.mark.parametrize("box", [(-2.1, 0, 9, 9), (0, -2.1, 9, 9), (0, 0, 42.1, 9), (0, 0, 9, 32.1)])
+def test_boxes_that_reach_further_are_refused(box, images, cvat):
+    with pytest.raises(AnnotationsError, match="expected some area, within the picture of 40 x 30"):
+        convert("cvat", cvat(("king", *box)), images_dir=images)
+
+
+def test_the_corners_around_a_turned_box_may_lie_outside(images, cvat):
+    # 20 x 4 about (30, 5), turned upright: it stands from y = -5 to y = 15.
+    box = BOX.format("king", 20, 3, 40, 7).replace("/>", ' rotation="90"/>')
+    path = cvat()
+    path.write_text(CVAT.format("b.png", 40, 30, box))
+    assert convert("cvat", path, images_dir=images)["annotations"][0]["bbox"] == [28, 0, 4, 15]
+
+
 def test_what_cannot_be_converted_is_named(images, cvat):
     with pytest.raises(AnnotationsError, match=r"its picture is not in .*; expected gone\.png"):
         convert("cvat", cvat(name="gone.png"), images_dir=images)
@@ -112,8 +131,8 @@ def test_what_cannot_be_converted_is_named(images, cvat):
         convert("cvat", cvat(name="../images/b.jpeg"), images_dir=images / "..")
     with pytest.raises(AnnotationsError, match="size is 41 x 30; expected 40 x 30, as in the picture"):
         convert("cvat", cvat(size=(41, 30)), images_dir=images)
-    with pytest.raises(AnnotationsError, match=r"box 1 \(king\) is \[40.0, 2.0, 50.0, 7.0\]; expected some area"):
-        convert("cvat", cvat(("king", 40, 2, 50, 7)), images_dir=images)
+    with pytest.raises(AnnotationsError, match=r"box 1 \(king\) is \[40.0, 2.0, 41.0, 7.0\] as .*; expected some area"):
+        convert("cvat", cvat(("king", 40, 2, 41, 7)), images_dir=images)
     with pytest.raises(AnnotationsError, match=r"its picture b\.png is that of .* too"):
         convert("cvat", cvat(more=CVAT.format("x/b.png", 40, 30, "")[13:-14]), images_dir=images)
 
