@@ -1,7 +1,4 @@
-"""Train a RetinaNet on COCO boxes. One machine: `python train_retinanet.py`; several processes: `torchrun ...`.
-
-Read it from top to bottom: the options, a few pieces, then one loop. See docs/training.md.
-"""
+"""Train a RetinaNet on COCO boxes; read from top to bottom: options, a few pieces, one loop. See docs/training.md."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ class Config:
     backbone_weights: str = option("none", "imagenet (downloaded by torchvision), a file, or none")
     norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
     head_norm: bool = option(True, "group normalisation in the heads")
-    channels: int = option(256, "of the pyramid and the heads, a multiple of 32")
+    channels: int = option(256, "of the pyramid and the heads, a multiple of 32 from 64 on")
     box_loss: str = option("l1", "loss of the boxes", get_args(BoxLoss))
     smallest_anchor: int = option(32, "side of the smallest anchor in pixels of the input")
     size: int = option(192, "side of the input in pixels, a multiple of 32")
@@ -113,8 +110,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
         parser.error(f"{state} exists: add --resume to go on, or name another folder with --out")
     saved = load_state(state)[2]["config"] if resume and state.exists() else {}
     config = Config(**(saved | given))
-    if config.size % 32:
-        parser.error(f"--size must be a multiple of 32, not {config.size}")
+    if config.size % 32 or config.channels % 32 or config.channels < 64:
+        parser.error(f"--size and --channels must be multiples of 32, not {config.size} and {config.channels}")
     share = config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
     if config.batch_size % share:
         parser.error(f"--batch-size {config.batch_size} cannot be shared by {share} parts, processes counted in")
@@ -207,8 +204,8 @@ def train(
     model = description.build()
     if config.backbone_weights != "none" and not resumed:
         load_backbone(model, config.backbone_weights, backbone=description.backbone)
-    last = config.channels_last == "yes" or (config.channels_last == "auto" and device.type == "cuda")
-    layout = torch.channels_last if last else torch.contiguous_format
+    layouts = {"yes": torch.channels_last, "no": torch.contiguous_format}
+    layout = layouts.get(config.channels_last, layouts["yes" if device.type == "cuda" else "no"])
     model.to(device).to(memory_format=layout)
     if processes > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
@@ -258,9 +255,8 @@ def train(
         sums = torch.zeros(2, device=device)
         for part in range(config.accumulate):
             batch = next(feed)
-            pixels = batch.images.to(device, non_blocking=True).to(memory_format=layout)
-            images = normalise(pixels, description.mean, description.std)
-            boxes, labels = (t.to(device, non_blocking=True) for t in (batch.boxes, batch.labels))
+            pixels, boxes, labels = (values.to(device, non_blocking=True) for values in batch[:3])
+            images = normalise(pixels.to(memory_format=layout), description.mean, description.std)
             final = processes == 1 or part == config.accumulate - 1
             with nullcontext() if final else network.no_sync():
                 with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -273,7 +269,7 @@ def train(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         ema.update(model, step=step)
-        waiting.append(torch.cat([sums, gradient[None]]))
+        waiting.append(torch.stack([*sums, gradient]))
         step += 1
 
         # What is due now; nothing below is needed at most steps.
@@ -284,17 +280,15 @@ def train(
         if not (step % config.log_every == 0 or saves or evaluates or (stopping and processes == 1)):
             continue
         table, stopped = look(waiting, bool(stopping), processes=processes, device=device)
-        rows = [
-            {"step": at, "classification": row[0], "bbox_regression": row[1], "gradient": row[2]}
-            for at, row in enumerate(table, start=step - len(table))
-        ]
+        figures, first = ("classification", "bbox_regression", "gradient"), step - len(table)
+        rows = [{"step": first + at} | dict(zip(figures, row, strict=True)) for at, row in enumerate(table)]
         for row in rows:
             if not all(math.isfinite(value) for value in row.values()):
                 raise FloatingPointError(f"the loss is not finite: {row}; the last good state is in {state_file}")
         pace = len(rows) * config.batch_size / (time.perf_counter() - clock)
         waiting.clear()
         if log:
-            log.losses([row | {"lr": learning_rate(config, int(row["step"]), steps)} for row in rows])
+            log.losses([row | {"lr": learning_rate(config, first + at, steps)} for at, row in enumerate(rows)])
             parts = " ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "step")
             left = timedelta(seconds=round((steps - step) * config.batch_size / pace))
             print(f"step {step}/{steps} epoch {epoch:.2f} {parts} {pace:.1f} images/s {left} left", flush=True)

@@ -6,14 +6,13 @@ another size than the boxes were drawn on, an id that a scorer skips. An image w
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from detect.annotations.fields import is_area, is_box, is_flag, is_score, is_size, is_text, is_whole, shown
 from detect.annotations.pictures import read_header
 from detect.errors import AnnotationsError
 from detect.labels import canonical
@@ -87,7 +86,7 @@ def check_document(
         Problems, in the order of categories, images, annotations; empty where all is well.
     """
     if not isinstance(document, dict):
-        return [Problem(file, Kind.WRONG_TYPE, None, "the document", _shown(document), "an object")]
+        return [Problem(file, Kind.WRONG_TYPE, None, "the document", shown(document), "an object")]
     problems = [problem for section in _SECTIONS for problem in _check_section(file, document, section)]
     if problems:
         return problems  # nothing further down can be looked at
@@ -108,6 +107,11 @@ def is_inside_folder(file_name: str) -> bool:
 
 _SECTIONS = ("categories", "images", "annotations")
 _EMPTY = {"categories": Kind.NO_CATEGORIES, "images": Kind.NO_IMAGES, "annotations": Kind.NO_ANNOTATIONS}
+_OPTIONAL = (
+    ("iscrowd", is_flag, "0 or 1"),
+    ("area", is_area, "a number of square pixels, not below 0"),
+    ("score", is_score, "a number from 0 to 1"),
+)
 
 
 def _check_section(file: str, document: dict[str, Any], section: str) -> Iterator[Problem]:
@@ -116,20 +120,20 @@ def _check_section(file: str, document: dict[str, Any], section: str) -> Iterato
         return
     records = document[section]
     if not isinstance(records, list):
-        yield Problem(file, Kind.WRONG_TYPE, None, section, _shown(records), "a list of objects")
+        yield Problem(file, Kind.WRONG_TYPE, None, section, shown(records), "a list of objects")
     elif not records:
         yield Problem(file, _EMPTY[section], None, section, "[]", "at least one")
     else:
         for row, record in enumerate(records):
             if not isinstance(record, dict):
-                yield Problem(file, Kind.WRONG_TYPE, None, f"{section}[{row}]", _shown(record), "an object")
+                yield Problem(file, Kind.WRONG_TYPE, None, f"{section}[{row}]", shown(record), "an object")
 
 
 def _check_ids(file: str, document: dict[str, Any]) -> Iterator[Problem]:
     for section in _SECTIONS:
         first: dict[int, int] = {}
         for row, record in enumerate(document[section]):
-            found = _field(file, section, row, record, "id", _is_whole, "a whole number")
+            found = _field(file, section, row, record, "id", is_whole, "a whole number")
             if found is not None:
                 yield found
                 continue
@@ -138,10 +142,10 @@ def _check_ids(file: str, document: dict[str, Any]) -> Iterator[Problem]:
             if number < 1:
                 # The COCO scorer stores matches as ids and reads 0 as "no match": a found box counts as missed.
                 expected = "a whole number from 1 up"
-                yield Problem(file, Kind.ID_BELOW_ONE, number, field, _shown(number), expected)
+                yield Problem(file, Kind.ID_BELOW_ONE, number, field, shown(number), expected)
             if number in first:
                 expected = f"an id that {section}[{first[number]}] does not have"
-                yield Problem(file, Kind.DUPLICATE_ID, number, field, _shown(number), expected)
+                yield Problem(file, Kind.DUPLICATE_ID, number, field, shown(number), expected)
             first.setdefault(number, row)
 
 
@@ -149,7 +153,7 @@ def _check_categories(file: str, categories: list[dict[str, Any]], names: Sequen
     allowed = None if names is None else {canonical(name) for name in names}
     first: dict[str, int] = {}
     for row, category in enumerate(categories):
-        found = _field(file, "categories", row, category, "name", _is_text, "a text that is not empty")
+        found = _field(file, "categories", row, category, "name", is_text, "a text that is not empty")
         if found is not None:
             yield found
             continue
@@ -157,10 +161,10 @@ def _check_categories(file: str, categories: list[dict[str, Any]], names: Sequen
         spelled = canonical(name)
         if allowed is not None and spelled not in allowed:
             expected = f"one of {', '.join(names or ())}"
-            yield Problem(file, Kind.UNKNOWN_CATEGORY, _id(category), field, _shown(name), expected)
+            yield Problem(file, Kind.UNKNOWN_CATEGORY, _id(category), field, shown(name), expected)
         if spelled in first:
             expected = f"a name that categories[{first[spelled]}] does not have, in whatever spelling"
-            yield Problem(file, Kind.DUPLICATE_NAME, _id(category), field, _shown(name), expected)
+            yield Problem(file, Kind.DUPLICATE_NAME, _id(category), field, shown(name), expected)
         first.setdefault(spelled, row)
 
 
@@ -168,9 +172,9 @@ def _check_images(file: str, images: list[dict[str, Any]], images_dir: Path | No
     first: dict[str, int] = {}
     for row, image in enumerate(images):
         wrong = [
-            _field(file, "images", row, image, "file_name", _is_text, "a text that is not empty"),
-            _field(file, "images", row, image, "width", _is_size, "a whole number of pixels from 1 up"),
-            _field(file, "images", row, image, "height", _is_size, "a whole number of pixels from 1 up"),
+            _field(file, "images", row, image, "file_name", is_text, "a text that is not empty"),
+            _field(file, "images", row, image, "width", is_size, "a whole number of pixels from 1 up"),
+            _field(file, "images", row, image, "height", is_size, "a whole number of pixels from 1 up"),
         ]
         yield from (problem for problem in wrong if problem is not None)
         if wrong[0] is not None:
@@ -178,11 +182,11 @@ def _check_images(file: str, images: list[dict[str, Any]], images_dir: Path | No
         name, field = image["file_name"], f"images[{row}].file_name"
         if name in first:
             expected = f"a file that images[{first[name]}] does not name"
-            yield Problem(file, Kind.DUPLICATE_NAME, _id(image), field, _shown(name), expected)
+            yield Problem(file, Kind.DUPLICATE_NAME, _id(image), field, shown(name), expected)
         first.setdefault(name, row)
         if not is_inside_folder(name):
             expected = "a path within the image folder"
-            yield Problem(file, Kind.OUTSIDE_FOLDER, _id(image), field, _shown(name), expected)
+            yield Problem(file, Kind.OUTSIDE_FOLDER, _id(image), field, shown(name), expected)
         elif images_dir is not None:
             sized = wrong[1] is None and wrong[2] is None
             yield from _check_picture(file, row, image, images_dir, sized=sized)
@@ -192,14 +196,14 @@ def _check_picture(file: str, row: int, image: dict[str, Any], images_dir: Path,
     path = images_dir / image["file_name"]
     field = f"images[{row}].file_name"
     if not _is_file(path):
-        expected = f"a file {_shown(str(path))}"
-        yield Problem(file, Kind.MISSING_IMAGE, _id(image), field, _shown(image["file_name"]), expected)
+        expected = f"a file {shown(str(path))}"
+        yield Problem(file, Kind.MISSING_IMAGE, _id(image), field, shown(image["file_name"]), expected)
         return
     try:
         header = read_header(path)
     except AnnotationsError as error:
         expected = f"a readable picture: {error}"
-        yield Problem(file, Kind.UNREADABLE_IMAGE, _id(image), field, _shown(image["file_name"]), expected)
+        yield Problem(file, Kind.UNREADABLE_IMAGE, _id(image), field, shown(image["file_name"]), expected)
         return
     said, found = (image.get("width"), image.get("height")), (header.width, header.height)
     if not sized or said == found:
@@ -231,7 +235,7 @@ def _check_annotations(
             file, row, annotation, "image_id", sizes.keys() - {None}, Kind.UNKNOWN_IMAGE, "the id of an image"
         )
         wrong = [
-            _field(file, "annotations", row, annotation, "bbox", _is_box, "four finite numbers, [x, y, width, height]"),
+            _field(file, "annotations", row, annotation, "bbox", is_box, "four finite numbers, [x, y, width, height]"),
             *(
                 _field(file, "annotations", row, annotation, key, right, expected, kind=Kind.BAD_VALUE)
                 for key, right, expected in _OPTIONAL
@@ -241,29 +245,29 @@ def _check_annotations(
         yield from (problem for problem in wrong if problem is not None)
         if wrong[0] is None:
             image_id = annotation.get("image_id")
-            image = sizes.get(image_id) if _is_whole(image_id) else None
+            image = sizes.get(image_id) if is_whole(image_id) else None
             yield from _check_box(file, row, annotation, image)
 
 
 def _check_reference(
     file: str, row: int, annotation: dict[str, Any], key: str, known: Iterable[int | None], kind: Kind, expected: str
 ) -> Iterator[Problem]:
-    found = _field(file, "annotations", row, annotation, key, _is_whole, f"{expected}, a whole number")
+    found = _field(file, "annotations", row, annotation, key, is_whole, f"{expected}, a whole number")
     if found is not None:
         yield found
     elif annotation[key] not in known:
         field = f"annotations[{row}].{key}"
-        yield Problem(file, kind, _id(annotation), field, _shown(annotation[key]), expected)
+        yield Problem(file, kind, _id(annotation), field, shown(annotation[key]), expected)
 
 
 def _check_box(file: str, row: int, annotation: dict[str, Any], image: dict[str, Any] | None) -> Iterator[Problem]:
     x, y, box_width, box_height = annotation["bbox"]
-    field, value = f"annotations[{row}].bbox", _shown(annotation["bbox"])
+    field, value = f"annotations[{row}].bbox", shown(annotation["bbox"])
     if min(box_width, box_height) <= 2 * TOLERANCE:  # so that something is left of it when it is cut to its picture
         expected = f"a width and a height above {2 * TOLERANCE} pixels"
         yield Problem(file, Kind.ZERO_AREA, _id(annotation), field, value, expected)
         return
-    if image is None or not (_is_size(image.get("width")) and _is_size(image.get("height"))):
+    if image is None or not (is_size(image.get("width")) and is_size(image.get("height"))):
         return
     width, height = image["width"], image["height"]
     reach = (-x, -y, x + box_width - width, y + box_height - height)
@@ -278,7 +282,7 @@ def _field(
     row: int,
     record: dict[str, Any],
     key: str,
-    right: Any,
+    right: Callable[[object], bool],
     expected: str,
     *,
     kind: Kind = Kind.WRONG_TYPE,
@@ -286,13 +290,13 @@ def _field(
     if key not in record:
         return Problem(file, Kind.MISSING_FIELD, _id(record), f"{section}[{row}].{key}", "nothing", expected)
     if not right(record[key]):
-        return Problem(file, kind, _id(record), f"{section}[{row}].{key}", _shown(record[key]), expected)
+        return Problem(file, kind, _id(record), f"{section}[{row}].{key}", shown(record[key]), expected)
     return None
 
 
 def _id(record: dict[str, Any]) -> int | None:
     number = record.get("id")
-    return number if _is_whole(number) else None
+    return number if is_whole(number) else None
 
 
 def _is_file(path: Path) -> bool:
@@ -300,47 +304,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name too long for the file system
         return False
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and _is_whole(value) and value >= 1
-
-
-def _is_number(value: object) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_box(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(_is_number(number) for number in value)
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, int) and value in (0, 1)
-
-
-def _is_area(value: object) -> bool:
-    return isinstance(value, int | float) and _is_number(value) and value >= 0
-
-
-def _is_score(value: object) -> bool:
-    return isinstance(value, int | float) and _is_number(value) and 0 <= value <= 1
-
-
-_OPTIONAL = (
-    ("iscrowd", _is_flag, "0 or 1"),
-    ("area", _is_area, "a number of square pixels, not below 0"),
-    ("score", _is_score, "a number from 0 to 1"),
-)
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."

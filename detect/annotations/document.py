@@ -51,16 +51,19 @@ def write_document(path: Path, document: Document, *, overwrite: bool = False) -
         overwrite: Replace an existing file.
 
     Raises:
-        AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written.
-        ValueError: A number is not finite, which JSON cannot say.
+        AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written, or a number is not
+            finite, which JSON cannot say.
     """
     parts = []
-    for key, value in document.items():
-        if isinstance(value, list) and value:
-            lines = ",\n".join(f"  {_compact(record)}" for record in value)
-            parts.append(f" {_compact(key)}: [\n{lines}\n ]")
-        else:
-            parts.append(f" {_compact(key)}: {_compact(value)}")
+    try:
+        for key, value in document.items():
+            if isinstance(value, list) and value:
+                lines = ",\n".join(f"  {_compact(record)}" for record in value)
+                parts.append(f" {_compact(key)}: [\n{lines}\n ]")
+            else:
+                parts.append(f" {_compact(key)}: {_compact(value)}")
+    except ValueError as error:
+        raise AnnotationsError(f"{path}: cannot be written: {error}") from error
     write_bytes(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode(), overwrite=overwrite)
 
 
@@ -89,7 +92,12 @@ def write_bytes(path: Path, content: bytes, *, overwrite: bool = False) -> None:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which JSON can say and UTF-8 cannot
+        return json.dumps(value, allow_nan=False)
+    return text
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -65,10 +65,14 @@ def read_rgb(path: Path) -> RGBImage:
     """Decode a picture, upright, as RGB; what is transparent lies on white, and of several frames the first counts.
 
     Raises:
-        AnnotationsError: As `read_header`, or the file is damaged or ends too early.
+        AnnotationsError: As `read_header`, or the file is damaged, ends too early, or has pixels of no known range.
     """
     with _opened(path) as (_, image):
         upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):  # Pillow would cut grey of 16 bits off at 255 instead of scaling it
+            upright = Image.fromarray((np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8))
+        if upright.mode in ("I", "F"):
+            raise AnnotationsError(f"{path}: has pixels of mode {upright.mode}; expected 8 or 16 bits a channel")
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

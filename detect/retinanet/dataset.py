@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -224,8 +225,13 @@ def padded_rows(data: CocoDataset) -> int:
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """uint8 (B, 3, H, W) to what the network is trained on, float32 on the same device."""
-    shift, scale = (images.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (mean, std))
+    shift, scale = (_on_device(tuple(values), images.device) for values in (mean, std))
     return (images.float() / 255 - shift) / scale
+
+
+@lru_cache(maxsize=32)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)  # kept: a copy at each step would wait for the device
 
 
 def image_weights(data: CocoDataset) -> NDArray[np.float64]:

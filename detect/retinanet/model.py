@@ -74,7 +74,7 @@ class RetinaNet(nn.Module):
             norm: Of the backbone. ``frozen`` statistics belong to a pretrained backbone: from scratch they are the
                 identity, and a deep network never learns.
             head_norm: Group normalisation in both heads, which learns faster, from scratch most of all.
-            channels: Of every level of the pyramid and of the heads; fewer cost less.
+            channels: Of every level of the pyramid and of the heads, a multiple of 32 from 64 on; fewer cost less.
             box_loss: See `retinanet_losses`.
             grid: Anchors; None for `AnchorGrid.standard`.
         """

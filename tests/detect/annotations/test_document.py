@@ -32,6 +32,11 @@ def test_what_is_written_is_what_is_read(document, tmp_path_factory):
     assert read_json(path) == document
 
 
+def test_half_a_character_survives(tmp_path):
+    write_document(tmp_path / "a.json", {"a": ["\ud800"]})
+    assert read_json(tmp_path / "a.json") == {"a": ["\ud800"]}
+
+
 def test_nothing_but_the_file_is_left_behind_and_others_may_read_it(tmp_path):
     path = tmp_path / "a.json"
     write_document(path, {"a": 1})
@@ -56,7 +61,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 def test_numbers_that_json_cannot_say_leave_no_file(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(AnnotationsError, match=r"a\.json: cannot be written: .*not JSON compliant"):
         write_document(tmp_path / "a.json", {"a": float("nan")})
     assert list(tmp_path.iterdir()) == []
 

@@ -98,6 +98,22 @@ def test_a_png_whose_pixels_are_damaged(tmp_path):
         read_rgb(path)
 
 
+def test_a_png_whose_structure_is_damaged(tmp_path):
+    path = tmp_path / "broken.png"
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + _chunk(b"IDAT", b"x")[:-4] + b"0000" + _chunk(b"IEND"))
+    with pytest.raises(AnnotationsError, match=r"broken\.png: (is damaged|cannot be read)"):
+        read_rgb(path)
+
+
+def test_what_pillow_raises_about_a_header_is_an_error_of_ours(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.new("L", (2, 2)).save(path)
+    monkeypatch.setattr(Image.Image, "getexif", lambda self: {}["odd"])
+    with pytest.raises(AnnotationsError, match=r"a\.png: is damaged: 'odd'"):
+        read_header(path)
+
+
 def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
     Image.new("L", (2, 3), 7).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(read_rgb(tmp_path / "grey.png"), np.full((3, 2, 3), 7, np.uint8))
@@ -105,6 +121,19 @@ def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
     np.testing.assert_array_equal(read_rgb(tmp_path / "clear.png"), np.full((3, 2, 3), 255, np.uint8))
     Image.new("RGB", (2, 3), (10, 20, 30)).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "palette.gif")
     np.testing.assert_array_equal(read_rgb(tmp_path / "palette.gif")[0, 0], [10, 20, 30])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_grey_of_16_bits_is_scaled(suffix, tmp_path):
+    path = tmp_path / f"deep{suffix}"
+    Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16)).save(path)
+    np.testing.assert_array_equal(read_rgb(path)[0, :, 0], [0, 1, 128, 255])
+
+
+def test_pixels_of_no_known_range_are_refused(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(AnnotationsError, match=r"float\.tif: has pixels of mode F; expected 8 or 16 bits"):
+        read_rgb(tmp_path / "float.tif")
 
 
 def test_pictures_are_listed_by_their_path_whatever_the_case_of_their_ending(tmp_path):

@@ -83,6 +83,12 @@ def test_every_shape_lies_in_the_unit_circle_and_reaches_its_edge(label):
     assert np.hypot(outline[:, 0], outline[:, 1]).max() >= 0.999
 
 
+def test_placing_starts_afresh_when_a_shape_finds_no_place(monkeypatch):
+    monkeypatch.setattr(sample, "_RADII", (28.0, 38.0))
+    for seed in range(8):
+        assert len(draw_picture([0, 1, 2], rng=np.random.default_rng(seed)).labels) == 3
+
+
 def test_more_shapes_than_fit_are_misuse():
     with pytest.raises(ValueError, match="at most 3"):
         draw_picture([0, 1, 2, 3], rng=np.random.default_rng(0))
