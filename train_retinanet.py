@@ -41,7 +41,7 @@ from detect.retinanet.evaluate import Evaluation, evaluate
 from detect.retinanet.inference import predict_dataset
 from detect.retinanet.losses import BoxLoss
 from detect.retinanet.model import BACKBONES, Norm, RetinaNet, load_backbone
-from detect.retinanet.runlog import RunLog
+from detect.retinanet.runlog import RunLog, peak_memory
 from detect.runtime.retinanet import AnchorGrid
 
 
@@ -112,8 +112,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
     config = Config(**(saved | given))
     if config.size % 32 or config.channels % 32 or config.channels < 64:
         parser.error(f"--size and --channels must be multiples of 32, not {config.size} and {config.channels}")
-    share = config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))
-    if config.batch_size % share:
+    if config.batch_size % (share := config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))):
         parser.error(f"--batch-size {config.batch_size} cannot be shared by {share} parts, processes counted in")
     if config.norm == "frozen" and config.backbone_weights == "none":
         parser.error("--norm frozen needs --backbone-weights: from scratch its statistics are the identity for ever")
@@ -204,8 +203,8 @@ def train(
     model = description.build()
     if config.backbone_weights != "none" and not resumed:
         load_backbone(model, config.backbone_weights, backbone=description.backbone)
-    layouts = {"yes": torch.channels_last, "no": torch.contiguous_format}
-    layout = layouts.get(config.channels_last, layouts["yes" if device.type == "cuda" else "no"])
+    last = config.channels_last in ({"yes", "auto"} if device.type == "cuda" else {"yes"})
+    layout = torch.channels_last if last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
     if processes > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
@@ -288,13 +287,16 @@ def train(
         pace = len(rows) * config.batch_size / (time.perf_counter() - clock)
         waiting.clear()
         if log:
-            log.losses([row | {"lr": learning_rate(config, first + at, steps)} for at, row in enumerate(rows)])
+            for row in rows:
+                row |= {"lr": learning_rate(config, int(row["step"]), steps), "images_per_s": round(pace, 2)}
+            log.losses(rows)
             parts = " ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "step")
             left = timedelta(seconds=round((steps - step) * config.batch_size / pace))
             print(f"step {step}/{steps} epoch {epoch:.2f} {parts} {pace:.1f} images/s {left} left", flush=True)
         if evaluates:
             result, found = evaluate_together(ema.model, val, description, config, rank=rank, processes=processes)
-            metrics = {"step": step, "epoch": round(epoch, 3), "images_per_s": round(pace, 2)} | result.summary()
+            at = {"step": step, "epoch": round(epoch, 3), "memory_mib": round(peak_memory(device))}
+            metrics = at | result.summary()
             described = dataclasses.replace(description, metrics=metrics, thresholds=result.thresholds())
             if log:
                 log.evaluation(step, metrics, result, val, found)
@@ -313,8 +315,6 @@ def train(
             print(f"stopped by a signal after step {step}; go on with --resume", file=sys.stderr)
             return 128 + signal.SIGTERM
         clock = time.perf_counter()
-    if log:
-        log.close()
     return 0
 
 

@@ -85,7 +85,7 @@ def _difference(
     head = RetinaNetHead.from_metadata(session.metadata, classes=len(description.names), source="export")
     worst = 0.0
     for picture in pictures:
-        fit = Letterbox.fit(*picture.shape[:2], size=(description.size,) * 2, stride=32)
+        fit = Letterbox.fit(*picture.shape[:2], size=(description.size,) * 2, stride=32, fixed=head.square)
         batch = head.prepare(fit.apply(picture)[None])
         with torch.no_grad():
             logits, deltas = (output.numpy() for output in model(torch.from_numpy(batch)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from detect.annotations import CocoDataset
@@ -15,7 +17,7 @@ from detect.retinanet.checkpoint import write_atomically
 from detect.retinanet.evaluate import Evaluation
 from detect.retinanet.plots import draw_curves, draw_worst
 
-__all__ = ["RunLog"]
+__all__ = ["RunLog", "peak_memory"]
 
 
 class RunLog:
@@ -53,9 +55,12 @@ class RunLog:
         self._board.add_image("val/worst", draw_worst(data, found, min_score=0.3), step, dataformats="HWC")
         self._board.flush()
 
-    def close(self) -> None:
-        """Write out what is still buffered."""
-        self._board.close()
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory this process has held so far, in MiB: the device's on CUDA, else its own."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # Linux counts in KiB
 
 
 def _cut(file: Path, first: int) -> None:

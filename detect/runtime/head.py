@@ -20,7 +20,13 @@ class Candidates(NamedTuple):
 
 
 class Head(Protocol):
-    """How one family of networks wants its pictures and words its answer."""
+    """How one family of networks wants its pictures and words its answer.
+
+    Attributes:
+        square: Pictures are padded to the whole of the nominal input, as they were in training, not to the next stride.
+    """
+
+    square: bool
 
     def prepare(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn pictures (B, 3, H, W), RGB in [0, 1], into what the network was trained on."""

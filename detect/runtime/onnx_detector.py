@@ -107,7 +107,8 @@ class OnnxDetector:
                 f"image {position} must be uint8 of shape (H, W, 3) and not empty, not {image.dtype} {image.shape}"
             )
         height, width = image.shape[:2]
-        return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=self._fixed_size)
+        fixed = self._fixed_size or self._head.square
+        return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed)
 
     def _run(self, batch: NDArray[np.float32]) -> list[Candidates]:
         wanted = len(batch)

@@ -124,6 +124,9 @@ def decode_retinanet(
 class RetinaNetHead:
     """A `Head`: two outputs, logits (B, N, classes) and deltas (B, N, 4)."""
 
+    # Without the padding it was trained with, a small network's AP50 fell from .96 to .74 on the sample set.
+    square = True
+
     def __init__(
         self, *, classes: int, grid: AnchorGrid, mean: Sequence[float], std: Sequence[float], source: str
     ) -> None:

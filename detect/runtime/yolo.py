@@ -43,6 +43,8 @@ def decode_yolov8(output: NDArray[np.float32], *, min_score: float, top_k: int) 
 class YoloV8Head:
     """A `Head`: the first output is (B, 4 + classes, anchors)."""
 
+    square = False
+
     def __init__(self, *, classes: int, source: str) -> None:
         """For a network that knows `classes` labels; `source` is named in errors."""
         self._classes = classes

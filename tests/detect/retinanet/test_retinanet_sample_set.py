@@ -1,0 +1,77 @@
+"""The whole way on the sample set: train for about a minute, measure, export, find the shapes with `load_detector`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detect import CLASSES, boxes, load_detector
+from detect.annotations import load_coco
+from detect.annotations.pictures import read_rgb
+
+ROOT = Path(__file__).parents[3]
+SAMPLE = ROOT / "annotations" / "sample"
+THREADS = str(min(4, os.cpu_count() or 1))
+
+
+def commands() -> list[list[str]]:
+    """The commands of the guide's first section, as they stand there."""
+    guide = (ROOT / "docs" / "training.md").read_text()
+    block = re.search(r"## A first run.*?```sh\n(.*?)```", guide, re.DOTALL)
+    assert block is not None
+    return [shlex.split(line) for line in block[1].replace("\\\n", " ").splitlines()]
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a ResNet-18 run on the sample set, with what each command of the guide left there."""
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "annotations").symlink_to(ROOT / "annotations")
+    (folder / "train_retinanet.py").symlink_to(ROOT / "train_retinanet.py")
+    environment = os.environ | {"OMP_NUM_THREADS": THREADS, "PYTHONPATH": str(ROOT)}
+    for command in commands():
+        assert command[0] == "python"
+        done = subprocess.run(
+            [sys.executable, *command[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    return folder / "runs" / "sample"
+
+
+def test_it_learns_the_sample_set(sample_run: Path) -> None:
+    metrics = json.loads((sample_run / "report" / "metrics.json").read_text())
+    assert metrics["ap50"] >= 0.9
+    assert [row["name"] for row in metrics["classes"]] == list(CLASSES)
+
+
+def test_the_exported_detector_finds_the_shapes_where_they_are(sample_run: Path) -> None:
+    data = load_coco(SAMPLE / "train.json", SAMPLE / "train")
+    detector = load_detector(sample_run / "model.onnx", min_score=0.3)
+    assert detector.names == CLASSES
+    found = detector.detect([read_rgb(image.path) for image in data.images])
+    right = total = 0
+    for image, entry in zip(data.images, found, strict=True):
+        overlap = boxes.iou(image.xyxy, entry.xyxy) * (image.labels[:, None] == entry.labels[None])
+        right += int((overlap.max(axis=1, initial=0) >= 0.6).sum())
+        total += len(image.labels)
+    assert right >= 0.85 * total
+
+
+def test_weights_and_export_agree(sample_run: Path) -> None:
+    data = load_coco(SAMPLE / "val.json", SAMPLE / "val")
+    pictures = [read_rgb(image.path) for image in data.images[:6]]
+    one, other = (
+        load_detector(sample_run / name, min_score=0.3).detect(pictures) for name in ("best.safetensors", "model.onnx")
+    )
+    for a, b in zip(one, other, strict=True):
+        assert len(a) == len(b)
+        np.testing.assert_allclose(a.xyxy, b.xyxy, atol=0.05)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-3)
