@@ -14,10 +14,10 @@ comma := ,
 demo: .venv/.installed-demo+nudenet  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.installed-dev+nudenet lint  ## lint, types, tests and coverage
+test: .venv/.installed-dev+nudenet+train lint  ## lint, types, tests and coverage
 	$(BIN)/python -m pytest --cov
 
-lint: .venv/.installed-dev+nudenet
+lint: .venv/.installed-dev+nudenet+train
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -173,6 +173,7 @@ def train_ours(options: argparse.Namespace) -> dict[str, Any]:
         options.data / "test", "--backbone", options.backbone, "--size", options.size, "--epochs", options.epochs,
         "--batch-size", options.batch_size, "--seed", options.seed, "--workers", options.workers, "--device",
         options.device, "--eval-every", options.eval_every, "--save-every", options.epochs, "--log-every", WINDOW,
+        "--augment", options.augment, "--precision", options.precision,
         *(["--compile"] if options.device == "cuda" else []), *options.ours,
     ]  # fmt: skip
     subprocess.run([str(part) for part in command], check=True, cwd=ROOT)
@@ -197,7 +198,19 @@ def summary(curve: list[list[float]], paces: list[float], *, seconds: float, mem
 def report(options: argparse.Namespace, ours: dict[str, Any], reference: dict[str, Any]) -> None:
     """JSON for programs, a table and a plot for people."""
     name = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()} CPU"
-    keys = ("backbone", "size", "epochs", "batch_size", "seed", "workers", "device", "ours", "reference_lr")
+    keys = (
+        "backbone",
+        "size",
+        "epochs",
+        "batch_size",
+        "seed",
+        "workers",
+        "device",
+        "augment",
+        "precision",
+        "ours",
+        "reference_lr",
+    )
     settings = {key: getattr(options, key) for key in keys}
     machine = {"device": name, "cpu_threads": torch.get_num_threads(), "torch": torch.__version__}
     both = {"machine": machine, "settings": settings, "ours": ours, "reference": reference}
@@ -243,6 +256,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8 if cuda else 1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--eval-every", type=int, default=10 if cuda else 5)
+    parser.add_argument("--augment", default="full" if cuda else "flip", help="of ours; the reference's is flip")
+    parser.add_argument("--precision", default="bf16", help="of ours; fp32 on a CPU without bf16 instructions")
     parser.add_argument("--reference-lr", type=float, default=0.01, help="for a batch of 16")
     parser.add_argument("--only", choices=("ours", "reference"), help="train one; report once the other is there too")
     parser.add_argument("--ours", nargs=argparse.REMAINDER, default=[], help="last: more options of the script")
