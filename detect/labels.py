@@ -106,6 +106,7 @@ def resolve(label: str, names: Iterable[str] = ()) -> str:
         return label
     if (spelled := canonical(label)) in known:
         return spelled
-    near = difflib.get_close_matches(label.upper(), [*known, *ALIASES], n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `censor labels` lists what can be named"
+    near = difflib.get_close_matches(label.upper(), [*known, *ALIASES], n=4)
+    meant = dict.fromkeys(ALIASES.get(name, name) for name in near)
+    hint = f"; did you mean {' or '.join(meant)}?" if meant else "; `censor labels` lists what can be named"
     raise UnknownLabelError(f"unknown label {label!r}{hint}")
