@@ -44,17 +44,14 @@ def pixelate(image: Pixels, region: Region, *, cells: int = 6, out: Pixels | Non
     """
     window = region.of(image)
     means, side = _cell_means(window, cells)
-    grown = means.repeat(side, axis=0)[: window.shape[0]].repeat(side, axis=1)[:, : window.shape[1]]
-    return _lay(grown, region, image, out)
+    return _lay(_grown(means, side, window, cv2.INTER_NEAREST), region, image, out)
 
 
 def blur(image: Pixels, region: Region, *, cells: int = 6, out: Pixels | None = None) -> Pixels:
     """Show the means of square cells, interpolated smoothly; arguments as for `pixelate`."""
     window = region.of(image)
     means, side = _cell_means(window, cells)
-    rows, columns = means.shape[:2]
-    grown = cv2.resize(means, (columns * side, rows * side), interpolation=cv2.INTER_CUBIC)
-    return _lay(np.asarray(grown, np.uint8)[: window.shape[0], : window.shape[1]], region, image, out)
+    return _lay(_grown(means, side, window, cv2.INTER_CUBIC), region, image, out)
 
 
 def solid(
@@ -94,6 +91,12 @@ def sticker(
     return _lay(patch, region, image, out)
 
 
+def _grown(means: Pixels, side: int, window: Pixels, interpolation: int) -> Pixels:
+    rows, columns = means.shape[:2]
+    grown = cv2.resize(means, (columns * side, rows * side), interpolation=interpolation)
+    return np.asarray(grown, np.uint8)[: window.shape[0], : window.shape[1]]
+
+
 def _cell_means(window: Pixels, cells: int) -> tuple[Pixels, int]:
     """Mean RGB of the square cells of a window, uint8 (rows, columns, 3), and the cells' side in pixels.
 
@@ -104,7 +107,8 @@ def _cell_means(window: Pixels, cells: int) -> tuple[Pixels, int]:
     height, width = window.shape[:2]
     side = max(-(-max(height, width) // cells), _SMALLEST_CELL)
     tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
-    sums = np.add.reduceat(np.add.reduceat(window[..., :3], tops, axis=0, dtype=np.uint64), lefts, axis=1)
+    columns = np.add.reduceat(window[..., :3], tops, axis=0, dtype=np.uint32)  # 255 * rows fits
+    sums = np.add.reduceat(columns, lefts, axis=1, dtype=np.uint64)
     counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width)).astype(np.uint64)[..., None]
     return ((sums + counts // 2) // counts).astype(np.uint8), side
 
@@ -113,17 +117,14 @@ def _lay(patch: NDArray[np.uint8], region: Region, image: Pixels, out: Pixels | 
     """Paint a patch, (h, w, 3) or one colour (3,), over a region. Where the picture has transparency it is opaque."""
     canvas = image.copy() if out is None else out
     view = region.of(canvas)
-    if view.shape[2] == 4:
-        opaque = np.empty((*view.shape[:2], 4), np.uint8)
-        opaque[..., :3], opaque[..., 3] = patch, 255
-        patch = opaque
+    shown = np.empty(view.shape, np.uint8)
+    shown[..., :3], shown[..., 3:] = patch, 255
     if region.cover is None:
-        view[:] = patch
+        view[:] = shown
         return canvas
-    np.copyto(view, patch, where=(region.cover == 255)[..., None])
     soft = (region.cover > 0) & (region.cover < 255)
     if soft.any():
         share = region.cover[soft].astype(np.uint32)[:, None]
-        shown = np.broadcast_to(patch, view.shape)[soft]
-        view[soft] = (shown * share + view[soft] * (255 - share) + 127) // 255
+        view[soft] = (shown[soft] * share + view[soft] * (255 - share) + 127) // 255
+    cv2.copyTo(shown, (region.cover == 255).view(np.uint8), view)
     return canvas

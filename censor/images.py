@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,8 @@ def _from_bytes(data: bytes, name: str, max_pixels: int) -> Picture:
         orientation = _orientation(image)
     else:
         image.load()
+        if found == "PNG":
+            _check_png_rows(image, data)
         orientation = _orientation(image)
         pixels, icc = _to_pixels(image, name)
     return Picture(_blank_transparent(_upright(pixels, orientation)), found, _rgb_profile(icc), name)
@@ -222,6 +225,8 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     _check_header(image, name, max_pixels)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise AnimatedImageError(f"{name}: {getattr(image, 'n_frames', 0)} frames; only still pictures are taken")
+    if image.format == "MPO":
+        _check_multi_picture(image, name)
     image.load()
     orientation = _orientation(image)
     pixels, icc = _to_pixels(image, name)
@@ -266,7 +271,7 @@ def _check_single(image: ImageFile.ImageFile, found: str, name: str, data: bytes
         raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
 
 
-def _check_multi_picture(image: ImageFile.ImageFile, name: str) -> None:
+def _check_multi_picture(image: Image.Image, name: str) -> None:
     """A JPEG may carry further pictures behind the first (CIPA DC-007).
 
     Phones put previews and gain maps there, which no viewer shows as the picture and the output drops. Panoramas,
@@ -280,6 +285,34 @@ def _check_multi_picture(image: ImageFile.ImageFile, name: str) -> None:
             raise AnimatedImageError(
                 f"{name}: a multi-picture file (panorama, stereo or angles); only stills are taken"
             )
+
+
+def _check_png_rows(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuse a PNG whose compressed rows end early though file and stream are sound: Pillow leaves the rest zero.
+
+    Rows are counted only where the bottom one is zero, or Adam7 could have left gaps elsewhere (PNG 3rd ed., 8.1).
+    """
+    width, height = image.size
+    interlaced = bool(image.info.get("interlace"))
+    if not interlaced and image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is not None:
+        return
+    bits = data[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[25]]  # IHDR: bit depth, colour type
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    expected = 0
+    for x, y, step_x, step_y in passes if interlaced else [(0, 0, 1, 1)]:
+        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
+        expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    found, inflate, at = 0, zlib.decompressobj(), 8
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"IDAT":
+            rest = data[at + 8 : at + 8 + length]
+            while rest and found < expected:
+                found += len(inflate.decompress(rest, 1 << 20))
+                rest = inflate.unconsumed_tail
+        at += 12 + length
+    if found + len(inflate.flush()) < expected:
+        raise OSError(f"{found} of {expected} bytes of pixels")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -200,14 +200,14 @@ class Policy:
     def to_toml(self) -> str:
         """The policy as a file that `from_toml` reads back to an equal one, every value spelled out."""
         lines = [
-            f"name = {json.dumps(self.name)}",
+            f"name = {_quoted(self.name)}",
             f"cells = {self.cells}",
             f'color = "#{bytes(self.color).hex()}"',
-            f"sticker = {json.dumps(self.sticker)}",
+            f"sticker = {_quoted(self.sticker)}",
             f"feather = {self.feather}",
         ]
         for label, rule in self.rules.items():
-            lines += ["", f"[labels.{label if re.fullmatch(r'[A-Za-z0-9_-]+', label) else json.dumps(label)}]"]
+            lines += ["", f"[labels.{label if re.fullmatch(r'[A-Za-z0-9_-]+', label) else _quoted(label)}]"]
             lines += [
                 f"{key} = {json.dumps(value)}" for key, value in dataclasses.asdict(rule).items() if value is not None
             ]
@@ -303,6 +303,11 @@ def parse_color(value: object) -> tuple[int, int, int]:
         except ValueError:
             pass
     raise ValueError(f"color must be like '#1a2b3c', '26,43,60' or 'black', not {value!r}")
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes, but for characters beyond U+FFFF (TOML has no surrogates) and U+007F."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _rule(values: dict[str, Any]) -> Rule:

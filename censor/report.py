@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.errors import CensorError
 from censor.pipeline import Censored, Checked
+from detect.errors import DetectError
 
 __all__ = ["Outcome", "draw_boxes"]
 
@@ -82,7 +84,8 @@ class Outcome:
         """Of a picture that was not."""
         kind, message = type(error).__name__, " ".join(str(error).split())
         record = {"file": file, "error": {"type": kind, "message": message}}
-        line = message if message.startswith(file) else f"{file}: {kind}: {message}"
+        ours = isinstance(error, CensorError | DetectError)
+        line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
         return cls(file=file, record=record, error=message, line=line)
 
 
