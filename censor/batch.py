@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,14 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from censor.containers import HEAD, sniff
 from censor.errors import CensorError, OutputExistsError, ReadError, UnsupportedImageError
 from censor.files import SUFFIXES, format_of
-from censor.images import empty, sniff
+from censor.images import empty, unsupported
 
 __all__ = ["INFIX", "Gathered", "Job", "gather", "plan", "run"]
 
 INFIX = ".censored"
 """What stands between stem and suffix of an output that is written beside its source."""
+
+_ALSO_PICTURES = re.compile(
+    r"\.(apng|arw|avi|cr2|cr3|dng|heics|ico|j2k|jp2|jxl|m4v|mkv|mov|mp4|mpg|nef|pbm|pcx|pgm|pnm|ppm|psd|svg|tga|webm|wmv)",
+    re.IGNORECASE,
+)
+"""Suffixes of pictures and films that are not taken: in a folder they are errors, for nobody has looked at them."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,9 +56,9 @@ class Gathered:
     """What was found under the paths that were named.
 
     Attributes:
-        jobs: In the order named, folders walked in order of name; no file twice.
-        ignored: Files in folders that are no pictures by content nor by suffix, links to folders, and outputs of
-            earlier runs that stand beside their sources.
+        jobs: In the order named, folders walked in order of name; no directory entry twice.
+        ignored: Files in folders that are no pictures by content nor by suffix, links to folders, and outputs of this
+            run or of earlier ones.
     """
 
     jobs: tuple[Job, ...]
@@ -73,7 +82,7 @@ def gather(
     Returns:
         The jobs. What is missing, unreadable or a folder without pictures is a job with an error.
     """
-    jobs: dict[str, Job] = {}
+    jobs: dict[tuple[str, str], Job] = {}
     ignored = 0
     for each in paths:
         path = Path(each)
@@ -83,7 +92,7 @@ def gather(
         else:
             found = [_job(path, Path(path.name))]
         for job in found:
-            jobs.setdefault(os.path.realpath(job.source), job)
+            jobs.setdefault((os.path.realpath(job.source.parent), job.source.name), job)
     return Gathered(jobs=tuple(jobs.values()), ignored=ignored)
 
 
@@ -100,36 +109,47 @@ def _walk(folder: Path, skip: Path | None, outputs_beside: bool) -> tuple[list[J
     for root, folders, files in os.walk(folder, onerror=unreadable):
         links = [name for name in folders if (Path(root) / name).is_symlink()]
         ignored += len(links)
-        folders[:] = sorted(
-            name for name in folders if name not in links and os.path.realpath(Path(root) / name) != left_out
-        )
-        stems = {Path(name).stem for name in files}
-        for name in sorted(files):
-            path = Path(root) / name
-            earlier = outputs_beside and path.stem.endswith(INFIX) and path.stem.removesuffix(INFIX) in stems
-            job = None if earlier or not path.is_file() else _job(path, path.relative_to(folder))
-            if job is None or not (job.format or format_of(path) or isinstance(job.error, ReadError)):
-                ignored += 1
-            else:
-                jobs.append(job)
+        outputs = [name for name in folders if os.path.realpath(Path(root) / name) == left_out]
+        ignored += len(outputs)
+        folders[:] = sorted(name for name in folders if name not in links and name not in outputs)
+        found = [_job(Path(root) / name, (Path(root) / name).relative_to(folder)) for name in sorted(files)]
+        pictures = [job for job in found if job.format or _looks_like_a_picture(job.source)]
+        stems = {job.source.stem for job in pictures}
+        earlier = [job for job in pictures if outputs_beside and _source_stem(job.source) in stems]
+        jobs += [job for job in pictures if job not in earlier]
+        ignored += len(found) - len(pictures) + len(earlier)
     if not jobs:
         reason = UnsupportedImageError(f"{folder}: no pictures in this folder")
         jobs.append(Job(source=folder, relative=Path(), error=reason))
     return jobs, ignored
 
 
+def _looks_like_a_picture(path: Path) -> bool:
+    return format_of(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
+
+
+def _source_stem(path: Path) -> str | None:
+    """The stem of the picture whose output beside it this would be."""
+    return path.stem.removesuffix(INFIX) if path.stem.endswith(INFIX) else None
+
+
 def _job(path: Path, relative: Path) -> Job:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            reason = "not a regular file; a picture from a pipe is read with `-`"
+            return Job(source=path, relative=relative, error=ReadError(f"{path}: cannot be read: {reason}"))
         with path.open("rb") as stream:
-            head = stream.read(64)
+            head = stream.read(HEAD)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return Job(source=path, relative=relative, error=ReadError(f"{path}: cannot be read: {reason}"))
+        why = getattr(error, "strerror", None) or error
+        return Job(source=path, relative=relative, error=ReadError(f"{path}: cannot be read: {why}"))
     return Job(source=path, relative=relative, format=sniff(head), error=None if head else empty(str(path)))
 
 
 def plan(jobs: Sequence[Job], *, out: Path | None, in_place: bool, overwrite: bool) -> list[Job]:
     """Decide where each output goes, before anything is written.
+
+    In place, a link's output takes the place of the file it points to, and a file with two names is worked on once.
 
     Args:
         jobs: From `gather`.
@@ -139,18 +159,21 @@ def plan(jobs: Sequence[Job], *, out: Path | None, in_place: bool, overwrite: bo
         overwrite: Existing outputs will be replaced.
 
     Returns:
-        The jobs in the same order, with a target or an error: a target that exists, is a source, or is another job's.
+        The jobs in the same order, with a target, or with an error: it is no picture, or its target exists, is a
+        source, or is another job's.
     """
     sources = {os.path.realpath(job.source) for job in jobs}
     taken: dict[str, Path] = {}
     planned = []
     for job in jobs:
         if job.error is not None or job.format is None:
-            planned.append(job)  # it will be refused as what it is
+            planned.append(replace(job, error=job.error or unsupported(str(job.source))))
             continue
-        target = job.source if in_place else _target(job, out)
+        target = Path(os.path.realpath(job.source)) if in_place else _target(job, out)
         place = os.path.normcase(os.path.realpath(target))
         error = None
+        if place in taken and in_place:
+            continue
         if place in taken:
             error = OutputExistsError(f"{job.source}: its output {target} is already that of {taken[place]}")
         elif not in_place and os.path.realpath(target) in sources:

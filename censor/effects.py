@@ -92,9 +92,12 @@ def sticker(
 
 
 def _grown(means: Pixels, side: int, window: Pixels, interpolation: int) -> Pixels:
+    height, width = window.shape[:2]
     rows, columns = means.shape[:2]
-    grown = cv2.resize(means, (columns * side, rows * side), interpolation=interpolation)
-    return np.asarray(grown, np.uint8)[: window.shape[0], : window.shape[1]]
+    # A single row of cells is flat from top to bottom: a thin region needs no square as high as it is long.
+    size = (width if columns == 1 else columns * side, height if rows == 1 else rows * side)
+    grown = cv2.resize(means, size, interpolation=interpolation)
+    return np.asarray(grown, np.uint8)[:height, :width]
 
 
 def _cell_means(window: Pixels, cells: int) -> tuple[Pixels, int]:

@@ -112,9 +112,12 @@ def _encode_jpeg(pixels: NDArray[np.uint8], icc: bytes | None, quality: int) -> 
 
 def over(pixels: NDArray[np.uint8], background: int) -> NDArray[np.uint8]:
     """RGBA laid on a grey of 0..255: what a viewer shows. Returns RGB, uint8."""
-    alpha = pixels[..., 3:].astype(np.uint16)
-    laid = pixels[..., :3] * alpha + np.uint16(background) * (255 - alpha)
-    return ((laid + 127) // 255).astype(np.uint8)
+    shown = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), 256):  # in strips: the products take twice the memory of the pixels
+        strip = pixels[top : top + 256]
+        alpha = strip[..., 3:].astype(np.uint16)
+        shown[top : top + 256] = (strip[..., :3] * alpha + np.uint16(background) * (255 - alpha) + 127) // 255
+    return shown
 
 
 def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) -> None:
@@ -137,7 +140,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, overwrite: bool =
     temporary = target.with_name(f".censor-{secrets.token_hex(8)}.tmp")
     try:
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+            if target.exists() and not target.is_file():
+                raise OSError("not a regular file")
+            mode = target.stat().st_mode & 0o777 if overwrite and target.exists() else 0o666
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(data)
                 if overwrite:  # what is replaced must not be lost to a crash that the new bytes did not survive
@@ -165,4 +171,8 @@ def _take_name(temporary: Path, target: Path) -> None:
         raise
     except OSError:  # a file system without hard links: take the name first, then fill it
         target.touch(exist_ok=False)
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError:
+            target.unlink()
+            raise

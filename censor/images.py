@@ -1,4 +1,4 @@
-"""Files to pixels and back: the one decode path, and encoding from pixels alone.
+"""Anything that is one still picture to upright pixels: the one decode path.
 
 A picture is taken by its content, never by its extension. Whatever it was (palette, grey, CMYK, 16 bit), what comes
 out is upright 8-bit RGB or RGBA. OpenCV is not used here: it rotates JPEG but not WebP, AVIF or PNG, and returns a
@@ -7,10 +7,7 @@ half grey picture for a truncated upload where this module raises.
 
 from __future__ import annotations
 
-import io
 import os
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -18,29 +15,13 @@ from typing import IO, TypeAlias
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageCms,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, TiffImagePlugin
 
-from censor.errors import (
-    AnimatedImageError,
-    DamagedImageError,
-    ImageError,
-    LimitError,
-    ReadError,
-    UnsupportedImageError,
-)
+from censor.containers import HEAD, check_png_rows, check_size, check_still, open_still, sniff
+from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from censor.profiles import settle, to_srgb
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode", "sniff"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode", "empty", "unsupported"]
 
 MAX_BYTES = 64 * 2**20
 """Default cap on the size of an encoded picture, in bytes."""
@@ -54,6 +35,7 @@ Source: TypeAlias = (
 """A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
 
 _ORIENTATION = 0x0112  # EXIF 2.32, table 4
+_PHOTOMETRIC = 262  # TIFF 6.0: 0 means that zero is white
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +46,17 @@ class Picture:
         pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha. Fully transparent pixels are black: whatever
             colour hid beneath them is gone.
         format: Pillow's name of the format it came in ("JPEG", "HEIF" …), None if it came as pixels.
-        icc: Its RGB colour profile.
+        icc: Its colour profile, if that is worth keeping: see `censor.profiles`.
         name: What errors call it.
+        beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
+            judging only: they are never written.
     """
 
     pixels: NDArray[np.uint8]
     format: str | None = None
     icc: bytes | None = None
     name: str = "picture"
+    beneath: NDArray[np.uint8] | None = None
 
     @property
     def height(self) -> int:
@@ -88,8 +73,8 @@ def decode(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
     """Turn anything that is one still picture into upright pixels.
 
     Args:
-        source: See `Source`. A string is a path. Paths, bytes and file objects with the same content give the same
-            pixels.
+        source: See `Source`. A string is a path. Paths, bytes, file objects and Pillow images that are not loaded yet
+            give the same pixels for the same content.
         max_bytes: More bytes than this are refused before they are all read.
         max_pixels: More pixels than this are refused before any is decoded.
 
@@ -105,16 +90,12 @@ def decode(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "") or "picture")
+        data = _unread(source, max_bytes, name)
         with _Translate(name):
-            return _from_pillow(source, name, max_pixels)
+            return _from_pillow(source, name, max_pixels) if data is None else _from_bytes(data, name, max_pixels)
     data, name = _read(source, max_bytes)
     with _Translate(name):
         return _from_bytes(data, name, max_pixels)
-
-
-def sniff(head: bytes) -> str | None:
-    """Pillow's name of the format that a file's first bytes (64 are enough) announce, None for anything unsupported."""
-    return next((name for name, (accept, _) in _openers().items() if accept(head)), None)
 
 
 def unsupported(name: str) -> UnsupportedImageError:
@@ -125,40 +106,6 @@ def unsupported(name: str) -> UnsupportedImageError:
 def empty(name: str) -> DamagedImageError:
     """The error for a file without content."""
     return DamagedImageError(f"{name}: the file is empty")
-
-
-def _openers() -> dict[str, tuple[Callable[[bytes], bool], Callable[[io.BytesIO], ImageFile.ImageFile]]]:
-    """Format: (does it begin like one, open it). An allow-list: Pillow's forty other plug-ins are never asked.
-
-    The plug-in classes are called directly. `Image.open` would warn or raise at a pixel count of its own, and some of
-    the names are registered only after a plug-in has been installed into the host's Pillow, which is not ours to do.
-    """
-    return {
-        "JPEG": (lambda head: head[:3] == b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-        "PNG": (lambda head: head[:8] == b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-        "WEBP": (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
-        "AVIF": (lambda head: head[4:8] == b"ftyp" and _is_avif(head), AvifImagePlugin.AvifImageFile),
-        "HEIF": (lambda head: head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS, _open_heif),
-        "TIFF": (lambda head: head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
-        "BMP": (lambda head: head[:2] == b"BM", BmpImagePlugin.BmpImageFile),
-        "GIF": (lambda head: head[:6] in (b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
-    }
-
-
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs")
-
-
-def _is_avif(head: bytes) -> bool:
-    """Whether the file type box names AVIF among its brands (ISO/IEC 14496-12, 4.3): four bytes each, from byte 16."""
-    brands = head[8:12], *(head[at : at + 4] for at in range(16, min(len(head), head[3]), 4))
-    return b"avif" in brands or b"avis" in brands
-
-
-def _open_heif(stream: io.BytesIO) -> ImageFile.ImageFile:
-    import pillow_heif  # 50 ms, and few pictures need it
-
-    open_heif: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
-    return open_heif(stream)
 
 
 class _Translate:
@@ -192,7 +139,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     else:
         name = str(getattr(source, "name", "stream"))
-        data = source.read(cap + 1)
+        data = _drain(source, cap, name)
     if len(data) > cap:
         raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
     if not data:
@@ -200,38 +147,59 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     return data, name
 
 
+def _drain(stream: IO[bytes], cap: int, name: str) -> bytes:
+    """All that a stream has, or one byte more than the cap; raw streams may give less than they are asked for."""
+    parts, size = [], 0
+    try:
+        while size <= cap and (part := stream.read(cap + 1 - size)):
+            parts.append(part)
+            size += len(part)
+    except (OSError, ValueError) as error:  # ValueError: a closed file
+        raise ReadError(f"{name}: cannot be read: {error}") from error
+    return b"".join(parts)
+
+
+def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
+    """The file behind a Pillow image whose pixels nobody has loaded yet, None where there is none any more."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None:
+        return None
+    position = image.fp.tell()
+    image.fp.seek(0)
+    data = _drain(image.fp, cap, name)
+    image.fp.seek(position)
+    if len(data) > cap:
+        raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
+    return data if sniff(data[:HEAD]) else None
+
+
 def _from_bytes(data: bytes, name: str, max_pixels: int) -> Picture:
-    found = sniff(data[:64])
+    found = sniff(data[:HEAD])
     if found is None:
         raise unsupported(name)
-    image = _openers()[found][1](io.BytesIO(data))
-    _check_header(image, name, max_pixels)
-    _check_single(image, found, name, data)
+    image = open_still(data, found, name, max_pixels)
     icc = image.info.get("icc_profile")
-    if found == "JPEG" and image.mode in ("RGB", "L") and not (image.mode == "L" and icc):
+    if found == "JPEG":
         # libjpeg-turbo with warnings as errors: Pillow would accept a picture with broken entropy-coded data.
-        pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
-        orientation = _orientation(image)
+        if image.mode == "RGB":
+            pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
+        else:
+            pixels, icc = _to_pixels(_strict_jpeg(data, image), name)
     else:
         image.load()
         if found == "PNG":
-            _check_png_rows(image, data)
-        orientation = _orientation(image)
+            check_png_rows(image, data)
         pixels, icc = _to_pixels(image, name)
-    return Picture(_blank_transparent(_upright(pixels, orientation)), found, _rgb_profile(icc), name)
+    return _finish(pixels, _orientation(image), icc, found, name)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
-    _check_header(image, name, max_pixels)
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise AnimatedImageError(f"{name}: {getattr(image, 'n_frames', 0)} frames; only still pictures are taken")
-    if image.format == "MPO":
-        _check_multi_picture(image, name)
+    check_size(image, name, max_pixels)
+    check_still(image, name, max_pixels)
     image.load()
-    orientation = _orientation(image)
     pixels, icc = _to_pixels(image, name)
-    known = "JPEG" if image.format == "MPO" else image.format
-    return Picture(_blank_transparent(_upright(pixels, orientation)), known, _rgb_profile(icc), name)
+    known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
+    kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
+    return _finish(pixels, _orientation(image), icc, kind, name)
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
@@ -246,77 +214,26 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
         raise LimitError(f"picture: {array.shape[1]} x {array.shape[0]} pixels are over the cap of {max_pixels:,}")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
-    return Picture(_blank_transparent(np.ascontiguousarray(array)))
+    return _finish(array, 1, None, None, "picture")
 
 
-def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise DamagedImageError(f"{name}: {width} x {height} pixels is no picture")
-    if width * height > max_pixels:
-        raise LimitError(f"{name}: {width} x {height} pixels are over the cap of {max_pixels:,}")
-
-
-def _check_single(image: ImageFile.ImageFile, found: str, name: str, data: bytes) -> None:
-    """Refuse what holds more than one picture that a viewer could show."""
-    if found == "JPEG":
-        _check_multi_picture(image, name)
-    elif found == "TIFF" and isinstance(image, TiffImagePlugin.TiffImageFile):
-        tags = image.tag_v2
-        # NewSubfileType bit 0, SubIFDs, DNGVersion (TIFF 6.0; TIFF/EP): the first page is a preview of the real one.
-        if int(tags.get(254, 0)) & 1 or 330 in tags or 50706 in tags:
-            raise UnsupportedImageError(f"{name}: a camera's raw file or a multi-resolution TIFF; develop it first")
-    sequence = found == "HEIF" and (b"msf1" in data[8:64] or data[8:12] in (b"hevc", b"hevx", b"hevm", b"hevs"))
-    if sequence or getattr(image, "is_animated", False) or image.info.get("default_image"):
-        raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
-
-
-def _check_multi_picture(image: Image.Image, name: str) -> None:
-    """A JPEG may carry further pictures behind the first (CIPA DC-007).
-
-    Phones put previews and gain maps there, which no viewer shows as the picture and the output drops. Panoramas,
-    stereo pairs and angles are pictures in their own right, and get refused like any second page.
-    """
-    if "mp" not in image.info:
-        return
-    entries = (JpegImagePlugin._getmp(image) or {}).get(0xB002, [])  # type: ignore[arg-type]  # noqa: SLF001
-    for entry in entries:
-        if str(entry["Attribute"]["MPType"]).startswith("Multi-Frame"):
-            raise AnimatedImageError(
-                f"{name}: a multi-picture file (panorama, stereo or angles); only stills are taken"
-            )
-
-
-def _check_png_rows(image: ImageFile.ImageFile, data: bytes) -> None:
-    """Refuse a PNG whose compressed rows end early though file and stream are sound: Pillow leaves the rest zero.
-
-    Rows are counted only where the bottom one is zero, or Adam7 could have left gaps elsewhere (PNG 3rd ed., 8.1).
-    """
-    width, height = image.size
-    interlaced = bool(image.info.get("interlace"))
-    if not interlaced and image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is not None:
-        return
-    bits = data[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[25]]  # IHDR: bit depth, colour type
-    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-    expected = 0
-    for x, y, step_x, step_y in passes if interlaced else [(0, 0, 1, 1)]:
-        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
-        expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
-    found, inflate, at = 0, zlib.decompressobj(), 8
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"IDAT":
-            rest = data[at + 8 : at + 8 + length]
-            while rest and found < expected:
-                found += len(inflate.decompress(rest, 1 << 20))
-                rest = inflate.unconsumed_tail
-        at += 12 + length
-    if found + len(inflate.flush()) < expected:
-        raise OSError(f"{found} of {expected} bytes of pixels")
+def _finish(pixels: NDArray[np.uint8], orientation: int, icc: object, kind: str | None, name: str) -> Picture:
+    upright, profile = settle(_upright(pixels, orientation), icc)
+    if upright.shape[2] == 3:
+        return Picture(upright, kind, profile, name)
+    hidden = upright[..., 3] == 0
+    if not upright[hidden].any():
+        return Picture(upright, kind, profile, name)
+    blanked = upright.copy()
+    blanked[hidden] = 0
+    return Picture(blanked, kind, profile, name, beneath=np.ascontiguousarray(upright[..., :3]))
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1-8; 1 where there is none or the EXIF block is broken, which is how viewers show it."""
+    """The EXIF orientation, 1-8; 1 where there is none or the EXIF block is broken, which is how viewers show it.
+
+    To be asked after loading: TIFF and HEIF are turned by their decoders, which then say 1.
+    """
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001  # the parser raises half a dozen types, and none concerns the pixels
@@ -335,6 +252,16 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
+def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
+    """A grey or CMYK JPEG, decoded strictly, as Pillow would give it: CMYK is stored inverted, as Adobe does."""
+    if header.mode == "L":
+        image = Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0])
+    else:
+        image = Image.fromarray(255 - simplejpeg.decode_jpeg(data, colorspace="CMYK"), "CMYK")
+    image.info = dict(header.info)
+    return image
+
+
 def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes | None]:
     """Any mode that Pillow decodes to RGB or RGBA, and the profile that those pixels are in."""
     icc = image.info.get("icc_profile")
@@ -345,7 +272,8 @@ def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes 
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA")), icc if image.mode in ("RGB", "RGBA", "P", "PA") else None
     if image.mode in ("CMYK", "L") and icc:
-        return np.asarray(_to_srgb(image, icc)), None
+        shown = to_srgb(image, icc)
+        return np.asarray(image.convert("RGB") if shown is None else shown), None
     return np.asarray(image.convert("RGB")), icc
 
 
@@ -353,34 +281,9 @@ def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
     """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
     values = np.asarray(image).astype(np.uint32)
     grey = ((values + 128) // 257).astype(np.uint8)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
     planes = [grey, grey, grey]
     if isinstance(key := image.info.get("transparency"), int):
         planes.append(np.where(values == key, 0, 255).astype(np.uint8))
     return np.stack(planes, axis=2)
-
-
-def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    try:
-        shown = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        shown = None  # a broken profile is one that viewers ignore
-    return shown if shown is not None else image.convert("RGB")
-
-
-def _rgb_profile(icc: object) -> bytes | None:
-    """The profile if it is one for RGB (ICC.1:2022, 7.2: header of 128 bytes, data colour space at offset 16)."""
-    if isinstance(icc, bytes) and len(icc) >= 128 and icc[16:20] == b"RGB " and icc[36:40] == b"acsp":
-        return icc
-    return None
-
-
-def _blank_transparent(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.shape[2] == 3:
-        return pixels
-    hidden = pixels[..., 3] == 0
-    if (pixels[hidden] != 0).any():
-        pixels = pixels.copy()
-        pixels[hidden] = 0
-    return pixels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -19,11 +19,10 @@ from censor.masks import Region, region
 from censor.policy import Policy, reached
 from censor.stickers import load_sticker
 from censor.verdict import Verdict, judge
-from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
-from detect.tiling import lowest_score
+from detect.tiling import joined, lowest_score
 
 __all__ = ["Censor", "Censored", "Checked", "Hidden"]
 
@@ -31,8 +30,8 @@ _TRIES = 3
 """Looks at the output: what the first finds is hidden as the policy says, what the second finds is hidden solid, and
 if the third finds anything there is no output."""
 
-_SAME = 0.45
-"""IoU above which two views of one picture show one thing."""
+_SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
+"""Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +137,13 @@ class Censor:
         """Judge a picture without changing it.
 
         Raises:
+            PolicyError: The policy has no rule for a verdict about anything that this detector reports.
             CensorError: It could not be decoded or judged.
             DetectError: The network failed.
         """
+        self.policy.require(self.detector.names, judging=True)
         seconds: dict[str, float] = {}
-        return self._check(self._decode(source, seconds), seconds)
+        return self._check(self._decode(source, seconds), seconds)[0]
 
     def apply(self, source: Source) -> Censored:
         """Censor a picture in memory; the source is left alone.
@@ -156,8 +157,8 @@ class Censor:
         """
         seconds: dict[str, float] = {}
         picture = self._decode(source, seconds)
-        checked = self._check(picture, seconds)
-        marks = self._marks(checked.detections, picture, rechecked=False)
+        checked, visible = self._check(picture, seconds)
+        marks = self._marks(visible, picture, rechecked=False)
         with _timed(seconds, "hide"):
             pixels = self._paint(picture.pixels, marks)
         if self._recheck and marks:
@@ -169,7 +170,7 @@ class Censor:
             width=picture.width,
             height=picture.height,
             seconds=seconds,
-            picture=replace(picture, pixels=pixels),
+            picture=replace(picture, pixels=pixels, beneath=None),
             hidden=tuple(mark.hidden for mark in marks),
         )
 
@@ -208,33 +209,37 @@ class Censor:
         with _timed(seconds, "decode"):
             return decode(source, **self._caps)
 
-    def _check(self, picture: Picture, seconds: dict[str, float]) -> Checked:
+    def _check(self, picture: Picture, seconds: dict[str, float]) -> tuple[Checked, Detections]:
+        """Judge all there is; the second value holds what is left once the colours beneath transparency are gone."""
         with _timed(seconds, "detect"):
-            found = self._detect(picture.pixels, picture.name)
-        return Checked(
+            found = visible = self._detect(_views(picture.pixels), picture.name)
+            if picture.beneath is not None:
+                found = joined(Detections.concatenate([found, self._detect([picture.beneath], picture.name)]))
+        checked = Checked(
             verdict=judge(found, self.policy, width=picture.width, height=picture.height),
             detections=found,
             width=picture.width,
             height=picture.height,
             seconds=seconds,
         )
+        return checked, visible
 
-    def _detect(self, pixels: NDArray[np.uint8], name: str) -> Detections:
-        views = _views(pixels)
+    def _detect(self, views: Iterable[RGBImage], name: str) -> Detections:
+        found = [self._detect_view(view, name) for view in views]  # one at a time: each may be 300 MB
+        return found[0] if len(found) == 1 else joined(Detections.concatenate(found))
+
+    def _detect_view(self, view: RGBImage, name: str) -> Detections:
         try:
-            found = self.detector.detect(views)
+            found = self.detector.detect([view])
         except DetectError as error:
             raise type(error)(f"{name}: {error}") from error
         except Exception as error:
             raise DetectorError(f"{name}: the detector failed: {type(error).__name__}: {error}") from error
-        if not isinstance(found, list) or len(found) != len(views):
-            raise DetectorError(f"{name}: the detector must answer one Detections for each of {len(views)} images")
-        if not all(isinstance(each, Detections) and each.names == self.detector.names for each in found):
+        if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], Detections):
+            raise DetectorError(f"{name}: the detector must answer a list of one Detections for each image")
+        if found[0].names != self.detector.names:
             raise DetectorError(f"{name}: the detector must answer Detections with its own names")
-        if len(found) == 1:
-            return found[0]
-        every = Detections.concatenate(found)
-        return every[boxes.nms(every.xyxy, every.scores, every.labels, iou_threshold=_SAME)]
+        return found[0]
 
     def _marks(self, found: Detections, picture: Picture, *, rechecked: bool, effect: str | None = None) -> list[_Mark]:
         marks = []
@@ -264,7 +269,7 @@ class Censor:
 
     def _paint(self, original: NDArray[np.uint8], marks: Sequence[_Mark]) -> NDArray[np.uint8]:
         canvas = original.copy()
-        for mark in marks:
+        for mark in sorted(marks, key=lambda mark: _SHOWS_LESS.index(mark.hidden.effect)):
             match mark.hidden.effect:
                 case "pixelate":
                     effects.pixelate(original, mark.region, cells=self.policy.cells, out=canvas)
@@ -285,7 +290,7 @@ class Censor:
         is passed over: a smiling sticker may well be found to be a face.
         """
         for attempt in range(1, _TRIES + 1):
-            again = self._detect(pixels, picture.name)
+            again = self._detect(_views(pixels), picture.name)
             effect = None if attempt == 1 else "solid"
             blank = _blank(picture, marks)
             fresh = [
@@ -316,18 +321,19 @@ def _blank(picture: Picture, marks: Sequence[_Mark]) -> NDArray[np.bool_]:
     return mask
 
 
-def _views(pixels: NDArray[np.uint8]) -> list[RGBImage]:
+def _views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
     """What a picture may look like to somebody.
 
-    With transparency that is more than one thing: colours laid on a light page, on a dark page, and as they are once a
-    careless program drops the transparency. A body may show in any of them and not in the others.
+    With transparency that is more than one thing: the colours as they are once a careless program drops the
+    transparency, and laid on a light page or a dark one. A body may show in any of them and not in the others.
     """
     if pixels.shape[2] == 3:
-        return [pixels]
-    colors = np.ascontiguousarray(pixels[..., :3])
-    if (pixels[..., 3] == 255).all():
-        return [colors]
-    return [colors, over(pixels, 255), over(pixels, 0)]
+        yield pixels
+        return
+    yield np.ascontiguousarray(pixels[..., :3])
+    if not (pixels[..., 3] == 255).all():
+        yield over(pixels, 255)
+        yield over(pixels, 0)
 
 
 @contextmanager

@@ -91,6 +91,16 @@ class Rule:
             raise ValueError(f"review_at ({self.review_at}) must not be above nsfw_at ({self.nsfw_at})")
 
     @property
+    def hides(self) -> bool:
+        """Whether boxes can be hidden."""
+        return self.censor_at is not None
+
+    @property
+    def judges(self) -> bool:
+        """Whether boxes can count for the verdict."""
+        return self.review_at is not None or self.nsfw_at is not None
+
+    @property
     def lowest(self) -> float:
         """The lowest score that this rule acts on; 1 if it never does."""
         return min([at for at in (self.censor_at, self.review_at, self.nsfw_at) if at is not None], default=1.0)
@@ -103,6 +113,7 @@ class Policy:
     Attributes:
         name: What reports call it.
         rules: Label to `Rule`; immutable. Labels without a rule pass through.
+        base: What a label takes that is named later, on a command line say: `[all]` of a file.
         cells: Squares along the longer side of a pixelated or blurred region, 1..8.
         color: RGB of solid regions and beneath stickers, each in 0..255.
         sticker: Name of a built-in sticker, or path of an image file.
@@ -114,14 +125,15 @@ class Policy:
 
     name: str
     rules: Mapping[str, Rule]
+    base: Rule = field(default_factory=Rule)
     cells: int = 6
     color: tuple[int, int, int] = (0, 0, 0)
     sticker: str = "smile"
-    feather: float = field(default=0.0)
+    feather: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
-        if not any(rule.lowest < 1 or rule.censor_at == 1 for rule in self.rules.values()):
+        if not any(rule.hides or rule.judges for rule in self.rules.values()):
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= _MAX_CELLS:
             raise ValueError(f"cells must be a whole number in 1..{_MAX_CELLS}, not {self.cells!r}")
@@ -194,7 +206,8 @@ class Policy:
                 raise reader.error(f"label {spelled} is given twice", table)
             rules[spelled] = reader.within(table, None, functools.partial(_rule, {**shared, **own}))
         top.setdefault("name", Path(source).stem)
-        policy: Policy = reader.within("", None, lambda: cls(rules=rules, **top))
+        base = reader.within("all", None, functools.partial(_rule, shared))
+        policy: Policy = reader.within("", None, lambda: cls(rules=rules, base=base, **top))
         return policy
 
     def to_toml(self) -> str:
@@ -206,22 +219,24 @@ class Policy:
             f"sticker = {_quoted(self.sticker)}",
             f"feather = {self.feather}",
         ]
-        for label, rule in self.rules.items():
-            lines += ["", f"[labels.{label if re.fullmatch(r'[A-Za-z0-9_-]+', label) else _quoted(label)}]"]
-            lines += [
-                f"{key} = {json.dumps(value)}" for key, value in dataclasses.asdict(rule).items() if value is not None
-            ]
+        tables = {f"labels.{_key(label)}": rule for label, rule in self.rules.items()}
+        for table, rule in {"all": self.base, **tables}.items():
+            lines += ["", f"[{table}]"]
+            values = dataclasses.asdict(rule).items()
+            lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
         return "\n".join(lines) + "\n"
 
-    def require(self, names: Iterable[str]) -> None:
+    def require(self, names: Iterable[str], *, judging: bool = False) -> None:
         """Check that a detector can serve this policy.
 
         Args:
             names: The detector's labels.
+            judging: For a verdict, not for hiding.
 
         Raises:
             UnknownLabelError: A label that neither the class table nor the detector knows.
-            PolicyError: A required label that the detector never reports, or no label that it does.
+            PolicyError: A required label that the detector never reports, or nothing to act on among those it does:
+                every picture would be safe.
         """
         names = tuple(names)
         for label in self.rules:
@@ -232,14 +247,17 @@ class Policy:
                 f"policy {self.name!r}: the detector never reports {', '.join(missing)}; what it reports: "
                 f"{', '.join(names)}"
             )
-        if not set(self.rules) & set(names):
-            raise PolicyError(f"policy {self.name!r}: the detector reports none of its labels, only {', '.join(names)}")
+        served = [rule for label, rule in self.rules.items() if label in names]
+        if not any(rule.judges or (rule.hides and not judging) for rule in served):
+            aim = "judges" if judging else "acts on"
+            raise PolicyError(f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names)}")
 
     def only(self, labels: Iterable[str], names: Iterable[str] = ()) -> Policy:
         """Hide these labels and no others; the rules for the verdict stay.
 
         Args:
-            labels: In any accepted spelling. One without a rule is hidden from score 0.2 on.
+            labels: In any accepted spelling. One without a rule is hidden as `base` says, from its `censor_at` or from
+                score 0.2 on, and does not count for the verdict.
             names: The detector's own labels, where they are not in the class table.
 
         Raises:
@@ -248,9 +266,11 @@ class Policy:
         names = tuple(names)
         wanted = [resolve(label, names) for label in labels]
         rules = {label: dataclasses.replace(rule, censor_at=None) for label, rule in self.rules.items()}
+        fallback = 0.2 if self.base.censor_at is None else self.base.censor_at
+        unjudged = dataclasses.replace(self.base, review_at=None, nsfw_at=None)
         for label in wanted:
-            rule = self.rules.get(label, Rule())
-            censor_at = 0.2 if rule.censor_at is None else rule.censor_at
+            rule = self.rules.get(label, unjudged)
+            censor_at = fallback if rule.censor_at is None else rule.censor_at
             rules[label] = dataclasses.replace(rule, censor_at=censor_at, required=True)
         return dataclasses.replace(self, rules=rules)
 
@@ -303,6 +323,10 @@ def parse_color(value: object) -> tuple[int, int, int]:
         except ValueError:
             pass
     raise ValueError(f"color must be like '#1a2b3c', '26,43,60' or 'black', not {value!r}")
+
+
+def _key(label: str) -> str:
+    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else _quoted(label)
 
 
 def _quoted(text: str) -> str:

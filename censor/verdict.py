@@ -111,7 +111,7 @@ def judge(detections: Detections, policy: Policy, *, width: int, height: int) ->
     for row in range(len(detections)):
         label, score, share = detections.label(row), float(detections.scores[row]), float(shares[row])
         rule = policy.rules.get(label)
-        if rule is None or (rule.review_at is None and rule.nsfw_at is None) or share < rule.min_area:
+        if rule is None or not rule.judges or share < rule.min_area:
             continue
         best = max(best, score)
         for key, threshold in (("nsfw_at", rule.nsfw_at), ("review_at", rule.review_at)):

@@ -67,19 +67,16 @@ class TiledDetector:
         parts = [
             _moved(found, x, y) for found, (x, y) in zip(self._detector.detect(views), [(0, 0), *corners], strict=True)
         ]
-        found = Detections.concatenate(parts)
-        return Detections(
-            *boxes.merge(found.xyxy, found.scores, found.labels, overlap_threshold=self._join_above), found.names
-        )
+        return joined(Detections.concatenate(parts), above=self._join_above)
 
 
 class FlipDetector:
     """Looks at a picture and at its mirror image, and reports what either shows."""
 
-    def __init__(self, detector: Detector, *, iou_threshold: float = 0.45) -> None:
-        """Wrap a detector; of two boxes of one label whose IoU is greater than `iou_threshold`, the better is kept."""
+    def __init__(self, detector: Detector, *, join_above: float = 0.5) -> None:
+        """Wrap a detector; boxes of one label are joined as by `TiledDetector`."""
         self._detector = detector
-        self._iou_threshold = iou_threshold
+        self._join_above = join_above
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +102,12 @@ class FlipDetector:
             [width, 0, width, 0], np.float32
         )
         both = Detections.concatenate([plain, Detections(back, mirror.scores, mirror.labels, mirror.names)])
-        return both[boxes.nms(both.xyxy, both.scores, both.labels, iou_threshold=self._iou_threshold)]
+        return joined(both, above=self._join_above)
+
+
+def joined(found: Detections, *, above: float = 0.5) -> Detections:
+    """One box around those of one label that overlap by more than a share of the smaller: see `boxes.merge`."""
+    return Detections(*boxes.merge(found.xyxy, found.scores, found.labels, overlap_threshold=above), found.names)
 
 
 def lowest_score(detector: Detector) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 import warnings
 from typing import NoReturn, cast
 
@@ -41,6 +43,9 @@ def main() -> None:
     """  # noqa: D301  # \b is click's mark, not an escape
     warnings.simplefilter("ignore")  # decoders warn about what is raised, or harmless; stderr is for one line a file
     signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):  # a file's name may not be text at all
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
@@ -43,6 +44,7 @@ def work_off(
 ) -> NoReturn:
     """Run the jobs, print as results come, and exit with the right code."""
     from censor.batch import run
+    from censor.errors import WriteError
 
     counts: Counter[str] = Counter()
     as_json, lines = options.get("as_json", False), options["verbose"] or (len(jobs) == 1 and not options["quiet"])
@@ -51,9 +53,10 @@ def work_off(
             sink = stack.enter_context(_open_report(report, options)) if report is not None else None
             advance = stack.enter_context(_progress(len(jobs), quiet=options["quiet"]))
             for each in run(jobs, work, workers=min(options["workers"], max(1, len(jobs)))):
+                counts["reported"] += 1
                 counts["failed" if each.error else each.level or ""] += 1
                 counts["regions"] += each.regions > 0
-                record = json.dumps(each.record, ensure_ascii=False)
+                record = json.dumps(each.record)
                 if sink is not None:
                     click.echo(record, file=sink)
                 if as_json:
@@ -64,8 +67,12 @@ def work_off(
                     click.echo(_printable(each.line))
                 advance()
     except KeyboardInterrupt:
-        click.echo(f"interrupted; {counts.total() - counts['regions']} of {len(jobs)} done", err=True)
+        click.echo(f"interrupted; {counts['reported']} of {len(jobs)} reported, what was begun is finished", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:  # of the report or of standard output: those of pictures are outcomes
+        with suppress(OSError, ValueError):  # or the interpreter would stumble over the same when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(WriteError(f"the results cannot be written: {error.strerror or error}"), EXIT_FAILED)
     if not options["quiet"] and (len(jobs) > 1 or ignored):
         click.echo(_summary(counts, ignored, judged="as_json" in options), err=True)
     nsfw = "as_json" in options and counts["nsfw"]
@@ -85,7 +92,7 @@ def _summary(counts: Counter[str], ignored: int, *, judged: bool) -> str:
 
 def _open_report(path: Path, options: dict[str, Any]) -> TextIO:
     try:
-        return path.open("w" if options["force"] else "x", encoding="utf-8", errors="backslashreplace")
+        return path.open("w" if options["force"] else "x", encoding="ascii")
     except FileExistsError:
         raise click.UsageError(f"--json {path}: exists already; use --force to overwrite it") from None
     except OSError as error:

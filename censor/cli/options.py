@@ -17,9 +17,30 @@ if TYPE_CHECKING:
     from censor.pipeline import Censor
     from censor.policy import Policy
 
-__all__ = ["load_policy", "make_censor", "shared"]
+__all__ = ["FilePath", "load_policy", "make_censor", "photos_argument", "shared"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class FilePath(click.Path):
+    """A path option. Empty is refused: `Path("")` is the current folder, and an unset shell variable must not be."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert to a `Path`."""
+        if value in ("", "-"):
+            self.fail(f"{value!r} is no path", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
+
+
+def photos_argument(command: _F) -> _F:
+    """PHOTO..., none of them empty: that would be the current folder."""
+    return click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", callback=_refuse_empty)(command)
+
+
+def _refuse_empty(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(value):
+        raise click.BadParameter("must not be empty", ctx, param)
+    return value
 
 
 def shared(command: _F) -> _F:
@@ -42,7 +63,7 @@ def shared(command: _F) -> _F:
         ),
         click.option(
             "--weights",
-            type=click.Path(path_type=Path),
+            type=FilePath(),
             metavar="FILE",
             help="ONNX detector [default: $CENSOR_WEIGHTS, else the nudenet package's].",
         ),
@@ -60,7 +81,9 @@ def shared(command: _F) -> _F:
             "--workers",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Pictures worked on at once [default: one a core, at most 4].",
+            default=lambda: min(os.cpu_count() or 1, 4),
+            show_default="one a core, at most 4",
+            help="Pictures worked on at once.",
         ),
         click.option(
             "--max-pixels",
@@ -106,7 +129,6 @@ def make_censor(options: dict[str, Any]) -> Censor:
     base = load_policy(options["policy"])
     thresholds = [_parse_threshold(text) for text in options["thresholds"]]
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
-    options["workers"] = options["workers"] or min(os.cpu_count() or 1, 4)
     try:
         threads = max(1, (os.cpu_count() or 1) // options["workers"])
         detector = load_detector(options["weights"], min_score=lowest, threads=threads)
@@ -136,7 +158,7 @@ def _adjust(
     from censor.policy import parse_color
 
     adjusted = base.only(options["labels"], names) if options.get("labels") else base
-    for label, score in thresholds:
+    for label, score in sorted(thresholds, key=lambda each: each[0] is not None):  # what is said of one label wins
         adjusted = adjusted.at(score, None if label is None else [label])
     own = {"effect": options.get("replacewith"), "shape": options.get("shape")}
     if options.get("mask_scale") is not None:
@@ -152,7 +174,9 @@ def _adjust(
 
 
 def _parse_threshold(text: str) -> tuple[str | None, float]:
-    label, _, score = text.rpartition("=")
+    label, equals, score = text.rpartition("=")
+    if equals and not label.strip():
+        raise click.UsageError(f"-t {text}: no label before the equals sign")
     try:
         value = float(score)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from censor.cli.console import outcome, work_off
-from censor.cli.options import make_censor, shared
+from censor.cli.console import EXIT_USAGE, fail, outcome, work_off
+from censor.cli.options import FilePath, make_censor, photos_argument, shared
 
 if TYPE_CHECKING:
     from censor.batch import Job
@@ -21,12 +22,12 @@ __all__ = ["check", "hide"]
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@photos_argument
 @click.option(
     "-o",
     "--output",
     "out",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="OUT",
     help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
 )
@@ -66,14 +67,14 @@ __all__ = ["check", "hide"]
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of lossy formats.")
 @click.option(
     "--boxes",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     metavar="DIR",
     help="For debugging: draw all boxes on further copies, in a folder that is not OUT.",
 )
 @click.option(
     "--json",
     "report",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     metavar="REPORT.jsonl",
     help="Write a JSON line for every picture.",
 )
@@ -90,9 +91,12 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
     out, in_place, boxes = options["out"], options["in_place"], options["boxes"]
     if in_place and out is not None:
         raise click.UsageError("--in-place and -o/--output exclude each other")
-    if boxes is not None and _within(boxes, [Path(photo) for photo in photos] if out is None else [out]):
-        raise click.UsageError("--boxes must lie outside OUT and the inputs: its pictures are not for publishing")
     _check_out(out, photos)
+    published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
+    if boxes is not None and _within(boxes, published):
+        raise click.UsageError(
+            "--boxes must lie outside the folders of the outputs: its pictures are not for publishing"
+        )
     if "-" in photos:
         _hide_stream(photos, options)
         return
@@ -102,6 +106,7 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 
     gathered = gather(photos, skip=out, outputs_beside=out is None and not in_place)
     jobs = plan(gathered.jobs, out=out, in_place=in_place, overwrite=options["force"])
+    _check_report(options, jobs)
     work_off(
         jobs,
         lambda job: outcome(job.source, lambda: _hide_one(censor, options, job)),
@@ -112,12 +117,19 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 
 
 def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
+    from censor.errors import OutputExistsError
     from censor.files import encode, write_atomic
     from censor.images import Picture, unsupported
     from censor.report import Outcome, draw_boxes
 
     if job.error is not None or job.target is None:
         raise job.error or unsupported(str(job.source))
+    drawn = None
+    if options["boxes"] is not None:
+        drawn = options["boxes"] / job.relative.with_name(job.relative.name + ".boxes.png")
+        if drawn.exists() and not options["force"]:
+            raise OutputExistsError(f"{job.source}: {drawn} exists already; use --force to overwrite it")
+        _make_folder(drawn.parent)
     _make_folder(job.target.parent)
     done = censor.apply_file(
         job.source,
@@ -126,9 +138,7 @@ def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
         quality=options["quality"],
         overwrite=options["force"] or options["in_place"],
     )
-    if options["boxes"] is not None:
-        drawn = options["boxes"] / job.relative.with_name(job.relative.name + ".boxes.png")
-        _make_folder(drawn.parent)
+    if drawn is not None:
         write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
     return Outcome.of(str(job.source), done, str(job.target))
 
@@ -163,7 +173,7 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@photos_argument
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
 @shared
 def check(photos: tuple[str, ...], **options: Any) -> None:
@@ -174,7 +184,13 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
     censor = make_censor(options)
 
     from censor.batch import Job, gather
+    from censor.errors import PolicyError
     from censor.report import Outcome
+
+    try:
+        censor.policy.require(censor.detector.names, judging=True)
+    except PolicyError as error:
+        fail(error, EXIT_USAGE)
 
     if "-" in photos:
         if len(photos) > 1:
@@ -210,6 +226,23 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
         raise click.UsageError(f"-o {out}: no known picture suffix; make the folder first if it is meant to be one")
     if format_of(out) is not None and not one_file:
         raise click.UsageError(f"-o {out}: one file cannot take several pictures; name a folder")
+
+
+def _is_file_name(out: Path) -> bool:
+    from censor.files import format_of
+
+    return format_of(out) is not None and not out.is_dir()
+
+
+def _check_report(options: dict[str, Any], jobs: Iterable[Job]) -> None:
+    """Refuse a report that would take the place of something that this run reads or writes."""
+    if options["report"] is None:
+        return
+    report = os.path.realpath(options["report"])
+    named = [options["policy"], options["weights"], options["sticker"]]
+    used = [path for job in jobs for path in (job.source, job.target)] + named
+    if report in {os.path.realpath(path) for path in used if path is not None}:
+        raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
 
 
 def _within(path: Path, folders: Iterable[Path]) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.options import load_policy
+from censor.cli.options import FilePath, load_policy
 
 __all__ = ["labels", "policy"]
 
 
 @click.command()
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Show what this detector reports.")
+@click.option("--weights", type=FilePath(), metavar="FILE", help="Show what this detector reports.")
 def labels(weights: Path | None) -> None:
     """List every label that can be named, its older spellings, and whether the detector here reports it."""
     from detect.errors import WeightsError
@@ -59,7 +59,7 @@ def policy_show(source: str) -> None:
 
 @policy.command("check")
 @click.argument("source", metavar="FILE|PRESET")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Against this detector.")
+@click.option("--weights", type=FilePath(), metavar="FILE", help="Against this detector.")
 def policy_check(source: str, weights: Path | None) -> None:
     """Say whether a policy is valid, and whether the detector here can serve it."""
     from censor.errors import CensorError
@@ -87,7 +87,7 @@ def policy_check(source: str, weights: Path | None) -> None:
 
 @policy.command("write")
 @click.argument("source", metavar="FILE|PRESET")
-@click.argument("target", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("target", type=FilePath(), metavar="FILE")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def policy_write(source: str, target: Path, force: bool) -> None:
     """Write a policy, every value spelled out, as a start for one's own."""

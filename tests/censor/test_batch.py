@@ -69,10 +69,21 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
     assert str(jobs[1].error) == f"{tmp_path / 'locked'}: cannot be read: Permission denied"
 
 
-def test_no_file_twice(tmp_path: Path) -> None:
-    path = picture(tmp_path / "a.jpg")
+def test_no_entry_twice_but_links_are_entries_of_their_own(tmp_path: Path) -> None:
+    path = picture(tmp_path / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(path)
-    assert names(gather([path, tmp_path, str(path)]).jobs) == ["a.jpg"]
+    assert names(gather([path, tmp_path, str(path)]).jobs) == ["real.jpg", "link.jpg"]
+
+
+def test_in_place_a_link_means_the_file_it_points_to(tmp_path: Path) -> None:
+    """Were the link itself replaced, the file behind it would stay as it is."""
+    path = picture(tmp_path / "x" / "real.jpg")
+    (tmp_path / "link.jpg").symlink_to(path)
+    (job,) = planned([tmp_path / "link.jpg", path], in_place=True)
+    assert job.target == path
+    assert targets(planned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
+        str(tmp_path / "out" / "link.jpg"), str(tmp_path / "out" / "real.jpg"),
+    ]  # fmt: skip
 
 
 def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
@@ -85,23 +96,38 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert gathered.ignored == 2
 
 
-def test_special_files_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+def test_what_nobody_looked_at_is_an_error_and_not_passed_over(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert names(gather([tmp_path]).jobs) == ["a.jpg"]
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    for name in ("film.MP4", "new.jxl", "raw.cr3"):
+        (tmp_path / name).write_bytes(b"x")
+    jobs = planned([tmp_path], tmp_path / "out")
+    assert {job.relative.name: str(job.error).split(": ", 1)[1] for job in jobs if job.error} == {
+        "dangling.png": "cannot be read: No such file or directory",
+        "film.MP4": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+        "new.jxl": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+        "pipe.jpg": "cannot be read: not a regular file; a picture from a pipe is read with `-`",
+        "raw.cr3": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+    }
 
 
 def test_outputs_of_earlier_runs_are_left_out_only_beside_their_source(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a.censored.jpg", "b.censored.jpg"):
+    for name in ("a.jpg", "a.censored.jpg", "b.censored.jpg", "c.censored.jpg"):
         picture(tmp_path / name)
-    assert names(gather([tmp_path], outputs_beside=True).jobs) == ["a.jpg", "b.censored.jpg"]
-    assert len(gather([tmp_path]).jobs) == 3
+    (tmp_path / "c.txt").write_text("not a picture")
+    gathered = gather([tmp_path], outputs_beside=True)
+    assert names(gathered.jobs) == ["a.jpg", "b.censored.jpg", "c.censored.jpg"]
+    assert gathered.ignored == 2
+    assert len(gather([tmp_path]).jobs) == 4
 
 
 def test_an_output_folder_inside_the_input_is_left_out(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     picture(tmp_path / "out" / "a.jpg")
-    assert names(gather([tmp_path], skip=tmp_path / "out").jobs) == ["a.jpg"]
+    gathered = gather([tmp_path], skip=tmp_path / "out")
+    assert names(gathered.jobs) == ["a.jpg"]
+    assert gathered.ignored == 1
 
 
 def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[Job]:
@@ -167,7 +193,7 @@ def test_existing_outputs_and_sources_are_safe(tmp_path: Path) -> None:
 def test_jobs_that_cannot_be_begun_get_no_target(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     jobs = planned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
-    assert [job.target for job in jobs] == [None, None]
+    assert [(job.target, job.error is None) for job in jobs] == [(None, False), (None, False)]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -186,10 +186,13 @@ def test_boxes_are_drawn_elsewhere_on_the_censored_picture(censor: Censor, face:
     assert hidden(boxes / "face.jpg.boxes.png", face)
     assert (drawn == (230, 40, 40)).all(axis=2).any()
     assert not (published == (230, 40, 40)).all(axis=2).any()
-    for place in (out, out / "below", face.parent):
-        refused = censor(face, "-o", out, "--boxes", place, *FACES, "--force")
-        assert (refused.exit_code == 2) == (place != face.parent)
+    for place, target in ((out, out), (out / "below", out), (out, out / "single.jpg"), (tmp_path, out / "single.jpg")):
+        refused = censor(face, "-o", target, "--boxes", place, *FACES, "--force")
+        assert (refused.exit_code == 2) == (place != tmp_path)
     assert censor(face.parent, "--boxes", face.parent / "b", *FACES).exit_code == 2
+    again = censor(face, "-o", tmp_path / "out2", "--boxes", boxes, *FACES)
+    assert "face.jpg.boxes.png exists already" in again.stderr
+    assert not (tmp_path / "out2").exists()
 
 
 def test_quiet_and_verbose(censor: Censor, face: Path, tmp_path: Path) -> None:
@@ -296,6 +299,8 @@ def test_policies(censor: Censor, tmp_path: Path) -> None:
     [
         ((), ""), (("--in-place", "-o", "x"), "exclude each other"), (("-o", "x.odd"), "no known picture suffix"),
         (("-t", "2"), "must be a score in [0, 1]"), (("-t", "x=y"), "must be a score"),
+        (("-t", "=0.5"), "no label before"), (("",), "must not be empty"), (("-o", ""), "'' is no path"),
+        (("-o", "-"), "'-' is no path"),
         (("--label", "FACE"), "did you mean FACE_"),
         (("-t", "NOSE=0.2"), "unknown label 'NOSE'"), (("--policy", "fases"), "did you mean faces?"),
         (("--color", "reddish"), "color must be"),
@@ -318,6 +323,62 @@ def test_one_output_file_takes_one_picture(censor: Censor, face: Path, tmp_path:
     assert censor("-", face).exit_code == 2
     assert censor("check", "-", face).exit_code == 2
     assert censor("-", "-o", tmp_path, stdin=b"x").exit_code == 2
+
+
+def test_a_report_never_takes_the_place_of_a_picture(censor: Censor, face: Path, tmp_path: Path) -> None:
+    before, target = face.read_bytes(), tmp_path / "x.jpg"
+    policy = tmp_path / "own.toml"
+    policy.write_text("[labels.FACE_FEMALE]\ncensor_at = 0.2\n")
+    for report in (face, target, policy):
+        result = censor(face, "-o", target, "--policy", policy, "--json", report, "--force")
+        assert result.exit_code == 2
+        assert "reads or writes a file of that name" in result.stderr
+    assert face.read_bytes() == before
+    assert not target.exists()
+
+
+def test_in_place_on_a_link_censors_what_it_points_to(censor: Censor, face: Path, tmp_path: Path) -> None:
+    original = tmp_path / "original.jpg"
+    original.write_bytes(face.read_bytes())
+    (face.parent / "a-link.jpg").symlink_to(face)
+    assert censor(face.parent, "--in-place", *FACES).exit_code == 0
+    assert (face.parent / "a-link.jpg").is_symlink()
+    assert hidden(face, original)
+
+
+def test_one_label_s_threshold_wins_over_the_general_one(censor: Censor, face: Path) -> None:
+    assert censor(face, *FACES, "-t", "FACE_FEMALE=0.1", "-t", "0.95").exit_code == 0
+    assert hidden(face.with_name("face.censored.jpg"), face)
+
+
+def test_checking_without_anything_to_judge_is_refused(censor: Censor, face: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "own.toml"
+    policy.write_text("[labels.FACE_FEMALE]\ncensor_at = 0.2\n")
+    result = censor("check", face, "--policy", policy)
+    assert result.exit_code == 2
+    assert "judges nothing" in result.stderr
+
+
+def test_results_that_cannot_be_written(censor: Censor, face: Path) -> None:
+    report = censor(face, "--json", "/dev/full", "--force", *FACES)
+    assert report.exit_code == 1
+    assert "the results cannot be written: No space left" in report.stderr
+    command = [sys.executable, "-m", "censor", "check", str(face), "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Error: the results cannot be written: No space left on device\n"
+
+
+def test_names_in_another_encoding(face: Path) -> None:
+    (face.parent / "日本.jpg").write_bytes(face.read_bytes())
+    for options in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "censor", "check", str(face.parent), *options],
+            capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) == 2
 
 
 def test_a_report_is_not_overwritten_unless_told(censor: Censor, face: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
+from censor.containers import HEAD, sniff
 from censor.errors import (
     AnimatedImageError,
     DamagedImageError,
@@ -20,7 +21,7 @@ from censor.errors import (
     ReadError,
     UnsupportedImageError,
 )
-from censor.images import Source, decode, sniff
+from censor.images import Source, decode
 
 Encode = Callable[..., bytes]
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"]
@@ -37,7 +38,7 @@ def photo(astronaut: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_every_format_is_read_by_its_content(photo: NDArray[np.uint8], encoded: Encode, kind: str) -> None:
     data = encoded(photo, kind, **({"quality": 95} if kind in ("JPEG", "WEBP", "AVIF", "HEIF") else {}))
     picture = decode(data)
-    assert sniff(data[:64]) == picture.format == kind
+    assert sniff(data[:HEAD]) == picture.format == kind
     assert picture.pixels.dtype == np.uint8
     assert (picture.height, picture.width) == photo.shape[:2]
     error = np.abs(picture.pixels.astype(int) - photo).mean()
@@ -190,8 +191,12 @@ def test_several_frames_are_refused(photo: NDArray[np.uint8], encoded: Encode, k
     data = encoded(photo, kind, save_all=True, append_images=other)
     with pytest.raises(AnimatedImageError, match="several frames"):
         decode(data)
-    with pytest.raises(AnimatedImageError, match="2 frames"):
-        decode(Image.open(io.BytesIO(data)))
+    for loaded in (False, True):
+        image = Image.open(io.BytesIO(data))
+        if loaded:
+            image.load()
+        with pytest.raises(AnimatedImageError, match="several frames"):
+            decode(image)
 
 
 def test_several_heif_images_and_sequences_are_refused(photo: NDArray[np.uint8]) -> None:
@@ -322,7 +327,7 @@ def profile(kind: str) -> bytes:
 
 
 def test_an_rgb_profile_is_kept_and_others_are_not(photo: NDArray[np.uint8], encoded: Encode) -> None:
-    srgb = profile("sRGB")
+    srgb = profile("sRGB")  # and see test_profiles.py
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
         assert decode(encoded(photo, kind, icc_profile=srgb)).icc == srgb
     assert decode(encoded(photo, "PNG", icc_profile=b"junk")).icc is None
@@ -342,6 +347,103 @@ def test_pixels_without_an_agreed_look_are_refused(encoded: Encode, mode: str) -
         decode(image)
 
 
+def test_16_bit_with_white_as_zero(encoded: Encode) -> None:
+    from PIL import TiffImagePlugin
+
+    values = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (5, 1))
+    data = bytearray(encoded(Image.fromarray(values), "TIFF", tiffinfo=TiffImagePlugin.ImageFileDirectory_v2()))
+    entry = data.index(struct.pack("<HHIH", 262, 3, 1, 1))  # photometric interpretation: one short, 1
+    data[entry + 8 : entry + 10] = struct.pack("<H", 0)
+    assert decode(bytes(data)).pixels[0, :, 0].tolist() == (255 - np.round(values[0] / 257)).tolist()
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grey_and_cmyk_jpegs_are_decoded_strictly_too(photo: NDArray[np.uint8], encoded: Encode, mode: str) -> None:
+    image = Image.fromarray(photo).convert(mode)
+    data = bytearray(encoded(image, "JPEG", quality=90, icc_profile=profile("sRGB")))
+    assert (np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) == decode(bytes(data)).pixels).all()
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 7] = struct.pack(">H", 128)  # twice as high as its data
+    with pytest.raises(DamagedImageError):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("compression", ["group4", "group3", "jpeg"])
+def test_tiffs_whose_damage_cannot_be_told_are_refused(encoded: Encode, compression: str) -> None:
+    image = Image.fromarray(grey_ramp()).convert("L" if compression == "jpeg" else "1")
+    with pytest.raises(UnsupportedImageError, match="fax or JPEG compression"):
+        decode(encoded(image, "TIFF", compression=compression))
+
+
+def test_a_bomb_of_one_tile_is_refused() -> None:
+    # 16 x 16 grey pixels, says the directory, in one deflated tile of 32,000 x 32,000.
+    entries = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (322, 32_000), (323, 32_000), (324, 200), (325, 20)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(300)
+    with pytest.raises(LimitError, match="tiles of more than"):
+        decode(data)
+
+
+def test_frames_that_the_header_conceals_are_found(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    moving = encoded(photo, "PNG", save_all=True, append_images=[Image.fromarray(photo[::-1].copy())])
+    body = struct.pack(">II", 1, 0)  # one frame, says the animation control chunk
+    at = moving.index(b"acTL")
+    lying = moving[:at] + b"acTL" + body + struct.pack(">I", zlib.crc32(b"acTL" + body)) + moving[at + 16 :]
+    assert Image.open(io.BytesIO(lying)).n_frames == 1
+    with pytest.raises(AnimatedImageError):
+        decode(lying)
+
+
+def test_a_cropped_avif_is_refused(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    data = encoded(photo, "AVIF")
+    with pytest.raises(UnsupportedImageError, match="clean aperture"):
+        decode(data.replace(b"pixi", b"clap", 1))
+
+
+def test_brands_far_back_in_the_list_count(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    data = encoded(photo, "AVIF")
+    length = int.from_bytes(data[:4], "big")
+    padded = b"mif1" + data[12:16] + b"zzzz" * 20 + b"avif"
+    head = struct.pack(">I", 8 + len(padded)) + b"ftyp" + padded
+    assert sniff((head + data[length:])[:HEAD]) == "AVIF"
+    assert sniff((head.replace(b"avif", b"heic") + data[length:])[:HEAD]) == "HEIF"
+
+
+def test_a_pillow_image_that_is_not_loaded_is_read_as_its_file(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    data = bytearray(encoded(photo, "JPEG", quality=90))
+    start = data.index(b"\xff\xda") + 200
+    data[start : start + 40] = b"\xff\xd9" + bytes(38)
+    image = Image.open(io.BytesIO(data))
+    with pytest.raises(DamagedImageError):
+        decode(image)
+    with pytest.raises(LimitError, match="more than 99 bytes"):
+        decode(Image.open(io.BytesIO(data)), max_bytes=99)
+    whole = Image.open(io.BytesIO(encoded(photo, "PNG")))
+    assert (decode(whole).pixels == photo).all()
+    assert (decode(whole).pixels == photo).all()  # and is left as it was
+    assert (np.asarray(whole) == photo).all()
+    portable = Image.open(io.BytesIO(encoded(photo, "PPM")))
+    assert decode(portable).format is None
+
+
+def test_streams_that_give_little_or_nothing(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    class Slow(io.RawIOBase):
+        def __init__(self, data: bytes) -> None:
+            self.stream = io.BytesIO(data)
+
+        def read(self, size: int = -1) -> bytes:
+            return self.stream.read(min(size, 100))
+
+    data = encoded(photo, "PNG")
+    assert (decode(Slow(data)).pixels == photo).all()  # type: ignore[arg-type]
+    with pytest.raises(LimitError):
+        decode(Slow(data), max_bytes=99)  # type: ignore[arg-type]
+    closed = io.BytesIO(data)
+    closed.close()
+    with pytest.raises(ReadError, match="closed file"):
+        decode(closed)
+
+
 def test_colours_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], encoded: Encode) -> None:
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:20] = 0
@@ -350,6 +452,8 @@ def test_colours_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], en
         pixels = decode(source).pixels
         assert (pixels[:20] == 0).all()
         assert (pixels[20:] == rgba[20:]).all()
+        assert (decode(source).beneath == photo).all()
+    assert decode(np.dstack([photo, np.full(photo.shape[:2], 9, np.uint8)])).beneath is None
     assert (rgba[:20, :, :3] == photo[:20]).all()  # the caller's array is left alone
 
 

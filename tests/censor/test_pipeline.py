@@ -84,8 +84,9 @@ def test_every_kind_of_source(scene: NDArray[np.uint8], encoded: Callable[..., b
     path.write_bytes(data)
     censor = Censor(policy=one_rule(), detector=RedFinder())
     expected = censor.apply(scene).image
-    for source in (data, path, str(path), io.BytesIO(data), Image.open(path)):
-        assert (censor.apply(source).image == expected).all()
+    with Image.open(path) as image:
+        for source in (data, path, str(path), io.BytesIO(data), image):
+            assert (censor.apply(source).image == expected).all()
 
 
 # --- the second look ------------------------------------------------------------------------------------------------
@@ -139,6 +140,26 @@ def test_without_recheck_it_looks_once(scene: NDArray[np.uint8]) -> None:
     assert "recheck" not in result.seconds
 
 
+def test_solid_lies_on_top_whatever_the_order(scene: NDArray[np.uint8]) -> None:
+    """Painted later, a mosaic would show means of the original where solid colour was asked for."""
+    names = (LABEL, "FACE_MALE")
+    rules = {LABEL: Rule(censor_at=0.2, effect="solid"), "FACE_MALE": Rule(censor_at=0.2, effect="pixelate")}
+    both = [(LABEL, 0.9, (50, 30, 90, 70)), ("FACE_MALE", 0.5, (40, 20, 100, 80))]
+    result = Censor(policy=Policy(name="p", rules=rules), detector=Scripted(names, both, [])).apply(scene)
+    assert (result.image[30:70, 50:90] == 0).all()
+
+
+def test_what_one_view_shows_more_of_is_hidden_whole() -> None:
+    class Wider(RedFinder):
+        def _find(self, image: NDArray[np.uint8]) -> Detections:
+            box = [10, 10, 20, 20] if image.max() < 200 else [10, 10, 20, 28]  # on the light page it sees more
+            return Detections(np.array([box], np.float32), np.array([0.9]), np.array([0]), self.names)
+
+    rgba = np.random.default_rng(0).integers(0, 150, (40, 40, 4), np.uint8)
+    result = Censor(policy=one_rule(effect="solid"), detector=Wider()).apply(rgba)
+    assert (result.image[10:28, 10:20, :3] == 0).all()
+
+
 # --- transparency ---------------------------------------------------------------------------------------------------
 
 
@@ -172,13 +193,17 @@ def test_a_body_drawn_by_transparency_alone_is_hidden(background: int) -> None:
     assert (result.image[40:60, 40:60] == (0, 0, 0, 255)).all()
 
 
-def test_what_lies_under_full_transparency_leaves_with_the_source(scene: NDArray[np.uint8]) -> None:
+def test_what_lies_under_full_transparency_is_judged_and_leaves_with_the_source(scene: NDArray[np.uint8]) -> None:
     rgba = transparent(scene, 255)
     rgba[30:70, 50:90, 3] = 0
-    result = Censor(policy=one_rule(), detector=RedFinder()).apply(rgba)
+    censor = Censor(policy=one_rule(), detector=RedFinder())
+    result = censor.apply(rgba)
     assert red(result.image) == 0
     assert result.hidden == ()
     assert (result.image[30:70, 50:90] == 0).all()
+    assert result.picture.beneath is None
+    assert result.verdict.level is Level.NSFW  # the file holds it, and a careless viewer shows it
+    assert censor.check(rgba).verdict == result.verdict
 
 
 def test_an_opaque_alpha_costs_one_look(scene: NDArray[np.uint8]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -158,8 +159,24 @@ def test_require() -> None:
     with pytest.raises(PolicyError, match="never reports FEMALE_BREAST_EXPOSED"):
         Policy.load("default").require([label for label in KNOWN_LABELS if label != "FEMALE_BREAST_EXPOSED"])
     lenient = Policy(name="q", rules={"FACE_MALE": Rule(censor_at=0.5, required=False)})
-    with pytest.raises(PolicyError, match="reports none of its labels, only king"):
+    with pytest.raises(PolicyError, match="acts on nothing that the detector reports: king"):
         lenient.require(["king"])
+
+
+def test_a_policy_that_cannot_judge_is_no_policy_for_checking() -> None:
+    hider = Policy(name="p", rules={"FACE_MALE": Rule(censor_at=0.5), "BELLY_EXPOSED": Rule(required=False)})
+    hider.require(["FACE_MALE"])
+    with pytest.raises(PolicyError, match="judges nothing that the detector reports"):
+        hider.require(["FACE_MALE"], judging=True)
+    with pytest.raises(PolicyError, match="acts on nothing that the detector reports: BELLY_EXPOSED"):
+        dataclasses.replace(hider, rules={**hider.rules, "FACE_MALE": Rule(required=False, censor_at=0.5)}).require(
+            ["BELLY_EXPOSED"]
+        )
+
+
+def test_a_label_named_later_takes_what_all_says() -> None:
+    strict = Policy.load("strict").only(["FACE_FEMALE"])
+    assert strict.rules["FACE_FEMALE"] == Rule(censor_at=0.1, effect="solid", expand=0.2)
 
 
 def test_only_hides_what_is_named_and_keeps_the_verdict() -> None:
