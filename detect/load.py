@@ -39,6 +39,7 @@ def load_detector(
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
             damaged, altered or foreign.
+        ValueError: A number is out of its range.
     """
     path, expected = find_weights(weights)
     model = read_weights(path)

@@ -66,6 +66,11 @@ class OnnxDetector:
         batch, channels, *sides = session.input_shape
         if channels not in (None, 3):
             raise WeightsError(f"{source}: expected an input of 3 colour channels, found {channels}")
+        if 0 in session.input_shape or (sides[0] is None) != (sides[1] is None):
+            raise WeightsError(
+                f"{source}: expected an input whose height and width are both fixed or both free, "
+                f"found {session.input_shape}"
+            )
         self._batch_size = batch or batch_size
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
@@ -111,15 +116,22 @@ class OnnxDetector:
         wanted = len(batch)
         if self._fixed_batch and wanted < self._batch_size:
             batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - wanted, axis=0)])
-        output = self._session.run(batch)[0]
+        output = np.asarray(self._session.run(batch)[0])
         expected = (len(batch), 4 + len(self.names))
-        if output.ndim != 3 or output.shape[:2] != expected:
+        if output.dtype != np.float32 or output.ndim != 3 or output.shape[:2] != expected:
             raise InferenceError(
-                f"{self._source}: expected a YOLOv8 head of shape ({expected[0]}, {expected[1]}, anchors) "
-                f"for {len(self.names)} names, the network answered {output.shape}"
+                f"{self._source}: expected a float32 YOLOv8 head of shape ({expected[0]}, {expected[1]}, anchors) "
+                f"for {len(self.names)} names, the network answered {output.dtype} {output.shape}"
             )
         if not np.isfinite(output).all():
             raise InferenceError(f"{self._source}: the network answered values that are not finite")
+        scores = output[:, 4:]
+        if ((scores < 0) | (scores > 1)).any():  # logits: whatever lies below zero would pass for nothing found
+            raise InferenceError(
+                f"{self._source}: the network answered scores outside [0, 1]: {scores.min()} to {scores.max()}"
+            )
+        if (output[:, 2:4] < 0).any():
+            raise InferenceError(f"{self._source}: the network answered boxes of negative width or height")
         return output[:wanted]
 
     def _read(self, output: NDArray[np.float32], fit: Letterbox) -> Detections:
@@ -129,10 +141,7 @@ class OnnxDetector:
         xyxy = boxes.clip(fit.restore(found.xyxy[keep]), width=fit.width, height=fit.height)
         inside = boxes.area(xyxy) > 0  # what lay wholly in the padding is nowhere in the picture
         keep, xyxy = keep[inside][: self._max_detections], xyxy[inside][: self._max_detections]
-        try:
-            return Detections(xyxy, found.scores[keep], found.labels[keep], self.names)
-        except ValueError as error:
-            raise InferenceError(f"{self._source}: the network's answer is no detection: {error}") from error
+        return Detections(xyxy, found.scores[keep], found.labels[keep], self.names)
 
 
 def read_weights(path: Path) -> bytes:
@@ -158,7 +167,7 @@ def _literal(metadata: Mapping[str, str], key: str, source: str) -> object:
         )
     try:
         return ast.literal_eval(metadata[key])
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise WeightsError(f"{source}: metadata key {key!r} is not readable: {metadata[key][:80]!r}") from error
 
 

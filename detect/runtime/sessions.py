@@ -51,7 +51,10 @@ class OnnxRuntimeSession:
 
         Raises:
             WeightsError: The bytes are no ONNX model that onnxruntime can run, or its input is not one float image.
+            ValueError: `threads` is negative.
         """
+        if threads < 0:
+            raise ValueError(f"threads is 0 for every core or a number of them, not {threads}")
         import onnxruntime  # a tenth of a second, and `censor --help` does not need it
 
         options = onnxruntime.SessionOptions()
