@@ -11,6 +11,7 @@ from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import OnnxRuntimeSession
+from detect.tiling import LongDetector
 
 __all__ = ["WEIGHTS_VARIABLE", "find_weights", "load_detector"]
 
@@ -28,7 +29,8 @@ def load_detector(
     """Load the detector that the caller, the environment or the installation names, in this order.
 
     An explicit path comes first, then the file named by ``CENSOR_WEIGHTS``, then the weights inside an installed
-    `nudenet` distribution, whose SHA-256 is checked and whose code is never imported.
+    `nudenet` distribution, whose SHA-256 is checked and whose code is never imported. Long, narrow pictures are looked
+    at in stretches: see `LongDetector`.
 
     Args:
         weights: An ONNX file that describes itself.
@@ -49,7 +51,8 @@ def load_detector(
             "reinstall with: pip install --force-reinstall 'censor[nudenet]'"
         )
     session = OnnxRuntimeSession(model, source=str(path), threads=threads)
-    return OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
+    detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
+    return LongDetector(detector)
 
 
 def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:

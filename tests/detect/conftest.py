@@ -7,17 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnx
 import pytest
-import skimage.data
-from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from detect import Detections, Detector, load_detector
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.sessions import OnnxRuntimeSession
-
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.load_profile("repeatable")
 
 FREE = ("batch", 3, "height", "width")
 METADATA = {"names": "{0: 'FACE_FEMALE', 1: 'FEET_EXPOSED'}", "imgsz": "[64, 64]", "stride": "32"}
@@ -163,14 +158,6 @@ def installed_detector() -> Detector:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CENSOR_WEIGHTS", raising=False)
         return load_detector(min_score=0.05)
-
-
-@pytest.fixture(scope="session")
-def astronaut() -> NDArray[np.uint8]:
-    """NASA's public-domain portrait of Eileen Collins, 512 x 512 RGB."""
-    image: NDArray[np.uint8] = skimage.data.astronaut()
-    image.flags.writeable = False
-    return image
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detect import Detections, Detector, FlipDetector, TiledDetector
+from detect import Detections, Detector, FlipDetector, LongDetector, TiledDetector
 from detect.tiling import _starts, lowest_score
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -212,10 +212,44 @@ def test_the_flip_threshold_decides_what_is_one_thing():
             found = super()._detect_one(image)
             return Detections(found.xyxy - np.array([2, 0, 2, 0]), found.scores, found.labels, found.names)
 
-    image = picture(20, 40, ((10, 4, 20, 14), RED))  # boxes 8..18 and 12..22: IoU 6 / 14
-    assert len(FlipDetector(Shifted(), iou_threshold=0.45).detect([image])[0]) == 2
-    (found,) = FlipDetector(Shifted(), iou_threshold=0.4).detect([image])
-    assert found.xyxy.tolist() == [[8, 4, 18, 14]]
+    image = picture(20, 40, ((10, 4, 20, 14), RED))  # boxes 8..18 and 12..22: 6 of 10 in common
+    assert len(FlipDetector(Shifted(), join_above=0.6).detect([image])[0]) == 2
+    (found,) = FlipDetector(Shifted(), join_above=0.5).detect([image])
+    assert found.xyxy.tolist() == [[8, 4, 22, 14]]  # around both: what either shows
+    with pytest.raises(ValueError, match="join_above"):
+        FlipDetector(Shifted(), join_above=1.5)
+
+
+def test_long_pictures_are_looked_at_in_stretches_and_others_as_they_are():
+    inner = ColourDetector()
+    detector = LongDetector(inner, shortest=10)
+    long, wide = picture(100, 20, ((4, 26, 14, 36), RED)), picture(20, 90, ((40, 2, 44, 6), BLUE))
+    plain = picture(50, 20, ((1, 1, 5, 5), RED))  # just not more than 2.5 times as high as wide
+    found = detector.detect([plain, long, plain, wide])
+    assert [each.xyxy.tolist() for each in found] == [
+        [[1, 1, 5, 5]], [[4, 26, 14, 36]], [[1, 1, 5, 5]], [[40, 2, 44, 6]],
+    ]  # fmt: skip
+    shapes = [seen.shape[:2] for seen in inner.seen]
+    assert shapes[:2] == [(50, 20), (50, 20)]  # the plain ones together, first
+    assert shapes[2] == (100, 20)
+    assert set(shapes[3:7]) == {(30, 20)}
+    assert (detector.names, detector.min_score) == (NAMES, 0.125)
+
+
+@pytest.mark.parametrize("values", [{"ratio": 1.4}, {"shortest": 0}])
+def test_long_detector_misuse(values):
+    with pytest.raises(ValueError, match=r"need ratio >= 1\.5 and shortest >= 1"):
+        LongDetector(Silent(), **values)
+
+
+def test_a_face_on_a_long_strip_is_found(installed_detector, astronaut):
+    """Shrunk whole, the face is 12 pixels wide, and the network finds nothing."""
+    strip = np.full((6000, 512, 3), 255, np.uint8)
+    strip[2500:3012] = astronaut
+    (found,) = installed_detector.detect([strip])
+    best = found.xyxy[np.argmax(found.scores)]
+    assert found.scores.max() > 0.6
+    assert np.abs(best - [173, 2582, 274, 2680]).max() < 15
 
 
 def test_wrappers_can_be_wrapped():
