@@ -6,7 +6,7 @@ answered) and says which file, which field, which value and what was expected.
 
 from __future__ import annotations
 
-__all__ = ["DetectError", "InferenceError", "UnknownLabelError", "WeightsError"]
+__all__ = ["AnnotationsError", "DetectError", "InferenceError", "UnknownLabelError", "WeightsError"]
 
 
 class DetectError(Exception):
@@ -23,3 +23,7 @@ class WeightsError(DetectError):
 
 class InferenceError(DetectError):
     """A network that failed, or answered something that cannot be boxes."""
+
+
+class AnnotationsError(DetectError):
+    """Annotations, or a picture they speak of, that are missing, damaged, inconsistent or in an unknown form."""

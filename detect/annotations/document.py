@@ -1,0 +1,110 @@
+"""A COCO file as it lies on disk: JSON in, JSON out, nothing checked but that it is JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from detect.errors import AnnotationsError
+
+__all__ = ["Document", "read_json", "write_bytes", "write_document"]
+
+Document = dict[str, Any]
+"""The outermost object of a COCO file."""
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file, whole.
+
+    Args:
+        path: UTF-8 (with or without a byte order mark), UTF-16 or UTF-32.
+
+    Raises:
+        AnnotationsError: The file cannot be read, is not JSON, holds ``NaN`` or ``Infinity``, or ends too early; the
+            message says which, and where.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AnnotationsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    try:
+        return json.loads(content, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        if cut:
+            raise AnnotationsError(f"{path}: truncated: ends too early at {where}; expected complete JSON") from error
+        raise AnnotationsError(f"{path}: is not JSON: {error.msg} at {where}") from error
+    except (ValueError, RecursionError) as error:
+        raise AnnotationsError(f"{path}: is not JSON: {error}") from error
+
+
+def write_document(path: Path, document: Document, *, overwrite: bool = False) -> None:
+    """Write a COCO file, one record a line so that changes can be read in a diff; equal documents give equal bytes.
+
+    Args:
+        path: What to write; its folder must exist.
+        document: Keys keep their order.
+        overwrite: Replace an existing file.
+
+    Raises:
+        AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written, or a number is not
+            finite, which JSON cannot say.
+    """
+    parts = []
+    try:
+        for key, value in document.items():
+            if isinstance(value, list) and value:
+                lines = ",\n".join(f"  {_compact(record)}" for record in value)
+                parts.append(f" {_compact(key)}: [\n{lines}\n ]")
+            else:
+                parts.append(f" {_compact(key)}: {_compact(value)}")
+    except ValueError as error:
+        raise AnnotationsError(f"{path}: cannot be written: {error}") from error
+    write_bytes(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode(), overwrite=overwrite)
+
+
+def write_bytes(path: Path, content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file so that it is there whole or not at all: a temporary file beside it takes its place.
+
+    Raises:
+        AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written.
+    """
+    temporary = None
+    try:
+        if not overwrite and os.path.lexists(path):
+            raise AnnotationsError(f"{path}: exists already; it is not overwritten unless asked for")
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # a temporary file is private; what takes its place is not
+        temporary.replace(path)
+    except OSError as error:
+        raise AnnotationsError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _compact(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which JSON can say and UTF-8 cannot
+        return json.dumps(value, allow_nan=False)
+    return text
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
