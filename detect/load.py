@@ -10,7 +10,7 @@ from pathlib import Path
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import OnnxRuntimeSession
+from detect.runtime.sessions import ENGINES
 from detect.tiling import LongDetector
 
 __all__ = ["WEIGHTS_VARIABLE", "find_weights", "load_detector"]
@@ -24,7 +24,12 @@ _NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911
 
 
 def load_detector(
-    weights: str | Path | None = None, *, min_score: float = 0.05, iou_threshold: float = 0.45, threads: int = 0
+    weights: str | Path | None = None,
+    *,
+    min_score: float = 0.05,
+    iou_threshold: float = 0.45,
+    threads: int = 0,
+    engine: str = "onnxruntime",
 ) -> Detector:
     """Load the detector that the caller, the environment or the installation names, in this order.
 
@@ -37,12 +42,15 @@ def load_detector(
         min_score: In [0, 1]; lower-scored boxes are not reported.
         iou_threshold: In [0, 1]; see `OnnxDetector`.
         threads: Threads for one run of the network; 0 takes every core.
+        engine: "onnxruntime", or "openvino" where that extra is installed.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
-            damaged, altered or foreign.
-        ValueError: A number is out of its range.
+            damaged, altered or foreign, or the engine is not installed.
+        ValueError: An unknown engine, or a number out of its range.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     path, expected = find_weights(weights)
     model = read_weights(path)
     if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
@@ -50,7 +58,7 @@ def load_detector(
             f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
             "reinstall with: pip install --force-reinstall 'censor[nudenet]'"
         )
-    session = OnnxRuntimeSession(model, source=str(path), threads=threads)
+    session = ENGINES[engine](model, source=str(path), threads=threads)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LongDetector(detector)
 

@@ -67,6 +67,13 @@ def shared(command: _F) -> _F:
             metavar="FILE",
             help="ONNX detector [default: $CENSOR_WEIGHTS, else the nudenet package's].",
         ),
+        click.option(
+            "--engine",
+            type=click.Choice(["onnxruntime", "openvino"]),
+            default="onnxruntime",
+            show_default=True,
+            help="What runs the network; openvino is an extra.",
+        ),
         click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
         click.option(
             "--tile-size",
@@ -131,7 +138,7 @@ def make_censor(options: dict[str, Any]) -> Censor:
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
     try:
         threads = max(1, (os.cpu_count() or 1) // options["workers"])
-        detector = load_detector(options["weights"], min_score=lowest, threads=threads)
+        detector = load_detector(options["weights"], min_score=lowest, threads=threads, engine=options["engine"])
         if options["tile"]:
             detector = TiledDetector(detector, tile=options["tile_size"])
         if options["flip"]:

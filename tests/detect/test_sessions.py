@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detect import DetectError, InferenceError, WeightsError
-from detect.runtime.sessions import OnnxRuntimeSession, _first_line
+from detect import DetectError, InferenceError, WeightsError, load_detector
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line
 
 HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
 
@@ -124,3 +125,54 @@ def test_a_run_that_fails_says_on_what_and_prints_nothing(constant_network, capf
 )
 def test_an_error_is_named_in_one_line(error, line):
     assert _first_line(error) == line
+
+
+# --- OpenVINO -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("declared", [("batch", 3, "height", "width"), (1, 3, 64, 96)])
+def test_openvino_reads_the_same_of_a_file(constant_network, declared):
+    model = constant_network(HEAD, shape=declared, author="me")
+    ours, theirs = OpenVinoSession(model, source="x"), OnnxRuntimeSession(model, source="x")
+    assert ours.metadata == theirs.metadata
+    assert ours.input_shape == theirs.input_shape
+
+
+def test_openvino_finds_what_onnxruntime_finds(astronaut):
+    expected = load_detector(min_score=0.2).detect([astronaut])[0]
+    found = load_detector(min_score=0.2, engine="openvino").detect([astronaut])[0]
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert np.abs(found.xyxy - expected.xyxy).max() < 0.1
+    assert np.abs(found.scores - expected.scores).max() < 1e-4
+
+
+def test_openvino_serves_several_threads(square_network):
+    session = OpenVinoSession(square_network(), source="x", threads=1)
+    batches = np.random.default_rng(2).random((24, 1, 3, 32, 48), np.float32)
+    one_by_one = [session.run(batch)[0] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda batch: session.run(batch)[0], batches))
+    assert all(np.array_equal(a, b) for a, b in zip(one_by_one, together, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["text", "zeros", "half"])
+def test_openvino_refuses_what_is_no_model(constant_network, kind):
+    with pytest.raises(WeightsError, match=r"w\.onnx: not a model that OpenVINO can run"):
+        OpenVinoSession(damaged(constant_network(HEAD))[kind], source="w.onnx")
+
+
+def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
+    for other in ({"dtype": TensorProto.INT32}, {"shape": ("batch", 3, 64)}):
+        with pytest.raises(WeightsError, match="x: expected one float input"):
+            OpenVinoSession(constant_network(HEAD, **other), source="x")
+    session = OpenVinoSession(constant_network(HEAD, shape=(1, 3, 64, 96)), source="x")
+    with pytest.raises(InferenceError, match=r"x: the network failed on \(1, 3, 8, 8\)"):
+        session.run(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
+    with pytest.raises(ValueError, match="engine must be one of onnxruntime, openvino, not 'tensorflow'"):
+        load_detector(engine="tensorflow")
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+    with pytest.raises(WeightsError, match=r"pip install 'censor\[openvino\]'"):
+        load_detector(engine="openvino")
