@@ -22,8 +22,9 @@ lint: .venv/.installed-dev+nudenet+train
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed-bench+dev+nudenet  ## ours beside the nudenet package, in one run
+bench: .venv/.installed-dev+nudenet  ## ours beside the nudenet package, in one run
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
 
 clean:
 	rm -rf .venv demo

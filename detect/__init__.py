@@ -6,7 +6,7 @@ from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError, InferenceError, UnknownLabelError, WeightsError
 from detect.labels import CLASSES, KNOWN_LABELS
 from detect.load import load_detector
-from detect.tiling import FlipDetector, TiledDetector
+from detect.tiling import FlipDetector, LongDetector, TiledDetector
 
 __all__ = [
     "CLASSES",
@@ -16,6 +16,7 @@ __all__ = [
     "Detector",
     "FlipDetector",
     "InferenceError",
+    "LongDetector",
     "RGBImage",
     "TiledDetector",
     "UnknownLabelError",

@@ -44,7 +44,10 @@ class Detections:
     def __post_init__(self) -> None:
         xyxy = _frozen(self.xyxy, np.float32, (0, 4))
         scores = _frozen(self.scores, np.float32, (0,))
-        labels = _frozen(self.labels, np.int64, (0,))
+        given = np.asarray(self.labels)
+        if given.size and given.dtype.kind not in "iu":  # .9 would become the first name without a word
+            raise ValueError(f"labels must be whole numbers, not {given.dtype}")
+        labels = _frozen(given, np.int64, (0,))
         names = tuple(self.names)
         if xyxy.ndim != 2 or xyxy.shape[1] != 4:
             raise ValueError(f"xyxy must have shape (N, 4), not {xyxy.shape}")

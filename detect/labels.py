@@ -106,6 +106,8 @@ def resolve(label: str, names: Iterable[str] = ()) -> str:
         return label
     if (spelled := canonical(label)) in known:
         return spelled
-    near = difflib.get_close_matches(label.upper(), [*known, *ALIASES], n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `censor labels` lists what can be named"
+    capitals = {name.upper(): name for name in (*ALIASES, *known)}  # a detector may write its own names small
+    near = [capitals[name] for name in difflib.get_close_matches(label.upper(), capitals, n=4)]
+    meant = dict.fromkeys(name if name in known else ALIASES[name] for name in near)
+    hint = f"; did you mean {' or '.join(meant)}?" if meant else "; `censor labels` lists what can be named"
     raise UnknownLabelError(f"unknown label {label!r}{hint}")

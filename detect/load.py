@@ -10,7 +10,8 @@ from pathlib import Path
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import OnnxRuntimeSession, Session
+from detect.runtime.sessions import ENGINES, Session
+from detect.tiling import LongDetector
 
 __all__ = ["WEIGHTS_VARIABLE", "find_weights", "load_detector"]
 
@@ -23,23 +24,33 @@ _NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911
 
 
 def load_detector(
-    weights: str | Path | None = None, *, min_score: float = 0.05, iou_threshold: float = 0.45, threads: int = 0
+    weights: str | Path | None = None,
+    *,
+    min_score: float = 0.05,
+    iou_threshold: float = 0.45,
+    threads: int = 0,
+    engine: str = "onnxruntime",
 ) -> Detector:
     """Load the detector that the caller, the environment or the installation names, in this order.
 
     An explicit path comes first, then the file named by ``CENSOR_WEIGHTS``, then the weights inside an installed
-    `nudenet` distribution, whose SHA-256 is checked and whose code is never imported.
+    `nudenet` distribution, whose SHA-256 is checked and whose code is never imported. Long, narrow pictures are looked
+    at in stretches: see `LongDetector`.
 
     Args:
         weights: An ONNX file that describes itself; or a safetensors file as training writes it, which needs torch.
         min_score: In [0, 1]; lower-scored boxes are not reported.
         iou_threshold: In [0, 1]; see `OnnxDetector`.
         threads: Threads for one run of the network; 0 takes every core. torch decides for itself.
+        engine: "onnxruntime", or "openvino" where that extra is installed; safetensors weights run on torch.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
-            damaged, altered or foreign.
+            damaged, altered or foreign, or the engine is not installed.
+        ValueError: An unknown engine, or a number out of its range.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     path, expected = find_weights(weights)
     model = read_weights(path)
     if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
@@ -51,8 +62,9 @@ def load_detector(
     if _is_safetensors(model):
         session = _torch_session(path)
     else:
-        session = OnnxRuntimeSession(model, source=str(path), threads=threads)
-    return OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
+        session = ENGINES[engine](model, source=str(path), threads=threads)
+    detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
+    return LongDetector(detector)
 
 
 def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:

@@ -9,7 +9,7 @@ import numpy as np
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
 
-__all__ = ["FlipDetector", "TiledDetector"]
+__all__ = ["FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
 
 
 class TiledDetector:
@@ -55,31 +55,73 @@ class TiledDetector:
         return [self._detect_one(image) for image in images]
 
     def _detect_one(self, image: RGBImage) -> Detections:
+        return _look(self._detector, image, self._tile, self._tile, overlap=self._overlap, join_above=self._join_above)
+
+
+class LongDetector:
+    """Looks at long, narrow pictures in overlapping stretches, and at all others as they are.
+
+    A screenshot of a chat is ten times as high as it is wide; shrunk whole into a network's input, nobody in it is
+    more than a few pixels wide.
+    """
+
+    def __init__(self, detector: Detector, *, ratio: float = 2.5, shortest: int = 320) -> None:
+        """Wrap a detector.
+
+        Args:
+            detector: What looks at each stretch.
+            ratio: Pictures whose longer side is more than this many times the shorter are cut into stretches, each one
+                and a half times as long as the picture is narrow.
+            shortest: No stretch is shorter than this, in pixels.
+
+        Raises:
+            ValueError: `ratio` below 1.5, or `shortest` below 1.
+        """
+        if ratio < 1.5 or shortest < 1:
+            raise ValueError(f"need ratio >= 1.5 and shortest >= 1, not {ratio} and {shortest}")
+        self._detector = detector
+        self._ratio = ratio
+        self._shortest = shortest
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wrapped detector's labels."""
+        return self._detector.names
+
+    @property
+    def min_score(self) -> float:
+        """The wrapped detector's lowest score."""
+        return lowest_score(self._detector)
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """See `Detector.detect`."""
+        plain = [image for image in images if not self._is_long(image)]
+        found = iter(self._detector.detect(plain) if plain else [])
+        return [self._detect_long(image) if self._is_long(image) else next(found) for image in images]
+
+    def _is_long(self, image: RGBImage) -> bool:
         height, width = image.shape[:2]
-        corners = [
-            (x, y)
-            for y in _starts(height, tile=self._tile, overlap=self._overlap)
-            for x in _starts(width, tile=self._tile, overlap=self._overlap)
-        ]
-        if len(corners) == 1:
-            return self._detector.detect([image])[0]
-        views = [image, *(image[y : y + self._tile, x : x + self._tile] for x, y in corners)]
-        parts = [
-            _moved(found, x, y) for found, (x, y) in zip(self._detector.detect(views), [(0, 0), *corners], strict=True)
-        ]
-        found = Detections.concatenate(parts)
-        return Detections(
-            *boxes.merge(found.xyxy, found.scores, found.labels, overlap_threshold=self._join_above), found.names
-        )
+        return bool(max(height, width) > self._ratio * min(height, width))
+
+    def _detect_long(self, image: RGBImage) -> Detections:
+        height, width = image.shape[:2]
+        stretch = max(round(1.5 * min(height, width)), self._shortest)
+        return _look(self._detector, image, min(height, stretch), min(width, stretch), overlap=0.25, join_above=0.5)
 
 
 class FlipDetector:
     """Looks at a picture and at its mirror image, and reports what either shows."""
 
-    def __init__(self, detector: Detector, *, iou_threshold: float = 0.45) -> None:
-        """Wrap a detector; of two boxes of one label whose IoU is greater than `iou_threshold`, the better is kept."""
+    def __init__(self, detector: Detector, *, join_above: float = 0.5) -> None:
+        """Wrap a detector; boxes of one label are joined as by `TiledDetector`.
+
+        Raises:
+            ValueError: `join_above` lies outside [0, 1].
+        """
+        if not 0 <= join_above <= 1:
+            raise ValueError(f"need join_above in [0, 1], not {join_above}")
         self._detector = detector
-        self._iou_threshold = iou_threshold
+        self._join_above = join_above
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +147,30 @@ class FlipDetector:
             [width, 0, width, 0], np.float32
         )
         both = Detections.concatenate([plain, Detections(back, mirror.scores, mirror.labels, mirror.names)])
-        return both[boxes.nms(both.xyxy, both.scores, both.labels, iou_threshold=self._iou_threshold)]
+        return joined(both, above=self._join_above)
+
+
+def _look(
+    detector: Detector, image: RGBImage, tile_height: int, tile_width: int, *, overlap: float, join_above: float
+) -> Detections:
+    """Detect on a picture whole and in tiles, and join what they saw of one thing."""
+    height, width = image.shape[:2]
+    corners = [
+        (x, y)
+        for y in _starts(height, tile=tile_height, overlap=overlap)
+        for x in _starts(width, tile=tile_width, overlap=overlap)
+    ]
+    if len(corners) == 1:
+        return detector.detect([image])[0]
+    views = [image, *(image[y : y + tile_height, x : x + tile_width] for x, y in corners)]
+    found = detector.detect(views)
+    parts = [_moved(each, x, y) for each, (x, y) in zip(found, [(0, 0), *corners], strict=True)]
+    return joined(Detections.concatenate(parts), above=join_above)
+
+
+def joined(found: Detections, *, above: float = 0.5) -> Detections:
+    """One box around those of one label that overlap by more than a share of the smaller: see `boxes.merge`."""
+    return Detections(*boxes.merge(found.xyxy, found.scores, found.labels, overlap_threshold=above), found.names)
 
 
 def lowest_score(detector: Detector) -> float:

@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidates", "Head"]
+from detect.errors import InferenceError
+
+__all__ = ["Candidates", "Head", "refuse_infinite"]
 
 
 class Candidates(NamedTuple):
@@ -33,14 +35,13 @@ class Head(Protocol):
         ...
 
     def decode(
-        self, outputs: Sequence[NDArray[np.float32]], *, height: int, width: int, min_score: float, top_k: int
+        self, outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], *, min_score: float, top_k: int
     ) -> list[Candidates]:
         """Read the candidates of a batch.
 
         Args:
-            outputs: Everything the network answered, in the file's order, each with the batch as its first axis.
-            height: Rows of the network's input.
-            width: Columns of the network's input.
+            outputs: Everything the network answered, in the file's order.
+            shape: Of the network's input, (B, 3, H, W).
             min_score: In [0, 1]; pairs of box and label that score less are dropped.
             top_k: At most this many pairs a picture are kept, the best ones.
 
@@ -48,6 +49,16 @@ class Head(Protocol):
             One entry a picture, best score first.
 
         Raises:
-            InferenceError: The outputs do not have the shape that this head has.
+            InferenceError: The outputs do not have the shape that this head has, or their values make no sense.
         """
         ...
+
+
+def refuse_infinite(outputs: Sequence[NDArray[np.float32]], source: str) -> None:
+    """Raise where a network, named by `source`, answered values that are no numbers.
+
+    Raises:
+        InferenceError: It did.
+    """
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise InferenceError(f"{source}: the network answered values that are not finite")

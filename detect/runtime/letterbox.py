@@ -98,14 +98,17 @@ class Letterbox:
 def shrink(image: RGBImage, *, rows: int, columns: int) -> RGBImage:
     """Resize a picture so that small parts survive: every pixel counts when shrinking, bilinear when growing.
 
-    Averaging by whole factors is several times faster than by fractional ones, so a common divisor of both sides is
-    taken out first where there is one; the rest of the way is the same area average.
+    Averaging by whole factors is several times faster than by fractional ones, so where the way is not a whole factor
+    itself, a common divisor of both sides is taken out first. The rest of the way averages those means: a little
+    smoother than the average of the pixels, since a mean that two results share counts evenly for both.
     """
     height, width = image.shape[:2]
     ratio = min(height / rows, width / columns)
     if ratio <= 1:
         return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
-    factor = next((k for k in range(int(ratio / 1.5), 1, -1) if height % k == 0 and width % k == 0), 1)
+    whole = height % rows == 0 and width % columns == 0
+    candidates = () if whole else range(int(ratio / 1.5), 1, -1)
+    factor = next((k for k in candidates if height % k == 0 and width % k == 0), 1)
     if factor > 1:
         image = np.asarray(
             cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA), np.uint8

@@ -24,7 +24,7 @@ def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
         )
     try:
         return ast.literal_eval(metadata[key])
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise WeightsError(f"{source}: metadata key {key!r} is not readable: {metadata[key][:80]!r}") from error
 
 

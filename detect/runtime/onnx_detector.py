@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detect import boxes
 from detect.detections import Detections, RGBImage
-from detect.errors import InferenceError, WeightsError
+from detect.errors import WeightsError
 from detect.runtime.head import Candidates, Head
 from detect.runtime.letterbox import Letterbox
 from detect.runtime.metadata import read_names, read_size, read_stride
@@ -68,6 +68,11 @@ class OnnxDetector:
         batch, channels, *sides = session.input_shape
         if channels not in (None, 3):
             raise WeightsError(f"{source}: expected an input of 3 colour channels, found {channels}")
+        if 0 in session.input_shape or (sides[0] is None) != (sides[1] is None):
+            raise WeightsError(
+                f"{source}: expected an input whose height and width are both fixed or both free, "
+                f"found {session.input_shape}"
+            )
         self._batch_size = batch or batch_size
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
@@ -114,31 +119,17 @@ class OnnxDetector:
         wanted = len(batch)
         if self._fixed_batch and wanted < self._batch_size:
             batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - wanted, axis=0)])
-        outputs = self._session.run(self._head.prepare(batch))
-        if any(output.ndim == 0 or len(output) != len(batch) for output in outputs):
-            shapes = [output.shape for output in outputs]
-            raise InferenceError(f"{self._source}: expected answers for {len(batch)} pictures, found shapes {shapes}")
-        if not all(np.isfinite(output).all() for output in outputs):
-            raise InferenceError(f"{self._source}: the network answered values that are not finite")
-        height, width = batch.shape[2:]
+        outputs = [np.asarray(output) for output in self._session.run(self._head.prepare(batch))]
         # Ten candidates for each box that may be kept: suppression rarely removes more, and its cost is bounded.
-        return self._head.decode(
-            [output[:wanted] for output in outputs],
-            height=height,
-            width=width,
-            min_score=self.min_score,
-            top_k=10 * self._max_detections,
-        )
+        top_k = 10 * self._max_detections
+        return self._head.decode(outputs, batch.shape, min_score=self.min_score, top_k=top_k)[:wanted]
 
     def _read(self, found: Candidates, fit: Letterbox) -> Detections:
         keep = boxes.nms(found.xyxy, found.scores, found.labels, iou_threshold=self._iou_threshold)
         xyxy = boxes.clip(fit.restore(found.xyxy[keep]), width=fit.width, height=fit.height)
         inside = boxes.area(xyxy) > 0  # what lay wholly in the padding is nowhere in the picture
         keep, xyxy = keep[inside][: self._max_detections], xyxy[inside][: self._max_detections]
-        try:
-            return Detections(xyxy, found.scores[keep], found.labels[keep], self.names)
-        except ValueError as error:
-            raise InferenceError(f"{self._source}: the network's answer is no detection: {error}") from error
+        return Detections(xyxy, found.scores[keep], found.labels[keep], self.names)
 
 
 def read_weights(path: Path) -> bytes:

@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.errors import InferenceError, WeightsError
-from detect.runtime.head import Candidates
+from detect.runtime.head import Candidates, refuse_infinite
 from detect.runtime.metadata import read_literal
 
 __all__ = ["MAX_LOG_RATIO", "AnchorGrid", "RetinaNetHead", "decode_retinanet"]
 
 MAX_LOG_RATIO = math.log(1000 / 16)
 """Deltas of width and height are cut here, so that an untrained network's boxes stay finite."""
+
+_LARGEST_DELTA = 1e6
+"""No box is further than this many anchors away; far beyond, coordinates would not be finite."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +178,20 @@ class RetinaNetHead:
         return np.asarray((batch - self._mean) / self._std, np.float32)
 
     def decode(
-        self, outputs: Sequence[NDArray[np.float32]], *, height: int, width: int, min_score: float, top_k: int
+        self, outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], *, min_score: float, top_k: int
     ) -> list[Candidates]:
         """See `Head.decode`."""
-        anchors = self._grid.boxes(height, width)
-        found = [tuple(output.shape[1:]) for output in outputs]
-        expected = [(len(anchors), self._classes), (len(anchors), 4)]
-        if found != expected:
+        anchors = self._grid.boxes(*shape[2:])
+        found = [(str(output.dtype), output.shape) for output in outputs]
+        wide = (shape[0], len(anchors))
+        if found != (expected := [("float32", (*wide, self._classes)), ("float32", (*wide, 4))]):
             raise InferenceError(
-                f"{self._source}: expected logits and deltas of shapes {expected} for {height} x {width} pixels, "
+                f"{self._source}: expected logits and deltas of shapes {expected} for an input of {shape}, "
                 f"the network answered {found}"
             )
+        refuse_infinite(outputs, self._source)
+        if np.abs(outputs[1]).max() > _LARGEST_DELTA:
+            raise InferenceError(f"{self._source}: the network answered boxes that lie {_LARGEST_DELTA:g} anchors away")
         return [
             decode_retinanet(logits, deltas, anchors, min_score=min_score, top_k=top_k)
             for logits, deltas in zip(outputs[0], outputs[1], strict=True)

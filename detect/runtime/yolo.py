@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.errors import InferenceError
-from detect.runtime.head import Candidates
+from detect.runtime.head import Candidates, refuse_infinite
 
 __all__ = ["YoloV8Head", "decode_yolov8"]
 
@@ -55,14 +55,21 @@ class YoloV8Head:
         return batch
 
     def decode(
-        self, outputs: Sequence[NDArray[np.float32]], *, height: int, width: int, min_score: float, top_k: int
+        self, outputs: Sequence[NDArray[np.float32]], shape: tuple[int, ...], *, min_score: float, top_k: int
     ) -> list[Candidates]:
-        """See `Head.decode`; the head already speaks in pixels, whatever the input's size."""
-        del height, width
-        output = outputs[0]
-        if output.ndim != 3 or output.shape[1] != 4 + self._classes:
+        """See `Head.decode`."""
+        output, expected = outputs[0], (shape[0], 4 + self._classes)
+        if output.dtype != np.float32 or output.ndim != 3 or output.shape[:2] != expected:
             raise InferenceError(
-                f"{self._source}: expected a YOLOv8 head of shape ({len(output)}, {4 + self._classes}, anchors) "
-                f"for {self._classes} names, the network answered {output.shape}"
+                f"{self._source}: expected a float32 YOLOv8 head of shape ({expected[0]}, {expected[1]}, anchors) "
+                f"for {self._classes} names, the network answered {output.dtype} {output.shape}"
             )
+        refuse_infinite([output], self._source)
+        scores = output[:, 4:]
+        if ((scores < 0) | (scores > 1)).any():  # logits: whatever lies below zero would pass for nothing found
+            raise InferenceError(
+                f"{self._source}: the network answered scores outside [0, 1]: {scores.min()} to {scores.max()}"
+            )
+        if (output[:, 2:4] < 0).any():
+            raise InferenceError(f"{self._source}: the network answered boxes of negative width or height")
         return [decode_yolov8(picture, min_score=min_score, top_k=top_k) for picture in output]

@@ -169,7 +169,7 @@ def test_a_head_of_another_shape_is_refused() -> None:
     anchors = len(AnchorGrid.standard().boxes(64, 64))
     wrong = [np.zeros((1, anchors, 3), np.float32), np.zeros((1, anchors, 4), np.float32)]
     with pytest.raises(InferenceError, match=r"model.onnx: expected logits and deltas of shapes"):
-        head.decode(wrong, height=64, width=64, min_score=0.1, top_k=5)
+        head.decode(wrong, (1, 3, 64, 64), min_score=0.1, top_k=5)
 
 
 @pytest.mark.parametrize("cut", [4, 1000, -10])

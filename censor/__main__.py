@@ -1,0 +1,8 @@
+"""`python -m censor`: the same as the `censor` command."""
+
+from __future__ import annotations
+
+from censor.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="censor")

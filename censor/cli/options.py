@@ -1,0 +1,193 @@
+"""The options that `hide` and `check` share, and the `Censor` that they describe."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
+
+if TYPE_CHECKING:
+    from censor.pipeline import Censor
+    from censor.policy import Policy
+
+__all__ = ["FilePath", "load_policy", "make_censor", "photos_argument", "shared"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class FilePath(click.Path):
+    """A path option. Empty is refused: `Path("")` is the current folder, and an unset shell variable must not be."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert to a `Path`."""
+        if value in ("", "-"):
+            self.fail(f"{value!r} is no path", param, ctx)
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
+
+
+def photos_argument(command: _F) -> _F:
+    """PHOTO..., none of them empty: that would be the current folder."""
+    return click.argument("photos", nargs=-1, required=True, metavar="PHOTO...", callback=_refuse_empty)(command)
+
+
+def _refuse_empty(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(value):
+        raise click.BadParameter("must not be empty", ctx, param)
+    return value
+
+
+def shared(command: _F) -> _F:
+    """The options that `hide` and `check` have in common."""
+    options = [
+        click.option(
+            "--policy",
+            default="default",
+            metavar="FILE|PRESET",
+            show_default=True,
+            help="What is hidden and judged: default, strict, faces, or a TOML file.",
+        ),
+        click.option(
+            "-t",
+            "--threshold",
+            "thresholds",
+            multiple=True,
+            metavar="[LABEL=]SCORE",
+            help="Score from which boxes count, for every label or for one. Repeatable.",
+        ),
+        click.option(
+            "--weights",
+            type=FilePath(),
+            metavar="FILE",
+            help="ONNX detector [default: $CENSOR_WEIGHTS, else the nudenet package's].",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["onnxruntime", "openvino"]),
+            default="onnxruntime",
+            show_default=True,
+            help="What runs the network; openvino is an extra.",
+        ),
+        click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
+        click.option(
+            "--tile-size",
+            type=click.IntRange(min=32),
+            default=640,
+            metavar="PIXELS",
+            show_default=True,
+            help="Longest side of a tile.",
+        ),
+        click.option("--flip", is_flag=True, help="Look at the mirror image too: finds more, costs twice."),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            default=lambda: min(os.cpu_count() or 1, 4),
+            show_default="one a core, at most 4",
+            help="Pictures worked on at once.",
+        ),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            default=100_000_000,
+            metavar="N",
+            show_default=True,
+            help="Refuse larger pictures before decoding them.",
+        ),
+        click.option(
+            "--max-bytes",
+            type=click.IntRange(min=1),
+            default=64 * 2**20,
+            metavar="N",
+            show_default=True,
+            help="Refuse larger files before reading them.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="A line for every picture."),
+    ]
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def load_policy(source: str) -> Policy:
+    """A preset or a file; what is wrong with it ends the program."""
+    from censor.errors import PolicyError
+    from censor.policy import Policy
+
+    try:
+        return Policy.load(source)
+    except PolicyError as error:
+        fail(error, EXIT_USAGE)
+
+
+def make_censor(options: dict[str, Any]) -> Censor:
+    """Policy, detector and limits as the options say. What is wrong with them ends the program."""
+    from censor.errors import CensorError
+    from censor.pipeline import Censor
+    from detect.errors import DetectError, UnknownLabelError, WeightsError
+    from detect.load import load_detector
+    from detect.tiling import FlipDetector, TiledDetector
+
+    base = load_policy(options["policy"])
+    thresholds = [_parse_threshold(text) for text in options["thresholds"]]
+    lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
+    try:
+        threads = max(1, (os.cpu_count() or 1) // options["workers"])
+        detector = load_detector(options["weights"], min_score=lowest, threads=threads, engine=options["engine"])
+        if options["tile"]:
+            detector = TiledDetector(detector, tile=options["tile_size"])
+        if options["flip"]:
+            detector = FlipDetector(detector)
+        return Censor(
+            policy=_adjust(base, options, thresholds, detector.names),
+            detector=detector,
+            recheck=not options.get("no_recheck", False),
+            max_bytes=options["max_bytes"],
+            max_pixels=options["max_pixels"],
+        )
+    except WeightsError as error:
+        fail(error, EXIT_FAILED)
+    except (CensorError, UnknownLabelError, ValueError) as error:
+        fail(error, EXIT_USAGE)
+    except DetectError as error:
+        fail(error, EXIT_FAILED)
+
+
+def _adjust(
+    base: Policy, options: dict[str, Any], thresholds: list[tuple[str | None, float]], names: tuple[str, ...]
+) -> Policy:
+    """The policy as changed by options."""
+    from censor.policy import parse_color
+
+    adjusted = base.only(options["labels"], names) if options.get("labels") else base
+    for label, score in sorted(thresholds, key=lambda each: each[0] is not None):  # what is said of one label wins
+        adjusted = adjusted.at(score, None if label is None else [label])
+    own = {"effect": options.get("replacewith"), "shape": options.get("shape")}
+    if options.get("mask_scale") is not None:
+        own["expand"] = (options["mask_scale"] - 1) / 2
+    if options.get("sticker") is not None and own["effect"] is None:
+        own["effect"] = "sticker"
+    adjusted = adjusted.each(**{key: value for key, value in own.items() if value is not None})
+    whole = {key: options.get(key) for key in ("feather", "cells", "sticker")}
+    if options.get("color") is not None:
+        whole["color"] = parse_color(options["color"])
+    given: dict[str, Any] = {key: value for key, value in whole.items() if value is not None}
+    return dataclasses.replace(adjusted, **given)
+
+
+def _parse_threshold(text: str) -> tuple[str | None, float]:
+    label, equals, score = text.rpartition("=")
+    if equals and not label.strip():
+        raise click.UsageError(f"-t {text}: no label before the equals sign")
+    try:
+        value = float(score)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise click.UsageError(f"-t {text}: must be a score in [0, 1], or LABEL=SCORE")
+    return label or None, value

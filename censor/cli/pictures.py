@@ -1,0 +1,259 @@
+"""`censor hide` and `censor check`: what is done with pictures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from censor.cli.console import EXIT_USAGE, fail, outcome, work_off
+from censor.cli.options import FilePath, make_censor, photos_argument, shared
+
+if TYPE_CHECKING:
+    from censor.batch import Job
+    from censor.pipeline import Censor
+    from censor.report import Outcome
+
+__all__ = ["check", "hide"]
+
+
+@click.command()
+@photos_argument
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=FilePath(),
+    metavar="OUT",
+    help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="LABEL",
+    help="Hide this label, and only those named so; see `censor labels`. Repeatable.",
+)
+@click.option(
+    "--replacewith",
+    type=click.Choice(["blur", "pixelate", "solid", "sticker"]),
+    help="What is shown instead [default: the policy's].",
+)
+@click.option("--shape", type=click.Choice(["box", "rounded", "ellipse"]), help="[default: the policy's]")
+@click.option(
+    "--mask-scale",
+    type=click.FloatRange(1, 20),
+    metavar="FACTOR",
+    help="Hide this many times the box's width and height [default: the policy's].",
+)
+@click.option(
+    "--feather",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Soft edge outside a region, as a share of the box's shorter side.",
+)
+@click.option(
+    "--cells",
+    type=click.IntRange(1, 8),
+    metavar="N",
+    help="Squares along a blurred or pixelated region: fewer hide more [default: the policy's].",
+)
+@click.option("--color", metavar="COLOR", help="Of solid regions: a name, #rrggbb or r,g,b.")
+@click.option("--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of lossy formats.")
+@click.option(
+    "--boxes",
+    type=FilePath(file_okay=False),
+    metavar="DIR",
+    help="For debugging: draw all boxes on further copies, in a folder that is not OUT.",
+)
+@click.option(
+    "--json",
+    "report",
+    type=FilePath(dir_okay=False),
+    metavar="REPORT.jsonl",
+    help="Write a JSON line for every picture.",
+)
+@click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
+@click.option("--in-place", is_flag=True, help="Replace the sources by their censored copies.")
+@click.option("--no-recheck", is_flag=True, help="Do not run the detector on the output.")
+@shared
+def hide(photos: tuple[str, ...], **options: Any) -> None:
+    """Write censored copies of pictures and of folders of pictures; `-` is standard input to standard output.
+
+    A copy stands beside its source as NAME.censored.SUFFIX, or below OUT. What could not be decoded, detected, hidden
+    and looked at again has no copy, and the rest goes on.
+    """
+    out, in_place, boxes = options["out"], options["in_place"], options["boxes"]
+    if in_place and out is not None:
+        raise click.UsageError("--in-place and -o/--output exclude each other")
+    _check_out(out, photos)
+    published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
+    if boxes is not None and _within(boxes, published):
+        raise click.UsageError(
+            "--boxes must lie outside the folders of the outputs: its pictures are not for publishing"
+        )
+    if "-" in photos:
+        _hide_stream(photos, options)
+        return
+    censor = make_censor(options)
+
+    from censor.batch import gather, plan
+
+    gathered = gather(photos, skip=out, outputs_beside=out is None and not in_place)
+    jobs = plan(gathered.jobs, out=out, in_place=in_place, overwrite=options["force"])
+    _check_report(options, jobs)
+    work_off(
+        jobs,
+        lambda job: outcome(job.source, lambda: _hide_one(censor, options, job)),
+        options,
+        ignored=gathered.ignored,
+        report=options["report"],
+    )
+
+
+def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
+    from censor.errors import OutputExistsError
+    from censor.files import encode, write_atomic
+    from censor.images import Picture, unsupported
+    from censor.report import Outcome, draw_boxes
+
+    if job.error is not None or job.target is None:
+        raise job.error or unsupported(str(job.source))
+    drawn = None
+    if options["boxes"] is not None:
+        drawn = options["boxes"] / job.relative.with_name(job.relative.name + ".boxes.png")
+        if drawn.exists() and not options["force"]:
+            raise OutputExistsError(f"{job.source}: {drawn} exists already; use --force to overwrite it")
+        _make_folder(drawn.parent)
+    _make_folder(job.target.parent)
+    done = censor.apply_file(
+        job.source,
+        job.target,
+        format=job.format if options["in_place"] else None,
+        quality=options["quality"],
+        overwrite=options["force"] or options["in_place"],
+    )
+    if drawn is not None:
+        write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
+    return Outcome.of(str(job.source), done, str(job.target))
+
+
+def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Standard input to standard output, or to the file that -o names."""
+    if len(photos) > 1 or options["in_place"] or options["boxes"] is not None:
+        raise click.UsageError("`-` stands alone, without --in-place and --boxes")
+    out, stdout = options["out"], sys.stdout.buffer
+    if out is not None and out.is_dir():
+        raise click.UsageError(f"-o {out}: standard input has no name; give the output one")
+    if out is None and stdout.isatty():
+        raise click.UsageError("a picture is not written to a terminal; redirect the output or use -o")
+    censor = make_censor(options)
+
+    from censor.files import encode, format_of, write_atomic
+    from censor.report import Outcome
+
+    def work() -> Outcome:
+        done = censor.apply(sys.stdin.buffer)
+        kind = (format_of(out) if out is not None else None) or done.picture.format or "PNG"
+        data = encode(done.picture, format=kind, quality=options["quality"])
+        if out is not None:
+            write_atomic(out, data, overwrite=options["force"])
+        else:
+            stdout.write(data)
+            stdout.flush()
+        return Outcome.of("-", done, "-" if out is None else str(out))
+
+    quiet = {**options, "quiet": True}  # standard output is the picture
+    work_off([Path("-")], lambda name: outcome(name, work), quiet, report=options["report"])
+
+
+@click.command()
+@photos_argument
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
+@shared
+def check(photos: tuple[str, ...], **options: Any) -> None:
+    """Judge pictures without writing any; `-` is standard input.
+
+    Prints level, score, file and reasons.
+    """
+    censor = make_censor(options)
+
+    from censor.batch import Job, gather
+    from censor.errors import PolicyError
+    from censor.report import Outcome
+
+    try:
+        censor.policy.require(censor.detector.names, judging=True)
+    except PolicyError as error:
+        fail(error, EXIT_USAGE)
+
+    if "-" in photos:
+        if len(photos) > 1:
+            raise click.UsageError("`-` stands alone")
+        jobs: tuple[Job, ...] = (Job(source=Path("-"), relative=Path("-")),)
+        ignored = 0
+    else:
+        gathered = gather(photos)
+        jobs, ignored = gathered.jobs, gathered.ignored
+
+    def work(job: Job) -> Outcome:
+        if job.error is not None:
+            raise job.error
+        name = str(job.source)
+        return Outcome.of(name, censor.check(sys.stdin.buffer if name == "-" else job.source))
+
+    work_off(
+        jobs,
+        lambda job: outcome(job.source, lambda: work(job)),
+        {**options, "verbose": not options["quiet"]},
+        ignored=ignored,
+    )
+
+
+def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
+    """Refuse an OUT whose meaning would have to be guessed."""
+    from censor.files import format_of
+
+    if out is None or out.is_dir():
+        return
+    one_file = len(photos) == 1 and not Path(photos[0]).is_dir()
+    if out.suffix and one_file and format_of(out) is None:
+        raise click.UsageError(f"-o {out}: no known picture suffix; make the folder first if it is meant to be one")
+    if format_of(out) is not None and not one_file:
+        raise click.UsageError(f"-o {out}: one file cannot take several pictures; name a folder")
+
+
+def _is_file_name(out: Path) -> bool:
+    from censor.files import format_of
+
+    return format_of(out) is not None and not out.is_dir()
+
+
+def _check_report(options: dict[str, Any], jobs: Iterable[Job]) -> None:
+    """Refuse a report that would take the place of something that this run reads or writes."""
+    if options["report"] is None:
+        return
+    report = os.path.realpath(options["report"])
+    named = [options["policy"], options["weights"], options["sticker"]]
+    used = [path for job in jobs for path in (job.source, job.target)] + named
+    if report in {os.path.realpath(path) for path in used if path is not None}:
+        raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
+
+
+def _within(path: Path, folders: Iterable[Path]) -> bool:
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)
+
+
+def _make_folder(folder: Path) -> None:
+    from censor.errors import WriteError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot make this folder: {error.strerror or error}") from error

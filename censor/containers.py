@@ -1,0 +1,190 @@
+"""Which format a file's bytes are in, and whether it holds one still picture that can be decoded whole."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from censor.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
+
+__all__ = ["HEAD", "check_multi_picture", "check_png_rows", "check_size", "check_still", "open_still", "sniff"]
+
+HEAD = 256
+"""How many of a file's first bytes `sniff` wants to see."""
+
+_SEVERAL = "several frames or pages; only still pictures are taken"
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"}
+_HEIF_SEQUENCES = {b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+
+
+def sniff(head: bytes) -> str | None:
+    """Pillow's name of the format that a file's first `HEAD` bytes announce, None for anything unsupported."""
+    return next((name for name, (begins, _) in _openers().items() if begins(head)), None)
+
+
+def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
+    """Read the header of a file that `sniff` found to be of a format, and refuse what is not one still picture.
+
+    Raises:
+        LimitError: More pixels than allowed.
+        AnimatedImageError: Several pictures.
+        UnsupportedImageError: A kind whose picture, or whose damage, cannot be told.
+        Exception: Whatever Pillow raises for a broken header.
+    """
+    if found == "PNG":
+        kinds = [kind for kind, _, _ in _png_chunks(data)]
+        if b"fdAT" in kinds or kinds.count(b"fcTL") > 1:
+            raise AnimatedImageError(f"{name}: {_SEVERAL}")
+    elif found == "HEIF" and _brands(data) & _HEIF_SEQUENCES:
+        raise AnimatedImageError(f"{name}: {_SEVERAL}")
+    elif found == "AVIF" and b"clap" in _meta_box(data):
+        # Pillow shows the whole coded picture; viewers show the clean aperture, and what was cropped would come back.
+        raise UnsupportedImageError(f"{name}: an AVIF cropped by a clean aperture; export it again")
+    image = _openers()[found][1](io.BytesIO(data))
+    check_size(image, name, max_pixels)
+    check_still(image, name, max_pixels)
+    return image
+
+
+def _openers() -> dict[str, tuple[Callable[[bytes], bool], Callable[[io.BytesIO], ImageFile.ImageFile]]]:
+    """Format: (does it begin like one, open it). An allow-list: Pillow's forty other plug-ins are never asked.
+
+    The plug-in classes are called directly. `Image.open` would warn or raise at a pixel count of its own, and HEIF is
+    known to it only after a plug-in has been installed into the host's Pillow, which is not ours to do.
+    """
+    return {
+        "JPEG": (lambda head: head[:3] == b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+        "PNG": (lambda head: head[:8] == b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+        "WEBP": (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
+        "AVIF": (lambda head: bool(_brands(head) & _AVIF_BRANDS), AvifImagePlugin.AvifImageFile),
+        "HEIF": (lambda head: bool(_brands(head) & _HEIF_BRANDS), _open_heif),
+        "TIFF": (lambda head: head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
+        "BMP": (lambda head: head[:2] == b"BM", BmpImagePlugin.BmpImageFile),
+        "GIF": (lambda head: head[:6] in (b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
+    }
+
+
+def _open_heif(stream: io.BytesIO) -> ImageFile.ImageFile:
+    import pillow_heif  # 50 ms, and few pictures need it
+
+    open_heif: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
+    return open_heif(stream)
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """The brands in a file type box: one at byte 8, the others from 16 on (ISO/IEC 14496-12, 4.3)."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+
+
+def _meta_box(data: bytes) -> bytes:
+    """The metadata box of a HEIF or AVIF file (ISO/IEC 14496-12, 8.11.1); empty if there is none."""
+    at = 0
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"meta":
+            return data[at : at + length] if length else data[at:]
+        if length < 8:  # to the end of the file, or 64 bits long: no metadata box comes behind those
+            break
+        at += length
+    return b""
+
+
+def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse a picture by the size that its header announces."""
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise DamagedImageError(f"{name}: {width} x {height} pixels is no picture")
+    if width * height > max_pixels:
+        raise LimitError(f"{name}: {width} x {height} pixels are over the cap of {max_pixels:,}")
+
+
+def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse what holds more than one picture that a viewer could show; works on any Pillow image."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        check_multi_picture(image, name)
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiff(image, name, max_pixels)
+    if image.format != "MPO" and (getattr(image, "is_animated", False) or image.info.get("default_image")):
+        raise AnimatedImageError(f"{name}: {_SEVERAL}")
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
+    tags = image.tag_v2
+    # NewSubfileType bit 0, SubIFDs, DNGVersion (TIFF 6.0, TIFF/EP): the first page is a preview of the real one.
+    if int(tags.get(254, 0)) & 1 or 330 in tags or 50706 in tags:
+        raise UnsupportedImageError(f"{name}: a camera's raw file or a multi-resolution TIFF; develop it first")
+    # libtiff repairs damaged fax and JPEG data by guessing, and says so on standard error only.
+    if tags.get(259) in (2, 3, 4, 6, 7):
+        raise UnsupportedImageError(f"{name}: a TIFF with fax or JPEG compression, whose damage could not be told")
+    if int(tags.get(322, 1)) * int(tags.get(323, 1)) > max_pixels:
+        raise LimitError(f"{name}: a TIFF with tiles of more than {max_pixels:,} pixels")
+
+
+def check_multi_picture(image: JpegImagePlugin.JpegImageFile, name: str) -> None:
+    """A JPEG may carry further pictures behind the first (CIPA DC-007).
+
+    Phones put previews and gain maps there, which no viewer shows as the picture and the output drops. Panoramas,
+    stereo pairs and angles are pictures in their own right, and get refused like any second page.
+    """
+    if "mp" not in image.info:
+        return
+    entries = (JpegImagePlugin._getmp(image) or {}).get(0xB002, [])  # noqa: SLF001  # no public way to the types
+    for entry in entries:
+        if str(entry["Attribute"]["MPType"]).startswith("Multi-Frame"):
+            raise AnimatedImageError(
+                f"{name}: a multi-picture file (panorama, stereo or angles); only stills are taken"
+            )
+
+
+def check_png_rows(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Refuse a PNG whose compressed rows end early though file and stream are sound: Pillow leaves the rest zero.
+
+    Rows are counted only where the bottom one is zero, or Adam7 could have left gaps elsewhere (PNG 3rd ed., 8.1).
+
+    Raises:
+        OSError: Fewer bytes than the header announces.
+    """
+    width, height = image.size
+    interlaced = bool(image.info.get("interlace"))
+    if not interlaced and image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is not None:
+        return
+    bits = data[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[25]]  # IHDR: bit depth, colour type
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    expected = 0
+    for x, y, step_x, step_y in passes if interlaced else [(0, 0, 1, 1)]:
+        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
+        expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    found, inflate = 0, zlib.decompressobj()
+    for kind, start, end in _png_chunks(data):
+        rest = data[start:end] if kind == b"IDAT" else b""
+        while rest and found < expected:
+            found += len(inflate.decompress(rest, 1 << 20))
+            rest = inflate.unconsumed_tail
+    if found + len(inflate.flush()) < expected:
+        raise OSError(f"{found} of {expected} bytes of pixels")
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the body of each chunk."""
+    at = 8
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], at + 8, at + 8 + length
+        at += 12 + length

@@ -1,0 +1,178 @@
+"""Pixels to files: encoded from pixels and colour profile alone, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from censor.errors import OutputExistsError, WriteError
+from censor.images import Picture
+
+__all__ = ["QUALITY", "SUFFIXES", "encode", "format_of", "write_atomic"]
+
+QUALITY = 95
+"""Default quality of the lossy formats, 1-100."""
+
+_ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the profile's name, number and count
+
+SUFFIXES: dict[str, str] = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".hif": "HEIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".gif": "GIF",
+}
+"""File suffix to format; the first suffix of a format is the one given to new files."""
+
+
+def format_of(path: str | os.PathLike[str]) -> str | None:
+    """The format that a path's suffix asks for, None if it asks for none that we write."""
+    return SUFFIXES.get(Path(path).suffix.lower())
+
+
+def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  # noqa: A002  # Pillow's own word
+    """Encode pixels and colour profile, and nothing else the source file may have held.
+
+    Args:
+        picture: What to encode. Where the format has no transparency, it is laid on white.
+        format: One of the values of `SUFFIXES`.
+        quality: 1-100, for JPEG, WebP, AVIF and HEIC; the other formats are lossless (GIF keeps 256 colours).
+
+    Raises:
+        WriteError: The encoder refuses, as WebP does beyond 16,383 pixels a side.
+        ValueError: An unknown format, or a quality out of range.
+    """
+    if format not in SUFFIXES.values():
+        raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality lies in 1..100, not {quality}")
+    pixels = picture.pixels
+    if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
+        pixels = over(pixels, 255)
+    options: dict[str, Any] = {}
+    if picture.icc is not None and format not in ("BMP", "GIF"):
+        options["icc_profile"] = picture.icc
+    if format in ("WEBP", "AVIF", "HEIF"):
+        options["quality"] = quality
+    if format == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
+    stream = io.BytesIO()
+    try:
+        if format == "JPEG":
+            return _encode_jpeg(pixels, picture.icc, quality)
+        image = Image.fromarray(pixels)
+        if format == "HEIF":
+            _save_heif(image, stream, options)
+        else:
+            image.save(stream, format, **options)
+    except Exception as error:
+        raise WriteError(f"{picture.name}: cannot be encoded as {format}: {error}") from error
+    return stream.getvalue()
+
+
+def _encode_jpeg(pixels: NDArray[np.uint8], icc: bytes | None, quality: int) -> bytes:
+    """JPEG with halved chroma, as cameras write it; straight from the array, where Pillow would first copy it.
+
+    Source:
+        The profile goes into APP2 segments behind the JFIF header: ICC.1:2022, annex B.4.
+    """
+    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
+    if icc is None:
+        return data
+    if data[:4] != b"\xff\xd8\xff\xe0":
+        raise ValueError("the encoder wrote no JFIF header")
+    start = 4 + int.from_bytes(data[4:6], "big")
+    parts = [icc[at : at + _ICC_PART] for at in range(0, len(icc), _ICC_PART)]
+    segments = []
+    for number, part in enumerate(parts, 1):
+        body = b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part
+        segments.append(b"\xff\xe2" + (len(body) + 2).to_bytes(2, "big") + body)
+    return data[:start] + b"".join(segments) + data[start:]
+
+
+def over(pixels: NDArray[np.uint8], background: int) -> NDArray[np.uint8]:
+    """RGBA laid on a grey of 0..255: what a viewer shows. Returns RGB, uint8."""
+    shown = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), 256):  # in strips: the products take twice the memory of the pixels
+        strip = pixels[top : top + 256]
+        alpha = strip[..., 3:].astype(np.uint16)
+        shown[top : top + 256] = (strip[..., :3] * alpha + np.uint16(background) * (255 - alpha) + 127) // 255
+    return shown
+
+
+def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) -> None:
+    import pillow_heif
+
+    pillow_heif.from_pillow(image).save(stream, **options)
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
+    """Write a file so that at no moment a part of it stands under its name.
+
+    The bytes go to a temporary file in the same folder, which then takes the name in one step. Without `overwrite` the
+    step itself fails if the name is taken, so that two writers never take each other's output for their own.
+
+    Raises:
+        OutputExistsError: The file is there and `overwrite` is false.
+        WriteError: The folder is missing or may not be written, the disk is full …; nothing is left behind.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".censor-{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            if target.exists() and not target.is_file():
+                raise OSError("not a regular file")
+            mode = target.stat().st_mode & 0o777 if overwrite and target.exists() else 0o666
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                if overwrite:  # what is replaced must not be lost to a crash that the new bytes did not survive
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            if overwrite:
+                if target.exists():
+                    shutil.copymode(target, temporary)
+                temporary.replace(target)
+            else:
+                _take_name(temporary, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+    except FileExistsError as error:
+        raise OutputExistsError(f"{target}: exists already, and is not overwritten unless told to") from error
+    except OSError as error:
+        raise WriteError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def _take_name(temporary: Path, target: Path) -> None:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: take the name first, then fill it
+        target.touch(exist_ok=False)
+        try:
+            temporary.replace(target)
+        except OSError:
+            target.unlink()
+            raise

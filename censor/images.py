@@ -1,0 +1,289 @@
+"""Anything that is one still picture to upright pixels: the one decode path.
+
+A picture is taken by its content, never by its extension. Whatever it was (palette, grey, CMYK, 16 bit), what comes
+out is upright 8-bit RGB or RGBA. OpenCV is not used here: it rotates JPEG but not WebP, AVIF or PNG, and returns a
+half grey picture for a truncated upload where this module raises.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from censor.containers import HEAD, check_png_rows, check_size, check_still, open_still, sniff
+from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from censor.profiles import settle, to_srgb
+
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode", "empty", "unsupported"]
+
+MAX_BYTES = 64 * 2**20
+"""Default cap on the size of an encoded picture, in bytes."""
+
+MAX_PIXELS = 100_000_000
+"""Default cap on width times height, read from the header before anything is decoded."""
+
+Source: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[np.uint8]
+)
+"""A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
+
+_ORIENTATION = 0x0112  # EXIF 2.32, table 4
+_PHOTOMETRIC = 262  # TIFF 6.0: 0 means that zero is white
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright picture, and what is needed to write it back the way it came.
+
+    Attributes:
+        pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha. Fully transparent pixels are black: whatever
+            colour hid beneath them is gone.
+        format: Pillow's name of the format it came in ("JPEG", "HEIF" …), None if it came as pixels.
+        icc: Its colour profile, if that is worth keeping: see `censor.profiles`.
+        name: What errors call it.
+        beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
+            judging only: they are never written.
+    """
+
+    pixels: NDArray[np.uint8]
+    format: str | None = None
+    icc: bytes | None = None
+    name: str = "picture"
+    beneath: NDArray[np.uint8] | None = None
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+
+def decode(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Turn anything that is one still picture into upright pixels.
+
+    Args:
+        source: See `Source`. A string is a path. Paths, bytes, file objects and Pillow images that are not loaded yet
+            give the same pixels for the same content.
+        max_bytes: More bytes than this are refused before they are all read.
+        max_pixels: More pixels than this are refused before any is decoded.
+
+    Raises:
+        ReadError: The file is missing or may not be read.
+        UnsupportedImageError: Not a picture of a supported kind (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, GIF).
+        AnimatedImageError: More than one frame or page.
+        DamagedImageError: Cut short or broken.
+        LimitError: Over a cap.
+        ValueError: An array of the wrong type or shape.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        name = str(getattr(source, "filename", "") or "picture")
+        data = _unread(source, max_bytes, name)
+        with _Translate(name):
+            return _from_pillow(source, name, max_pixels) if data is None else _from_bytes(data, name, max_pixels)
+    data, name = _read(source, max_bytes)
+    with _Translate(name):
+        return _from_bytes(data, name, max_pixels)
+
+
+def unsupported(name: str) -> UnsupportedImageError:
+    """The error for a file that `sniff` does not know."""
+    return UnsupportedImageError(f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)")
+
+
+def empty(name: str) -> DamagedImageError:
+    """The error for a file without content."""
+    return DamagedImageError(f"{name}: the file is empty")
+
+
+class _Translate:
+    """Turns whatever a decoder raises into our errors. Decoders raise many things; none may pass for success."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        if ImageFile.LOAD_TRUNCATED_IMAGES:
+            raise ImageError(
+                f"{self._name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so a damaged picture could "
+                "not be told from a whole one; unset it"
+            )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, ImageError):
+            reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+            raise DamagedImageError(f"{self._name}: the picture is damaged or cut short ({reason})") from error
+
+
+def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], cap: int) -> tuple[bytes, str]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        data, name = bytes(source), "bytes"
+    elif isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        try:
+            with Path(source).open("rb") as stream:
+                data = stream.read(cap + 1)
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    else:
+        name = str(getattr(source, "name", "stream"))
+        data = _drain(source, cap, name)
+    if len(data) > cap:
+        raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
+    if not data:
+        raise empty(name)
+    return data, name
+
+
+def _drain(stream: IO[bytes], cap: int, name: str) -> bytes:
+    """All that a stream has, or one byte more than the cap; raw streams may give less than they are asked for."""
+    parts, size = [], 0
+    try:
+        while size <= cap and (part := stream.read(cap + 1 - size)):
+            parts.append(part)
+            size += len(part)
+    except (OSError, ValueError) as error:  # ValueError: a closed file
+        raise ReadError(f"{name}: cannot be read: {error}") from error
+    return b"".join(parts)
+
+
+def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
+    """The file behind a Pillow image whose pixels nobody has loaded yet, None where there is none any more."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None:
+        return None
+    position = image.fp.tell()
+    image.fp.seek(0)
+    data = _drain(image.fp, cap, name)
+    image.fp.seek(position)
+    if len(data) > cap:
+        raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
+    return data if sniff(data[:HEAD]) else None
+
+
+def _from_bytes(data: bytes, name: str, max_pixels: int) -> Picture:
+    found = sniff(data[:HEAD])
+    if found is None:
+        raise unsupported(name)
+    image = open_still(data, found, name, max_pixels)
+    icc = image.info.get("icc_profile")
+    if found == "JPEG":
+        # libjpeg-turbo with warnings as errors: Pillow would accept a picture with broken entropy-coded data.
+        if image.mode == "RGB":
+            pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
+        else:
+            pixels, icc = _to_pixels(_strict_jpeg(data, image), name)
+    else:
+        image.load()
+        if found == "PNG":
+            check_png_rows(image, data)
+        pixels, icc = _to_pixels(image, name)
+    return _finish(pixels, _orientation(image), icc, found, name)
+
+
+def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
+    check_size(image, name, max_pixels)
+    check_still(image, name, max_pixels)
+    image.load()
+    pixels, icc = _to_pixels(image, name)
+    known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
+    kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
+    return _finish(pixels, _orientation(image), icc, kind, name)
+
+
+def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ValueError(
+            f"pixels must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4), not {array.dtype} {array.shape}; "
+            "scale floats and 16-bit values to 0..255 first"
+        )
+    if array.size == 0:
+        raise ValueError(f"pixels must not be empty: {array.shape}")
+    if array.shape[0] * array.shape[1] > max_pixels:
+        raise LimitError(f"picture: {array.shape[1]} x {array.shape[0]} pixels are over the cap of {max_pixels:,}")
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    return _finish(array, 1, None, None, "picture")
+
+
+def _finish(pixels: NDArray[np.uint8], orientation: int, icc: object, kind: str | None, name: str) -> Picture:
+    upright, profile = settle(_upright(pixels, orientation), icc)
+    if upright.shape[2] == 3:
+        return Picture(upright, kind, profile, name)
+    hidden = upright[..., 3] == 0
+    if not upright[hidden].any():
+        return Picture(upright, kind, profile, name)
+    blanked = upright.copy()
+    blanked[hidden] = 0
+    return Picture(blanked, kind, profile, name, beneath=np.ascontiguousarray(upright[..., :3]))
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1-8; 1 where there is none or the EXIF block is broken, which is how viewers show it.
+
+    To be asked after loading: TIFF and HEIF are turned by their decoders, which then say 1.
+    """
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # the parser raises half a dozen types, and none concerns the pixels
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation (EXIF 2.32, 4.6.4: where row 0 and column 0 of the stored picture lie)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
+    """A grey or CMYK JPEG, decoded strictly, as Pillow would give it: CMYK is stored inverted, as Adobe does."""
+    if header.mode == "L":
+        image = Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0])
+    else:
+        image = Image.fromarray(255 - simplejpeg.decode_jpeg(data, colorspace="CMYK"), "CMYK")
+    image.info = dict(header.info)
+    return image
+
+
+def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes | None]:
+    """Any mode that Pillow decodes to RGB or RGBA, and the profile that those pixels are in."""
+    icc = image.info.get("icc_profile")
+    if image.mode.startswith("I;16"):
+        return _from_16_bit(image), None
+    if image.mode in ("I", "F", "LAB", "HSV"):
+        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
+    if image.has_transparency_data:
+        return np.asarray(image.convert("RGBA")), icc if image.mode in ("RGB", "RGBA", "P", "PA") else None
+    if image.mode in ("CMYK", "L") and icc:
+        shown = to_srgb(image, icc)
+        return np.asarray(image.convert("RGB") if shown is None else shown), None
+    return np.asarray(image.convert("RGB")), icc
+
+
+def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
+    """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
+    values = np.asarray(image).astype(np.uint32)
+    grey = ((values + 128) // 257).astype(np.uint8)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
+    planes = [grey, grey, grey]
+    if isinstance(key := image.info.get("transparency"), int):
+        planes.append(np.where(values == key, 0, 255).astype(np.uint8))
+    return np.stack(planes, axis=2)

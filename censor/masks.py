@@ -1,0 +1,146 @@
+"""From boxes to pixels: the only place where that happens.
+
+Every shape covers every pixel that its box touches: edges go outwards to whole pixels first, the shape is drawn around
+the result, and only then is it cut to the picture. An ellipse goes *around* the box; one inside it would leave the
+corners bare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Region", "region"]
+
+_CORNER = 0.25
+"""Radius of a rounded region's corners, as a share of its shorter side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Part of a picture: a window of whole pixels, and how much of each of them is covered.
+
+    Attributes:
+        x0: First column.
+        y0: First row.
+        x1: Column after the last.
+        y1: Row after the last. The window lies inside the picture and is not empty.
+        cover: uint8 (y1 - y0, x1 - x0): 255 where the picture is covered wholly, 1..254 in the soft edge, 0 where it
+            shows; None where every pixel of the window is covered wholly.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    cover: NDArray[np.uint8] | None = None
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The window's pixels: a view."""
+        return pixels[self.y0 : self.y1, self.x0 : self.x1]
+
+    def mark(self, mask: NDArray[np.bool_]) -> None:
+        """Set a picture-sized mask where this region covers wholly."""
+        mask[self.y0 : self.y1, self.x0 : self.x1] |= True if self.cover is None else self.cover == 255
+
+    def within(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether a picture-sized mask is set wherever this region covers anything."""
+        inside = mask[self.y0 : self.y1, self.x0 : self.x1]
+        return bool(inside.all() if self.cover is None else inside[self.cover > 0].all())
+
+
+def region(
+    xyxy: Sequence[float],
+    *,
+    width: int,
+    height: int,
+    shape: str = "box",
+    expand: float = 0.0,
+    feather: float = 0.0,
+) -> Region | None:
+    """The pixels that hide a box.
+
+    Args:
+        xyxy: The box in the picture's pixels; may reach beyond the picture.
+        width: The picture's columns.
+        height: Its rows.
+        shape: "box", "rounded" or "ellipse".
+        expand: Each edge moves outwards by this share of the box's width or height.
+        feather: Width of a soft edge outside the shape, as a share of the box's shorter side. Inside the shape
+            everything stays covered wholly.
+
+    Returns:
+        None where box and picture do not meet.
+
+    Raises:
+        ValueError: An unknown shape.
+    """
+    if shape not in _HALF_WIDTHS:
+        raise ValueError(f"shape must be one of {', '.join(_HALF_WIDTHS)}, not {shape!r}")
+    x0, y0, x1, y1 = _outwards(xyxy, expand)
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        return None
+    soft = feather * min(x1 - x0, y1 - y0)
+    grow_x, grow_y = _reach(x1 - x0, y1 - y0, shape)
+    margin_x, margin_y = math.ceil(grow_x + soft), math.ceil(grow_y + soft)
+    window = Region(max(0, x0 - margin_x), max(0, y0 - margin_y), min(width, x1 + margin_x), min(height, y1 + margin_y))
+    if shape == "box" and not soft:
+        return window
+    core = _rasterise((x0, y0, x1, y1), window, shape)
+    cover = np.where(core, np.uint8(255), np.uint8(0))
+    if soft:
+        away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the core
+        fade = np.clip(255 * (1 - away / (soft + 1)), 0, 254).astype(np.uint8)
+        cover = np.where(core, cover, fade)
+    return Region(window.x0, window.y0, window.x1, window.y1, cover)
+
+
+def _outwards(xyxy: Sequence[float], expand: float) -> tuple[int, int, int, int]:
+    """Expand, then floor and ceil; at least one pixel, so that a box without area still hides where it points."""
+    x0, y0, x1, y1 = (float(edge) for edge in xyxy)
+    dx, dy = expand * (x1 - x0), expand * (y1 - y0)
+    left, top = math.floor(x0 - dx), math.floor(y0 - dy)
+    return left, top, max(left + 1, math.ceil(x1 + dx)), max(top + 1, math.ceil(y1 + dy))
+
+
+def _reach(width: int, height: int, shape: str) -> tuple[float, float]:
+    """How far a shape around a box of whole pixels goes beyond it, left and right, above and below."""
+    if shape == "ellipse":  # the smallest one through the corners: half-axes of sqrt(2) half-sides
+        return width * (math.sqrt(2) - 1) / 2, height * (math.sqrt(2) - 1) / 2
+    if shape == "rounded":  # moved out until the arc passes through the box's corner
+        out = _CORNER * min(width, height) * (1 - math.sqrt(0.5))
+        return out, out
+    return 0.0, 0.0
+
+
+def _rasterise(box: tuple[int, int, int, int], window: Region, shape: str) -> NDArray[np.bool_]:
+    """Which of the window's pixels have their centre inside the shape around a box."""
+    x0, y0, x1, y1 = box
+    grow_x, grow_y = _reach(x1 - x0, y1 - y0, shape)
+    a, b = (x1 - x0) / 2 + grow_x, (y1 - y0) / 2 + grow_y
+    down = np.abs(np.arange(window.y0, window.y1) + 0.5 - (y0 + y1) / 2)
+    across = np.abs(np.arange(window.x0, window.x1) + 0.5 - (x0 + x1) / 2)
+    half = np.where(down <= b, _HALF_WIDTHS[shape](np.minimum(down, b), a, b, _CORNER * min(x1 - x0, y1 - y0)), -1.0)
+    return np.asarray(across[None, :] <= half[:, None])
+
+
+def _box_half_width(down: NDArray[np.float64], a: float, b: float, radius: float) -> NDArray[np.float64]:  # noqa: ARG001
+    return np.full_like(down, a)
+
+
+def _ellipse_half_width(down: NDArray[np.float64], a: float, b: float, radius: float) -> NDArray[np.float64]:  # noqa: ARG001
+    return np.asarray(a * np.sqrt(1 - (down / b) ** 2))
+
+
+def _rounded_half_width(down: NDArray[np.float64], a: float, b: float, radius: float) -> NDArray[np.float64]:
+    into_corner = np.clip(down - (b - radius), 0, radius)
+    return np.asarray(a - radius + np.sqrt(radius**2 - into_corner**2))
+
+
+_HALF_WIDTHS = {"box": _box_half_width, "rounded": _rounded_half_width, "ellipse": _ellipse_half_width}
+"""Shape: half its width at rows that lie `down` from its centre, for half-axes `a` and `b`."""

@@ -1,0 +1,345 @@
+"""Detect, judge, hide, and look again: the whole way of one picture, in memory or from file to file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from censor import effects
+from censor.errors import DetectorError, PolicyError, RecheckError
+from censor.files import QUALITY, encode, format_of, over, write_atomic
+from censor.images import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
+from censor.masks import Region, region
+from censor.policy import Policy, reached
+from censor.stickers import load_sticker
+from censor.verdict import Verdict, judge
+from detect.detections import Detections, Detector, RGBImage
+from detect.errors import DetectError
+from detect.load import load_detector
+from detect.tiling import joined, lowest_score
+
+__all__ = ["Censor", "Censored", "Checked", "Hidden"]
+
+_TRIES = 3
+"""Looks at the output: what the first finds is hidden as the policy says, what the second finds is hidden solid, and
+if the third finds anything there is no output."""
+
+_SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
+"""Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hidden:
+    """One box that was hidden.
+
+    Attributes:
+        label: What it shows.
+        score: The detector's score.
+        xyxy: The box as detected, in the picture's pixels.
+        effect: What is shown instead.
+        rechecked: Whether only a look at the output found it.
+    """
+
+    label: str
+    score: float
+    xyxy: tuple[float, float, float, float]
+    effect: str
+    rechecked: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checked:
+    """What was found in a picture.
+
+    Attributes:
+        verdict: The judgement, with reasons.
+        detections: All the detector's boxes, those that no rule names too.
+        width: The upright picture's columns.
+        height: Its rows.
+        seconds: Time by stage.
+    """
+
+    verdict: Verdict
+    detections: Detections
+    width: int
+    height: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Censored(Checked):
+    """A censored picture and what was found in the original.
+
+    Attributes:
+        picture: The censored pixels with the format and colour profile of the source.
+        hidden: What was hidden, in the order it was painted.
+    """
+
+    picture: Picture
+    hidden: tuple[Hidden, ...]
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """The censored pixels: uint8 (H, W, 3) RGB, or (H, W, 4) RGBA if the source had transparency."""
+        return self.picture.pixels
+
+
+class Censor:
+    """Hides in pictures what a policy says must not be shown.
+
+    May be called from several threads; keeps no state between pictures. Whatever goes wrong raises, and then there is
+    neither a picture nor a verdict.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy | str | os.PathLike[str] = "default",
+        detector: Detector | None = None,
+        recheck: bool = True,
+        max_bytes: int = MAX_BYTES,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        """Bring a policy and a detector together.
+
+        Args:
+            policy: A `Policy`, the name of a preset, or the path of a TOML file.
+            detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+            recheck: Look at the output again, and hide what is still found.
+            max_bytes: Cap on an encoded picture.
+            max_pixels: Cap on width times height.
+
+        Raises:
+            PolicyError: The policy is not valid, or this detector cannot serve it.
+            UnknownLabelError: The policy names a label that nobody knows.
+            WeightsError: There is no detector to load.
+        """
+        self.policy = policy if isinstance(policy, Policy) else Policy.load(policy)
+        self.detector = load_detector(min_score=self.policy.lowest) if detector is None else detector
+        self.policy.require(self.detector.names)
+        if (floor := lowest_score(self.detector)) > self.policy.lowest:
+            raise PolicyError(
+                f"policy {self.policy.name!r} acts on scores from {self.policy.lowest:g}, but the detector reports "
+                f"none below {floor:g}; load it with a min_score that low"
+            )
+        stickers = any(rule.effect == "sticker" for rule in self.policy.rules.values())
+        self._sticker = load_sticker(self.policy.sticker) if stickers else None
+        self._recheck = recheck
+        self._caps = {"max_bytes": max_bytes, "max_pixels": max_pixels}
+
+    def check(self, source: Source) -> Checked:
+        """Judge a picture without changing it.
+
+        Raises:
+            PolicyError: The policy has no rule for a verdict about anything that this detector reports.
+            CensorError: It could not be decoded or judged.
+            DetectError: The network failed.
+        """
+        self.policy.require(self.detector.names, judging=True)
+        seconds: dict[str, float] = {}
+        return self._check(self._decode(source, seconds), seconds)[0]
+
+    def apply(self, source: Source) -> Censored:
+        """Censor a picture in memory; the source is left alone.
+
+        Args:
+            source: A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels.
+
+        Raises:
+            CensorError: It could not be decoded, judged or censored.
+            DetectError: The network failed.
+        """
+        seconds: dict[str, float] = {}
+        picture = self._decode(source, seconds)
+        checked, visible = self._check(picture, seconds)
+        marks = self._marks(visible, picture, rechecked=False)
+        with _timed(seconds, "hide"):
+            pixels = self._paint(picture.pixels, marks)
+        if self._recheck and marks:
+            with _timed(seconds, "recheck"):
+                pixels, marks = self._look_again(picture, pixels, marks)
+        return Censored(
+            verdict=checked.verdict,
+            detections=checked.detections,
+            width=picture.width,
+            height=picture.height,
+            seconds=seconds,
+            picture=replace(picture, pixels=pixels, beneath=None),
+            hidden=tuple(mark.hidden for mark in marks),
+        )
+
+    def apply_file(
+        self,
+        source: Source,
+        target: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002  # Pillow's own word
+        quality: int = QUALITY,
+        overwrite: bool = False,
+    ) -> Censored:
+        """Censor a picture into a file, written whole or not at all.
+
+        Args:
+            source: As for `apply`.
+            target: Where it goes.
+            format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP" or "GIF". By default what the suffix of
+                `target` says; without one that of the source, and PNG for bare pixels.
+            quality: 1-100, for the lossy formats.
+            overwrite: Replace `target` if it is there, as one step.
+
+        Raises:
+            CensorError: As for `apply`, or the output could not be written.
+            DetectError: The network failed.
+        """
+        done = self.apply(source)
+        with _timed(done.seconds, "encode"):
+            kind = format or format_of(target) or done.picture.format or "PNG"
+            data = encode(done.picture, format=kind, quality=quality)
+        with _timed(done.seconds, "write"):
+            write_atomic(target, data, overwrite=overwrite)
+        return done
+
+    def _decode(self, source: Source, seconds: dict[str, float]) -> Picture:
+        with _timed(seconds, "decode"):
+            return decode(source, **self._caps)
+
+    def _check(self, picture: Picture, seconds: dict[str, float]) -> tuple[Checked, Detections]:
+        """Judge all there is; the second value holds what is left once the colours beneath transparency are gone."""
+        with _timed(seconds, "detect"):
+            found = visible = self._detect(_views(picture.pixels), picture.name)
+            if picture.beneath is not None:
+                found = joined(Detections.concatenate([found, self._detect([picture.beneath], picture.name)]))
+        checked = Checked(
+            verdict=judge(found, self.policy, width=picture.width, height=picture.height),
+            detections=found,
+            width=picture.width,
+            height=picture.height,
+            seconds=seconds,
+        )
+        return checked, visible
+
+    def _detect(self, views: Iterable[RGBImage], name: str) -> Detections:
+        found = [self._detect_view(view, name) for view in views]  # one at a time: each may be 300 MB
+        return found[0] if len(found) == 1 else joined(Detections.concatenate(found))
+
+    def _detect_view(self, view: RGBImage, name: str) -> Detections:
+        try:
+            found = self.detector.detect([view])
+        except DetectError as error:
+            raise type(error)(f"{name}: {error}") from error
+        except Exception as error:
+            raise DetectorError(f"{name}: the detector failed: {type(error).__name__}: {error}") from error
+        if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], Detections):
+            raise DetectorError(f"{name}: the detector must answer a list of one Detections for each image")
+        if found[0].names != self.detector.names:
+            raise DetectorError(f"{name}: the detector must answer Detections with its own names")
+        return found[0]
+
+    def _marks(self, found: Detections, picture: Picture, *, rechecked: bool, effect: str | None = None) -> list[_Mark]:
+        marks = []
+        for row in range(len(found)):
+            rule = self.policy.rules.get(found.label(row))
+            if rule is None or not reached(float(found.scores[row]), rule.censor_at):
+                continue
+            x0, y0, x1, y1 = found.xyxy[row].tolist()
+            area = region(
+                (x0, y0, x1, y1),
+                width=picture.width,
+                height=picture.height,
+                shape=rule.shape,
+                expand=rule.expand,
+                feather=self.policy.feather,
+            )
+            if area is not None:
+                hidden = Hidden(
+                    label=found.label(row),
+                    score=float(found.scores[row]),
+                    xyxy=(x0, y0, x1, y1),
+                    effect=effect or rule.effect,
+                    rechecked=rechecked,
+                )
+                marks.append(_Mark(hidden, area))
+        return marks
+
+    def _paint(self, original: NDArray[np.uint8], marks: Sequence[_Mark]) -> NDArray[np.uint8]:
+        canvas = original.copy()
+        for mark in sorted(marks, key=lambda mark: _SHOWS_LESS.index(mark.hidden.effect)):
+            match mark.hidden.effect:
+                case "pixelate":
+                    effects.pixelate(original, mark.region, cells=self.policy.cells, out=canvas)
+                case "blur":
+                    effects.blur(original, mark.region, cells=self.policy.cells, out=canvas)
+                case "sticker" if self._sticker is not None:
+                    effects.sticker(original, mark.region, sticker=self._sticker, color=self.policy.color, out=canvas)
+                case _:
+                    effects.solid(original, mark.region, color=self.policy.color, out=canvas)
+        return canvas
+
+    def _look_again(
+        self, picture: Picture, pixels: NDArray[np.uint8], marks: list[_Mark]
+    ) -> tuple[NDArray[np.uint8], list[_Mark]]:
+        """Detect on the output until nothing is left that should be hidden.
+
+        A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and
+        is passed over: a smiling sticker may well be found to be a face.
+        """
+        for attempt in range(1, _TRIES + 1):
+            again = self._detect(_views(pixels), picture.name)
+            effect = None if attempt == 1 else "solid"
+            blank = _blank(picture, marks)
+            fresh = [
+                mark
+                for mark in self._marks(again, picture, rechecked=True, effect=effect)
+                if not mark.region.within(blank)
+            ]
+            if not fresh:
+                return pixels, marks
+            if attempt < _TRIES:
+                marks = [*marks, *fresh]
+                pixels = self._paint(picture.pixels, marks)
+        left = ", ".join(f"{mark.hidden.label} {mark.hidden.score:.2f}" for mark in fresh)
+        raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Mark:
+    hidden: Hidden
+    region: Region
+
+
+def _blank(picture: Picture, marks: Sequence[_Mark]) -> NDArray[np.bool_]:
+    mask = np.zeros((picture.height, picture.width), np.bool_)
+    for mark in marks:
+        if mark.hidden.effect in ("solid", "sticker"):
+            mark.region.mark(mask)
+    return mask
+
+
+def _views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
+    """What a picture may look like to somebody.
+
+    With transparency that is more than one thing: the colours as they are once a careless program drops the
+    transparency, and laid on a light page or a dark one. A body may show in any of them and not in the others.
+    """
+    if pixels.shape[2] == 3:
+        yield pixels
+        return
+    yield np.ascontiguousarray(pixels[..., :3])
+    if not (pixels[..., 3] == 255).all():
+        yield over(pixels, 255)
+        yield over(pixels, 0)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.perf_counter() - start

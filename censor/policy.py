@@ -1,0 +1,396 @@
+"""What is hidden, how, and from which score on: data, not code.
+
+A policy is a TOML file. `[all]` holds what every label takes unless it says otherwise, `[labels.NAME]` holds what one
+label takes, and the top level holds what goes for the whole picture::
+
+    cells = 6                 # squares along the longer side of a region, 1..8
+    color = "#000000"         # of solid regions, and beneath stickers
+    sticker = "smile"         # a built-in sticker or an image file
+    feather = 0.0             # soft edge outside a region, as a share of the box's shorter side
+
+    [all]
+    censor_at = 0.2
+
+    [labels.FACE_FEMALE]
+    effect = "blur"
+
+A label that nobody knows, a key that does not exist and a value out of range are errors that name the line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from censor.errors import PolicyError
+from detect.errors import UnknownLabelError
+from detect.labels import canonical, resolve
+
+__all__ = ["EFFECTS", "PRESETS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
+
+EFFECTS = ("pixelate", "blur", "solid", "sticker")
+SHAPES = ("box", "rounded", "ellipse")
+PRESETS = ("default", "strict", "faces")
+"""Policies that ship with the package."""
+
+_MAX_CELLS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What is done about one label.
+
+    Attributes:
+        censor_at: Boxes of this score or more are hidden; None hides none.
+        review_at: Boxes of this score or more make a person look; None never.
+        nsfw_at: Boxes of this score or more make the picture NSFW; None never.
+        min_area: Boxes smaller than this share of the picture, in [0, 1], do not count for the verdict. They are
+            hidden all the same.
+        expand: Each edge of a hidden box moves outwards by this share of the box's width or height, >= 0.
+        effect: One of `EFFECTS`.
+        shape: One of `SHAPES`.
+        required: Whether a detector that does not know the label is refused.
+
+    Raises:
+        ValueError: A value out of its range.
+    """
+
+    censor_at: float | None = None
+    review_at: float | None = None
+    nsfw_at: float | None = None
+    min_area: float = 0.0
+    expand: float = 0.1
+    effect: str = "pixelate"
+    shape: str = "rounded"
+    required: bool = True
+
+    def __post_init__(self) -> None:
+        for key in ("censor_at", "review_at", "nsfw_at"):
+            if getattr(self, key) is not None:
+                _check_number(key, getattr(self, key), 0, 1)
+        _check_number("min_area", self.min_area, 0, 1)
+        _check_number("expand", self.expand, 0, 10)
+        _check_choice("effect", self.effect, EFFECTS)
+        _check_choice("shape", self.shape, SHAPES)
+        if not isinstance(self.required, bool):
+            raise ValueError(f"required must be true or false, not {self.required!r}")
+        if self.review_at is not None and self.nsfw_at is not None and self.review_at > self.nsfw_at:
+            raise ValueError(f"review_at ({self.review_at}) must not be above nsfw_at ({self.nsfw_at})")
+
+    @property
+    def hides(self) -> bool:
+        """Whether boxes can be hidden."""
+        return self.censor_at is not None
+
+    @property
+    def judges(self) -> bool:
+        """Whether boxes can count for the verdict."""
+        return self.review_at is not None or self.nsfw_at is not None
+
+    @property
+    def lowest(self) -> float:
+        """The lowest score that this rule acts on; 1 if it never does."""
+        return min([at for at in (self.censor_at, self.review_at, self.nsfw_at) if at is not None], default=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Rules by label, and what goes for the whole picture.
+
+    Attributes:
+        name: What reports call it.
+        rules: Label to `Rule`; immutable. Labels without a rule pass through.
+        base: What a label takes that is named later, on a command line say: `[all]` of a file.
+        cells: Squares along the longer side of a pixelated or blurred region, 1..8.
+        color: RGB of solid regions and beneath stickers, each in 0..255.
+        sticker: Name of a built-in sticker, or path of an image file.
+        feather: Width of the soft edge outside a region, as a share of the box's shorter side, in [0, 1].
+
+    Raises:
+        ValueError: A value out of its range, or no rule at all.
+    """
+
+    name: str
+    rules: Mapping[str, Rule]
+    base: Rule = field(default_factory=Rule)
+    cells: int = 6
+    color: tuple[int, int, int] = (0, 0, 0)
+    sticker: str = "smile"
+    feather: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+        if not any(rule.hides or rule.judges for rule in self.rules.values()):
+            raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
+        if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= _MAX_CELLS:
+            raise ValueError(f"cells must be a whole number in 1..{_MAX_CELLS}, not {self.cells!r}")
+        if len(self.color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in self.color):
+            raise ValueError(f"color must be three numbers in 0..255, not {self.color!r}")
+        if not isinstance(self.sticker, str) or not self.sticker:
+            raise ValueError(f"sticker must be a name or a file, not {self.sticker!r}")
+        _check_number("feather", self.feather, 0, 1)
+
+    @property
+    def lowest(self) -> float:
+        """The lowest score that any rule acts on: a detector must report down to it."""
+        return min(rule.lowest for rule in self.rules.values())
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str]) -> Policy:
+        """A preset by its name, or a TOML file by its path.
+
+        Raises:
+            PolicyError: There is neither, or the file is not a valid policy.
+        """
+        name = os.fspath(source)
+        if name in PRESETS:
+            text = resources.files("censor").joinpath("policies", f"{name}.toml").read_text("utf-8")
+            return cls.from_toml(text, source=name)
+        path = Path(source)
+        if not (path.suffix == ".toml" or path.exists()):
+            near = difflib.get_close_matches(name, PRESETS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the presets are {', '.join(PRESETS)}"
+            raise PolicyError(f"{name}: neither a preset nor a policy file; {hint}")
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        return cls.from_toml(text, source=name)
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str = "policy") -> Policy:
+        """Read a policy.
+
+        Args:
+            text: TOML; see the module's description.
+            source: Named in errors. Its stem is the policy's name unless the text gives one.
+
+        Raises:
+            PolicyError: Not TOML, or a key, value or label that makes no sense; names the line.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise PolicyError(f"{source}: not valid TOML: {error}") from error
+        reader = _Reader(text, source)
+        top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels"})
+        shared, labels = top.pop("all", {}), top.pop("labels", {})
+        if "color" in top:
+            top["color"] = reader.within("", "color", lambda: parse_color(top["color"]))
+        for table, value in (("all", shared), ("labels", labels)):
+            if not isinstance(value, dict):
+                raise reader.error(f"[{table}] must be a table", "", table)
+        keys = {each.name for each in dataclasses.fields(Rule)}
+        reader.known(shared, "all", keys)
+        rules: dict[str, Rule] = {}
+        for label, own in labels.items():
+            table = f"labels.{label}"
+            if not isinstance(own, dict):
+                raise reader.error(f"[{table}] must be a table", "labels", label)
+            reader.known(own, table, keys)
+            spelled = canonical(label)
+            if spelled in rules:
+                raise reader.error(f"label {spelled} is given twice", table)
+            rules[spelled] = reader.within(table, None, functools.partial(_rule, {**shared, **own}))
+        top.setdefault("name", Path(source).stem)
+        base = reader.within("all", None, functools.partial(_rule, shared))
+        policy: Policy = reader.within("", None, lambda: cls(rules=rules, base=base, **top))
+        return policy
+
+    def to_toml(self) -> str:
+        """The policy as a file that `from_toml` reads back to an equal one, every value spelled out."""
+        lines = [
+            f"name = {_quoted(self.name)}",
+            f"cells = {self.cells}",
+            f'color = "#{bytes(self.color).hex()}"',
+            f"sticker = {_quoted(self.sticker)}",
+            f"feather = {self.feather}",
+        ]
+        tables = {f"labels.{_key(label)}": rule for label, rule in self.rules.items()}
+        for table, rule in {"all": self.base, **tables}.items():
+            lines += ["", f"[{table}]"]
+            values = dataclasses.asdict(rule).items()
+            lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
+        return "\n".join(lines) + "\n"
+
+    def require(self, names: Iterable[str], *, judging: bool = False) -> None:
+        """Check that a detector can serve this policy.
+
+        Args:
+            names: The detector's labels.
+            judging: For a verdict, not for hiding.
+
+        Raises:
+            UnknownLabelError: A label that neither the class table nor the detector knows.
+            PolicyError: A required label that the detector never reports, or nothing to act on among those it does:
+                every picture would be safe.
+        """
+        names = tuple(names)
+        for label in self.rules:
+            resolve(label, names)
+        missing = [label for label, rule in self.rules.items() if rule.required and label not in names]
+        if missing:
+            raise PolicyError(
+                f"policy {self.name!r}: the detector never reports {', '.join(missing)}; what it reports: "
+                f"{', '.join(names)}"
+            )
+        served = [rule for label, rule in self.rules.items() if label in names]
+        if not any(rule.judges or (rule.hides and not judging) for rule in served):
+            aim = "judges" if judging else "acts on"
+            raise PolicyError(f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names)}")
+
+    def only(self, labels: Iterable[str], names: Iterable[str] = ()) -> Policy:
+        """Hide these labels and no others; the rules for the verdict stay.
+
+        Args:
+            labels: In any accepted spelling. One without a rule is hidden as `base` says, from its `censor_at` or from
+                score 0.2 on, and does not count for the verdict.
+            names: The detector's own labels, where they are not in the class table.
+
+        Raises:
+            UnknownLabelError: A label nobody knows.
+        """
+        names = tuple(names)
+        wanted = [resolve(label, names) for label in labels]
+        rules = {label: dataclasses.replace(rule, censor_at=None) for label, rule in self.rules.items()}
+        fallback = 0.2 if self.base.censor_at is None else self.base.censor_at
+        unjudged = dataclasses.replace(self.base, review_at=None, nsfw_at=None)
+        for label in wanted:
+            rule = self.rules.get(label, unjudged)
+            censor_at = fallback if rule.censor_at is None else rule.censor_at
+            rules[label] = dataclasses.replace(rule, censor_at=censor_at, required=True)
+        return dataclasses.replace(self, rules=rules)
+
+    def at(self, threshold: float, labels: Iterable[str] | None = None) -> Policy:
+        """Set every threshold that `labels` have (all labels if None) to one score.
+
+        Thresholds that a rule leaves out stay out: a label that is never hidden is not hidden by this.
+
+        Raises:
+            UnknownLabelError: A label without a rule.
+            ValueError: The threshold lies outside [0, 1].
+        """
+        wanted = set(self.rules) if labels is None else {resolve(label, self.rules) for label in labels}
+        if alien := wanted - set(self.rules):
+            raise UnknownLabelError(f"policy {self.name!r} has no rule for {', '.join(sorted(alien))}")
+        rules = dict(self.rules)
+        for label in wanted:
+            keys = ("censor_at", "review_at", "nsfw_at")
+            given: dict[str, Any] = {key: threshold for key in keys if getattr(rules[label], key) is not None}
+            rules[label] = dataclasses.replace(rules[label], **given)
+        return dataclasses.replace(self, rules=rules)
+
+    def each(self, **values: Any) -> Policy:  # Rule's own fields, checked by Rule
+        """The same values for every rule: ``policy.each(effect="solid", expand=0.3)``."""
+        return dataclasses.replace(
+            self, rules={label: dataclasses.replace(rule, **values) for label, rule in self.rules.items()}
+        )
+
+
+def reached(score: float, threshold: float | None) -> bool:
+    """Whether a float32 score meets a threshold; equal meets, and .7 as float32 is equal to .7."""
+    return threshold is not None and bool(np.float32(score) >= np.float32(threshold))
+
+
+def parse_color(value: object) -> tuple[int, int, int]:
+    """An RGB colour from ``"#rrggbb"``, ``"r,g,b"``, a list of three, or any name that CSS knows.
+
+    Raises:
+        ValueError: None of these.
+    """
+    from PIL import ImageColor
+
+    if isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(c, int) for c in value):
+        red, green, blue = value
+        return red, green, blue
+    if isinstance(value, str):
+        text = f"rgb({value})" if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*){2}", value) else value
+        try:
+            return ImageColor.getrgb(text)[:3]
+        except ValueError:
+            pass
+    raise ValueError(f"color must be like '#1a2b3c', '26,43,60' or 'black', not {value!r}")
+
+
+def _key(label: str) -> str:
+    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else _quoted(label)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string: JSON's escapes, but for characters beyond U+FFFF (TOML has no surrogates) and U+007F."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _rule(values: dict[str, Any]) -> Rule:
+    """`false` in a file takes back a threshold that [all] gives."""
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        given[key] = None if key.endswith("_at") and value is False else value
+    return Rule(**given)
+
+
+def _check_number(key: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{key} must be a number in [{low}, {high}], not {value!r}")
+
+
+def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{key} must be one of {', '.join(choices)}, not {value!r}")
+
+
+class _Reader:
+    """Turns what is wrong in a policy's data into an error that names the line; tomllib keeps no positions."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._lines = text.splitlines()
+        self._source = source
+
+    def known(self, table: dict[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
+        for key in table:
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(keys))}"
+                raise self.error(f"unknown key {key!r}; {hint}", name, key)
+        return dict(table)
+
+    def within(self, table: str, key: str | None, make: Any) -> Any:
+        try:
+            return make()
+        except (ValueError, TypeError) as error:
+            # Our own checks begin with the key they are about.
+            raise self.error(str(error), table, key or str(error).split(" ", 1)[0]) from error
+
+    def error(self, what: str, table: str, key: str | None = None) -> PolicyError:
+        line = self._line(table, key)
+        where = f", [{table}]" if table else ""
+        return PolicyError(f"{self._source}, line {line}{where}: {what}")
+
+    def _line(self, table: str, key: str | None) -> int:
+        """The line of a key, else of its value in [all], else of its table, counted from 1."""
+        current, header = "", 1
+        inherited = None
+        for number, line in enumerate(self._lines, 1):
+            if match := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
+                current = match[1].replace('"', "").replace("'", "")
+                header = number if current == table else header
+                if key is not None and current == f"{table}.{key}".strip("."):
+                    return number
+            elif key is not None and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+                if current == table:
+                    return number
+                inherited = number if current == "all" else inherited
+        return inherited if inherited is not None and table.startswith("labels.") else header

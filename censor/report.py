@@ -1,0 +1,109 @@
+"""What the command says of each picture: a JSON line, a line to read, and a picture of boxes for debugging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from censor.errors import CensorError
+from censor.pipeline import Censored, Checked
+from detect.errors import DetectError
+
+__all__ = ["Outcome", "draw_boxes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one picture; holds no pixels, so that thousands can be kept.
+
+    Attributes:
+        file: The source, as it was named.
+        output: Where the censored copy is.
+        record: For JSON: verdict, boxes, what was hidden, seconds by stage; or the error.
+        error: Why there is neither output nor verdict.
+        level: The verdict's level ("safe", "review", "nsfw").
+        line: One line for a person.
+        regions: How many boxes were hidden.
+    """
+
+    file: str
+    record: dict[str, Any]
+    line: str
+    output: str | None = None
+    error: str | None = None
+    level: str | None = None
+    regions: int = 0
+
+    @classmethod
+    def of(cls, file: str, result: Checked, output: str | None = None) -> Outcome:
+        """Of a picture that was worked on."""
+        verdict, found = result.verdict, result.detections
+        boxes = [
+            {
+                "label": found.label(row),
+                "score": round(float(found.scores[row]), 4),
+                "xyxy": [round(edge, 1) for edge in found.xyxy[row].tolist()],
+            }
+            for row in range(len(found))
+        ]
+        record: dict[str, Any] = {
+            "file": file,
+            "width": result.width,
+            "height": result.height,
+            "verdict": verdict.to_dict(),
+            "boxes": boxes,
+            "seconds": {stage: round(seconds, 4) for stage, seconds in result.seconds.items()},
+        }
+        regions = 0
+        why = "; ".join(str(reason) for reason in verdict.reasons[:3])
+        more = f"; and {len(verdict.reasons) - 3} more" if len(verdict.reasons) > 3 else ""
+        line = f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why}{more})" if why else "")
+        if isinstance(result, Censored):
+            regions = len(result.hidden)
+            record["output"] = output
+            record["hidden"] = [
+                {
+                    "label": hidden.label,
+                    "score": round(hidden.score, 4),
+                    "xyxy": [round(edge, 1) for edge in hidden.xyxy],
+                    "effect": hidden.effect,
+                    "rechecked": hidden.rechecked,
+                }
+                for hidden in result.hidden
+            ]
+            what = f"{regions} region{'' if regions == 1 else 's'} hidden"
+            line = f"{file} -> {output}  ({what}, {verdict.level.value})"
+        return cls(file=file, output=output, record=record, line=line, level=verdict.level.value, regions=regions)
+
+    @classmethod
+    def failed(cls, file: str, error: Exception) -> Outcome:
+        """Of a picture that was not."""
+        kind, message = type(error).__name__, " ".join(str(error).split())
+        record = {"file": file, "error": {"type": kind, "message": message}}
+        ours = isinstance(error, CensorError | DetectError)
+        line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
+        return cls(file=file, record=record, error=message, line=line)
+
+
+def draw_boxes(result: Censored) -> NDArray[np.uint8]:
+    """Every detected box with label and score, drawn on the censored picture, never on the original; RGB."""
+    canvas = np.ascontiguousarray(result.image[..., :3]).copy()
+    found = result.detections
+    thickness = max(1, round(max(result.width, result.height) / 400))
+    size = max(0.4, max(result.width, result.height) / 1600)
+    hidden = {each.xyxy for each in result.hidden}
+    for row in range(len(found)):
+        box = found.xyxy[row].tolist()
+        color = (230, 40, 40) if tuple(box) in hidden else (40, 160, 60)
+        x0, y0, x1, y1 = (round(edge) for edge in box)
+        cv2.rectangle(canvas, (x0, y0), (x1, y1), color, thickness)
+        text = f"{found.label(row)} {found.scores[row]:.2f}"
+        (_, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+        at = (max(0, x0), max(height + base, y0 - base))
+        for ink, width in (((0, 0, 0), 3 * thickness), (color, thickness)):
+            cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, width, cv2.LINE_AA)
+    return canvas

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from censor.batch import Job, gather, plan, run
+from censor.errors import CensorError, DamagedImageError, OutputExistsError, ReadError, UnsupportedImageError
+
+
+def picture(path: Path, kind: str = "JPEG") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (9, 9, 9)).save(path, kind)
+    return path
+
+
+def names(jobs: tuple[Job, ...] | list[Job]) -> list[str]:
+    return [job.relative.as_posix() for job in jobs]
+
+
+def test_a_folder_is_walked_by_content_and_by_suffix(tmp_path: Path) -> None:
+    picture(tmp_path / "b.JPG")
+    picture(tmp_path / "deep" / "er" / "no-suffix", "PNG")
+    picture(tmp_path / "a" / ".hidden.png", "PNG")
+    (tmp_path / "broken.jpeg").write_bytes(b"not a picture")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "nothing").touch()
+    gathered = gather([tmp_path])
+    assert names(gathered.jobs) == ["b.JPG", "broken.jpeg", "empty.png", "a/.hidden.png", "deep/er/no-suffix"]
+    assert [job.format for job in gathered.jobs] == ["JPEG", None, None, "PNG", "PNG"]
+    assert isinstance(gathered.jobs[2].error, DamagedImageError)
+    assert gathered.ignored == 2
+
+
+def test_a_named_file_is_a_job_whatever_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    jobs = gather([tmp_path / "notes.txt", tmp_path / "gone.jpg"]).jobs
+    assert names(jobs) == ["notes.txt", "gone.jpg"]
+    assert jobs[0].format is None
+    assert isinstance(jobs[1].error, ReadError)
+    assert "gone.jpg: cannot be read: No such file" in str(jobs[1].error)
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    (job,) = gather([tmp_path]).jobs
+    assert isinstance(job.error, UnsupportedImageError)
+    assert str(job.error) == f"{tmp_path}: no pictures in this folder"
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+    jobs = gather([tmp_path]).jobs
+    assert [job.error is None for job in jobs] == [True, False]
+    assert str(jobs[1].error) == f"{tmp_path / 'locked'}: cannot be read: Permission denied"
+
+
+def test_no_entry_twice_but_links_are_entries_of_their_own(tmp_path: Path) -> None:
+    path = picture(tmp_path / "real.jpg")
+    (tmp_path / "link.jpg").symlink_to(path)
+    assert names(gather([path, tmp_path, str(path)]).jobs) == ["real.jpg", "link.jpg"]
+
+
+def test_in_place_a_link_means_the_file_it_points_to(tmp_path: Path) -> None:
+    """Were the link itself replaced, the file behind it would stay as it is."""
+    path = picture(tmp_path / "x" / "real.jpg")
+    (tmp_path / "link.jpg").symlink_to(path)
+    (job,) = planned([tmp_path / "link.jpg", path], in_place=True)
+    assert job.target == path
+    assert targets(planned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
+        str(tmp_path / "out" / "link.jpg"), str(tmp_path / "out" / "real.jpg"),
+    ]  # fmt: skip
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    picture(tmp_path / "elsewhere" / "b.jpg")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    gathered = gather([tmp_path / "in"])
+    assert names(gathered.jobs) == ["a.jpg"]
+    assert gathered.ignored == 2
+
+
+def test_what_nobody_looked_at_is_an_error_and_not_passed_over(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    for name in ("film.MP4", "new.jxl", "raw.cr3"):
+        (tmp_path / name).write_bytes(b"x")
+    jobs = planned([tmp_path], tmp_path / "out")
+    assert {job.relative.name: str(job.error).split(": ", 1)[1] for job in jobs if job.error} == {
+        "dangling.png": "cannot be read: No such file or directory",
+        "film.MP4": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+        "new.jxl": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+        "pipe.jpg": "cannot be read: not a regular file; a picture from a pipe is read with `-`",
+        "raw.cr3": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
+    }
+
+
+def test_outputs_of_earlier_runs_are_left_out_only_beside_their_source(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.censored.jpg", "b.censored.jpg", "c.censored.jpg"):
+        picture(tmp_path / name)
+    (tmp_path / "c.txt").write_text("not a picture")
+    gathered = gather([tmp_path], outputs_beside=True)
+    assert names(gathered.jobs) == ["a.jpg", "b.censored.jpg", "c.censored.jpg"]
+    assert gathered.ignored == 2
+    assert len(gather([tmp_path]).jobs) == 4
+
+
+def test_an_output_folder_inside_the_input_is_left_out(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "out" / "a.jpg")
+    gathered = gather([tmp_path], skip=tmp_path / "out")
+    assert names(gathered.jobs) == ["a.jpg"]
+    assert gathered.ignored == 1
+
+
+def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[Job]:
+    jobs = gather(paths).jobs
+    return plan(jobs, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False))
+
+
+def targets(jobs: list[Job]) -> list[str | None]:
+    return [None if job.error else str(job.target) for job in jobs]
+
+
+def test_targets(tmp_path: Path) -> None:
+    photo = picture(tmp_path / "in" / "a.jpg")
+    deep = picture(tmp_path / "in" / "x" / "b.PNG", "PNG")
+    out = tmp_path / "out"
+    assert targets(planned([photo])) == [str(tmp_path / "in" / "a.censored.jpg")]
+    assert targets(planned([photo.parent], out)) == [str(out / "a.jpg"), str(out / "x" / "b.PNG")]
+    assert targets(planned([photo], out)) == [str(out / "a.jpg")]
+    assert targets(planned([photo], tmp_path / "named.webp")) == [str(tmp_path / "named.webp")]
+    assert targets(planned([photo, deep], in_place=True)) == [str(photo), str(deep)]
+    (tmp_path / "folder.png").mkdir()
+    assert targets(planned([photo], tmp_path / "folder.png")) == [str(tmp_path / "folder.png" / "a.jpg")]
+
+
+def test_a_suffix_that_lies_is_put_right(tmp_path: Path) -> None:
+    liar = picture(tmp_path / "a.jpg", "PNG")
+    bare = picture(tmp_path / "b", "WEBP")
+    assert targets(planned([liar, bare])) == [str(tmp_path / "a.censored.png"), str(tmp_path / "b.censored.webp")]
+    assert targets(planned([liar], in_place=True)) == [str(liar)]
+
+
+def errors(jobs: list[Job]) -> list[str | None]:
+    return [str(job.error) if job.error else None for job in jobs]
+
+
+def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
+    one, two = picture(tmp_path / "x" / "a.jpg"), picture(tmp_path / "y" / "a.jpg")
+    png = picture(tmp_path / "x" / "a.png", "PNG")
+    first, third, second = planned([one, png, two], tmp_path / "out", overwrite=True)
+    assert first.error is None
+    assert third.error is None  # a.jpg and a.png keep their suffixes
+    assert isinstance(second.error, OutputExistsError)
+    assert f"{two}: its output" in str(second.error)
+    assert f"is already that of {one}" in str(second.error)
+    liar = picture(tmp_path / "x" / "c.jpg", "PNG")
+    honest = picture(tmp_path / "x" / "c.png", "PNG")
+    assert [error is None for error in errors(planned([liar, honest]))] == [True, False]
+
+
+def test_existing_outputs_and_sources_are_safe(tmp_path: Path) -> None:
+    photo, censored = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.censored.jpg")
+    (refused,) = planned([photo])
+    assert "exists already; use --force" in str(refused.error)
+    assert planned([photo], overwrite=True)[0].error is None
+    both = planned([photo, censored], overwrite=True)
+    assert "would overwrite a source" in str(both[0].error)
+    assert "would overwrite a source" in str(planned([photo], tmp_path, overwrite=True)[0].error)
+    dangling = tmp_path / "b.censored.jpg"
+    dangling.symlink_to(tmp_path / "nowhere")
+    assert "exists already" in str(planned([picture(tmp_path / "b.jpg")])[0].error)
+
+
+def test_jobs_that_cannot_be_begun_get_no_target(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    jobs = planned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
+    assert [(job.target, job.error is None) for job in jobs] == [(None, False), (None, False)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order(workers: int) -> None:
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        return number * number
+
+    assert list(run(range(25), work, workers=workers)) == [number * number for number in range(25)]
+
+
+def test_no_more_is_begun_than_can_be_held() -> None:
+    begun: list[int] = []
+    lock = threading.Lock()
+
+    def work(number: int) -> int:
+        with lock:
+            begun.append(number)
+        return number
+
+    results = run(range(1000), work, workers=2)
+    assert next(results) == 0
+    time.sleep(0.05)
+    assert len(begun) <= 5
+    results.close()
+    assert len(begun) <= 5
+
+
+def test_what_a_worker_raises_reaches_the_caller() -> None:
+    def work(number: int) -> int:
+        raise CensorError(str(number))
+
+    with pytest.raises(CensorError, match="0"):
+        list(run(range(3), work, workers=2))

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from censor.errors import OutputExistsError, WriteError
+from censor.files import SUFFIXES, encode, format_of, over, write_atomic
+from censor.images import Picture, decode
+
+FORMATS = sorted(set(SUFFIXES.values()))
+
+
+@pytest.fixture(scope="module")
+def photo(astronaut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(astronaut[80:144, 170:266])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_is_encoded_decodes_to_the_same(photo: NDArray[np.uint8], kind: str) -> None:
+    picture = decode(encode(Picture(photo), format=kind))
+    assert picture.format == kind
+    error = np.abs(picture.pixels.astype(int) - photo).mean()
+    assert error == 0 if kind in ("PNG", "TIFF", "BMP") else error < 6
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_of_the_source_but_pixels_and_profile_gets_out(photo: NDArray[np.uint8], kind: str) -> None:
+    """A source full of metadata, whose every byte string must be missing from the output."""
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-DESCRIPTION"
+    exif.get_ifd(0x8825)[1] = "N"
+    marks = [b"SECRET", b"GPS", b"Exif", b"http://ns.adobe.com/xap", b"Photoshop", b"MPF\0", b"TRAILING"]
+    stream = io.BytesIO()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(photo).save(
+        stream, "JPEG", exif=exif, icc_profile=srgb, comment=b"SECRET-COMMENT", xmp=b"http://ns.adobe.com/xap SECRET"
+    )
+    source = stream.getvalue() + b"TRAILING SECRET"
+    assert source.count(b"SECRET") == 4
+    out = encode(decode(source), format=kind)
+    assert not [mark for mark in marks if mark in out]
+    shown = Image.open(io.BytesIO(out)) if kind != "HEIF" else None
+    if shown is not None:
+        assert not shown.getexif() or kind == "TIFF"  # a TIFF's own tags are read as EXIF
+        assert (shown.info.get("icc_profile") == srgb) == (kind not in ("BMP", "GIF"))
+    assert (decode(out).icc == srgb) == (kind not in ("BMP", "GIF"))
+
+
+def test_transparency_is_kept_where_there_is_room_and_laid_on_white_where_not(photo: NDArray[np.uint8]) -> None:
+    rgba = np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])
+    rgba[:20, :, 3] = 0
+    picture = decode(rgba)
+    for kind in ("PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
+        assert decode(encode(picture, format=kind)).pixels.shape[2] == 4
+    for kind in ("JPEG", "BMP"):
+        flat = decode(encode(picture, format=kind)).pixels
+        assert flat.shape[2] == 3
+        assert (flat[2:16] > 245).all()
+
+
+@pytest.mark.parametrize("size", [128, 65_519, 65_520, 200_000])
+def test_a_profile_of_any_size_fits_into_a_jpeg(photo: NDArray[np.uint8], size: int) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    icc = (srgb + bytes(size))[:size]
+    data = encode(Picture(photo[:31, :17], icc=icc), format="JPEG")
+    assert Image.open(io.BytesIO(data)).info["icc_profile"] == icc
+    assert decode(data).pixels.shape == (31, 17, 3)
+
+
+def test_over() -> None:
+    pixels = np.array([[[200, 100, 0, 51], [9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)
+    assert over(pixels, 255).tolist() == [[[244, 224, 204], [255, 255, 255], [9, 9, 9]]]
+    assert over(pixels, 0).tolist() == [[[40, 20, 0], [0, 0, 0], [9, 9, 9]]]
+
+
+def test_quality_matters(photo: NDArray[np.uint8]) -> None:
+    for kind in ("JPEG", "WEBP", "AVIF", "HEIF"):
+        assert len(encode(Picture(photo), format=kind, quality=30)) < len(encode(Picture(photo), format=kind))
+
+
+@pytest.mark.parametrize(("kind", "quality", "says"), [("JPG", 90, "format must be"), ("JPEG", 0, "quality lies in")])
+def test_misuse(photo: NDArray[np.uint8], kind: str, quality: int, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        encode(Picture(photo), format=kind, quality=quality)
+
+
+def test_what_an_encoder_refuses_is_a_write_error() -> None:
+    wide = Picture(np.zeros((1, 20_000, 3), np.uint8), name="wide.png")
+    with pytest.raises(WriteError, match=r"wide\.png: cannot be encoded as WEBP"):
+        encode(wide, format="WEBP")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("a.JPG", "JPEG"), ("b.tiff", "TIFF"), ("x/y.heic", "HEIF"), ("a.txt", None), ("png", None)]
+)
+def test_format_of(path: str, kind: str | None) -> None:
+    assert format_of(path) == kind
+
+
+def test_write_makes_a_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", b"one")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"one"
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_write_overwrites_only_when_told_and_keeps_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    path.chmod(0o640)
+    with pytest.raises(OutputExistsError, match="exists already"):
+        write_atomic(path, b"two")
+    assert path.read_bytes() == b"one"
+    write_atomic(path, b"two", overwrite=True)
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o640
+    write_atomic(tmp_path / "new", b"x", overwrite=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "new"]
+
+
+def test_of_many_writers_one_wins(tmp_path: Path) -> None:
+    results: list[str] = []
+
+    def write(body: bytes) -> None:
+        try:
+            write_atomic(tmp_path / "a", body)
+            results.append("won")
+        except OutputExistsError:
+            results.append("lost")
+
+    threads = [threading.Thread(target=write, args=(bytes([65 + n]) * 100_000,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["lost"] * 7 + ["won"]
+    assert len(set((tmp_path / "a").read_bytes())) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    write_atomic(tmp_path / "a", b"one")
+    with pytest.raises(OutputExistsError):
+        write_atomic(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(WriteError, match="not a regular file"):
+            write_atomic(tmp_path / name, b"x", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_failed_last_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(WriteError, match="Input/output error"):
+        write_atomic(tmp_path / "a", b"one")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_and_a_name_too_long(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="cannot be written: No such file"):
+        write_atomic(tmp_path / "gone" / "a", b"x")
+    with pytest.raises(WriteError, match="cannot be written: File name too long"):
+        write_atomic(tmp_path / ("a" * 300), b"x")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from censor.errors import PolicyError
+from censor.policy import EFFECTS, PRESETS, SHAPES, Policy, Rule, parse_color, reached
+from detect.errors import UnknownLabelError
+from detect.labels import CLASSES, KNOWN_LABELS
+
+EXPLICIT = {
+    "BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED", "MALE_GENITALIA_EXPOSED", "ANUS_EXPOSED",
+}  # fmt: skip
+
+
+def hidden_by(policy: Policy) -> set[str]:
+    return {label for label, rule in policy.rules.items() if rule.censor_at is not None}
+
+
+def test_the_default_hides_and_judges_the_explicit_labels() -> None:
+    policy = Policy.load("default")
+    assert policy.name == "default"
+    assert set(policy.rules) == hidden_by(policy) == EXPLICIT
+    assert all(rule.nsfw_at is not None for rule in policy.rules.values())
+
+
+def test_belly_and_male_chest_count_only_under_strict() -> None:
+    strict = Policy.load("strict")
+    assert hidden_by(strict) == {*CLASSES, "ANUS_EXPOSED"}
+    assert strict.lowest < Policy.load("default").lowest
+
+
+def test_faces_hides_faces_and_still_judges() -> None:
+    faces = Policy.load("faces")
+    assert hidden_by(faces) == {"FACE_FEMALE", "FACE_MALE"}
+    assert {label for label, rule in faces.rules.items() if rule.nsfw_at is not None} == EXPLICIT
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_suit_the_class_table_and_survive_a_round_trip(name: str) -> None:
+    policy = Policy.load(name)
+    policy.require(KNOWN_LABELS)
+    assert Policy.from_toml(policy.to_toml()) == policy
+
+
+@pytest.mark.parametrize("name", ["default", "strict"])
+def test_a_detector_of_the_six_classes_suffices(name: str) -> None:
+    Policy.load(name).require(CLASSES)
+
+
+thresholds = st.none() | st.floats(0, 1)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*KNOWN_LABELS, "ten of spades", 'q"uote', "ümläut"]),
+        st.builds(
+            Rule, censor_at=st.floats(0, 1), min_area=st.floats(0, 1), expand=st.floats(0, 9),
+            effect=st.sampled_from(EFFECTS), shape=st.sampled_from(SHAPES), required=st.booleans(),
+        ),
+        min_size=1, max_size=4,
+    ),
+    st.text(max_size=20), st.integers(1, 8), st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1),
+)  # fmt: skip
+def test_any_policy_survives_a_round_trip(
+    rules: dict[str, Rule], name: str, cells: int, color: tuple[int, int, int], feather: float
+) -> None:
+    policy = Policy(name=name, rules=rules, cells=cells, color=color, feather=feather)
+    assert Policy.from_toml(policy.to_toml()) == policy
+
+
+def test_all_is_inherited_and_can_be_taken_back() -> None:
+    policy = Policy.from_toml(
+        """
+        color = "red"
+        [all]
+        censor_at = 0.3
+        nsfw_at = 0.5
+        effect = "blur"
+        [labels.EXPOSED_BREAST_F]
+        nsfw_at = false
+        [labels.FACE_MALE]
+        effect = "solid"
+        """,
+        source="house/mine.toml",
+    )
+    assert policy.name == "mine"
+    assert policy.color == (255, 0, 0)
+    assert policy.rules["FEMALE_BREAST_EXPOSED"] == Rule(censor_at=0.3, effect="blur")
+    assert policy.rules["FACE_MALE"] == Rule(censor_at=0.3, nsfw_at=0.5, effect="solid")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("[labels.FACE_MALE]\ncensor_at = 0.2\nefect = 'blur'", 3, "unknown key 'efect'; did you mean effect?"),
+        ("[all]\ncensor_at = 2\n[labels.FACE_MALE]", 2, "censor_at must be a number in [0, 1], not 2"),
+        ("[labels.FACE_MALE]\ncensor_at = true", 2, "censor_at must be a number"),
+        ("[labels.FACE_MALE]\ncensor_at = nan", 2, "censor_at must be a number"),
+        ("[labels.FACE_MALE]\ncensor_at = .2", 2, "not valid TOML"),
+        ("\n[labels.FACE_MALE]\ncensor_at=0.2\nshape = 'blob'", 4, "shape must be one of box, rounded, ellipse"),
+        ("[labels.FACE_MALE]\nreview_at = 0.9\nnsfw_at = 0.5", 2, "review_at (0.9) must not be above nsfw_at (0.5)"),
+        ("cells = 9\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "cells must be a whole number in 1..8, not 9"),
+        ("feather = -1\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "feather must be a number in [0, 1]"),
+        ("color = 'reddish'\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "color must be like"),
+        ("color = [1, 2, 300]\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "color must be three numbers"),
+        ("sticker = ''\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "sticker must be a name or a file"),
+        ("[label.FACE_MALE]\ncensor_at = 0.2", 1, "unknown key 'label'; did you mean labels?"),
+        ("zebra = 1", 1, "unknown key 'zebra'; known are all, cells, color"),
+        ("labels = 3", 1, "[labels] must be a table"),
+        ("all = 3", 1, "[all] must be a table"),
+        ("[labels]\nFACE_MALE = 0.2", 2, "[labels.FACE_MALE] must be a table"),
+        ("[labels.FACE_M]\ncensor_at = 0.2\n[labels.FACE_MALE]\ncensor_at = 0.3", 3, "label FACE_MALE is given twice"),
+        ("[labels.FACE_MALE]\nrequired = 'yes'\ncensor_at = 0.1", 2, "required must be true or false"),
+        ("", 1, "acts on no label"),
+        ("[labels.FACE_MALE]\neffect = 'blur'", 1, "acts on no label"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(text: str, line: int, says: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_toml(text, source="p.toml")
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(("p.toml, line", "p.toml: not valid TOML"))
+    assert f"line {line}" in str(caught.value)
+
+
+def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[labels.FACE_MALE]\ncensor_at = 0.2")
+    assert Policy.load(path).rules["FACE_MALE"].censor_at == 0.2
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("defualt", "did you mean default?"), ("zzz", "the presets are default, strict, faces"),
+     ("missing.toml", "cannot be read: No such file")],
+)  # fmt: skip
+def test_a_policy_that_is_nowhere(source: str, says: str) -> None:
+    with pytest.raises(PolicyError, match=says):
+        Policy.load(source)
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(PolicyError, match=r"x\.toml: cannot be read"):
+        Policy.load(path)
+
+
+def test_require() -> None:
+    policy = Policy(name="p", rules={"queen": Rule(censor_at=0.5), "ANUS_EXPOSED": Rule(censor_at=0.5, required=False)})
+    policy.require(["queen", "king"])
+    with pytest.raises(UnknownLabelError, match="unknown label 'queen'"):
+        policy.require(["king"])  # nobody knows the label at all
+    with pytest.raises(PolicyError, match="never reports FEMALE_BREAST_EXPOSED"):
+        Policy.load("default").require([label for label in KNOWN_LABELS if label != "FEMALE_BREAST_EXPOSED"])
+    lenient = Policy(name="q", rules={"FACE_MALE": Rule(censor_at=0.5, required=False)})
+    with pytest.raises(PolicyError, match="acts on nothing that the detector reports: king"):
+        lenient.require(["king"])
+
+
+def test_a_policy_that_cannot_judge_is_no_policy_for_checking() -> None:
+    hider = Policy(name="p", rules={"FACE_MALE": Rule(censor_at=0.5), "BELLY_EXPOSED": Rule(required=False)})
+    hider.require(["FACE_MALE"])
+    with pytest.raises(PolicyError, match="judges nothing that the detector reports"):
+        hider.require(["FACE_MALE"], judging=True)
+    with pytest.raises(PolicyError, match="acts on nothing that the detector reports: BELLY_EXPOSED"):
+        dataclasses.replace(hider, rules={**hider.rules, "FACE_MALE": Rule(required=False, censor_at=0.5)}).require(
+            ["BELLY_EXPOSED"]
+        )
+
+
+def test_a_label_named_later_takes_what_all_says() -> None:
+    strict = Policy.load("strict").only(["FACE_FEMALE"])
+    assert strict.rules["FACE_FEMALE"] == Rule(censor_at=0.1, effect="solid", expand=0.2)
+
+
+def test_only_hides_what_is_named_and_keeps_the_verdict() -> None:
+    policy = Policy.load("default").only(["face female", "F_BREAST"])
+    assert hidden_by(policy) == {"FACE_FEMALE", "FEMALE_BREAST_EXPOSED"}
+    assert policy.rules["FACE_FEMALE"].censor_at == 0.2
+    assert policy.rules["BUTTOCKS_EXPOSED"].nsfw_at == Policy.load("default").rules["BUTTOCKS_EXPOSED"].nsfw_at
+    assert hidden_by(policy.only(["queen"], ["queen"])) == {"queen"}
+    with pytest.raises(UnknownLabelError, match="did you mean FACE_FEMALE"):
+        policy.only(["FACE_FEMALES"])
+
+
+def test_at_moves_the_thresholds_that_there_are() -> None:
+    policy = Policy.load("faces").at(0.7)
+    assert policy.rules["FACE_MALE"].censor_at == 0.7
+    assert policy.rules["FACE_MALE"].nsfw_at is None
+    assert policy.rules["BUTTOCKS_EXPOSED"].nsfw_at == 0.7
+    assert policy.rules["BUTTOCKS_EXPOSED"].censor_at is None
+    one = Policy.load("default").at(0.9, ["EXPOSED_ANUS"])
+    assert one.rules["ANUS_EXPOSED"].censor_at == 0.9
+    assert one.rules["BUTTOCKS_EXPOSED"].censor_at == 0.2
+    with pytest.raises(UnknownLabelError, match="has no rule for FACE_MALE"):
+        Policy.load("default").at(0.9, ["FACE_MALE"])
+    with pytest.raises(ValueError, match=r"_at must be a number in \[0, 1\], not 1.5"):
+        policy.at(1.5)
+
+
+def test_a_policy_cannot_be_changed() -> None:
+    policy = Policy.load("default")
+    with pytest.raises(TypeError):
+        policy.rules["FACE_MALE"] = Rule(censor_at=0.1)  # type: ignore[index]
+
+
+def test_a_score_equal_to_the_threshold_meets_it_in_float32() -> None:
+    import numpy as np
+
+    assert float(np.float32(0.7)) < 0.7
+    assert reached(float(np.float32(0.7)), 0.7)
+    assert not reached(0.6999, 0.7)
+    assert not reached(1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "color"),
+    [("#0a0B0c", (10, 11, 12)), ("10, 11,12", (10, 11, 12)), ("white", (255, 255, 255)), ([1, 2, 3], (1, 2, 3))],
+)
+def test_colors(given: object, color: tuple[int, int, int]) -> None:
+    assert parse_color(given) == color
+
+
+@pytest.mark.parametrize("given", ["reddish", "1,2", 7, None, [1, 2], [1.0, 2, 3]])
+def test_what_is_no_color(given: object) -> None:
+    with pytest.raises(ValueError, match="color must be like"):
+        parse_color(given)

@@ -1,0 +1,54 @@
+"""What the tests share: pictures that they make or that a dependency ships."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import skimage.data
+from fakes import RED
+from hypothesis import settings
+from numpy.typing import NDArray
+from PIL import Image
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> NDArray[np.uint8]:
+    """NASA's public-domain portrait of Eileen Collins, 512 x 512 RGB."""
+    image: NDArray[np.uint8] = skimage.data.astronaut()
+    image.flags.writeable = False
+    return image
+
+
+@pytest.fixture
+def scene() -> NDArray[np.uint8]:
+    """120 x 160 RGB noise, seeded, with 800 red pixels, like a chessboard's, in rows 30..70 and columns 50..90.
+
+    Not a red rectangle: the mean of one colour is that colour, and no mosaic hides it.
+    """
+    image = np.random.default_rng(5).integers(40, 200, (120, 160, 3), np.uint8)
+    image[30:70:2, 50:90:2] = image[31:70:2, 51:90:2] = RED
+    return image
+
+
+@pytest.fixture
+def encoded() -> Callable[..., bytes]:
+    """Encode an array or a Pillow image with Pillow itself: ``encoded(image, "PNG", exif=…)``."""
+
+    def encode(image: NDArray[np.uint8] | Image.Image, kind: str, **options: object) -> bytes:
+        stream = io.BytesIO()
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        if kind == "HEIF":
+            import pillow_heif
+
+            pillow_heif.from_pillow(picture).save(stream, **options)
+        else:
+            picture.save(stream, kind, **options)
+        return stream.getvalue()
+
+    return encode

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from detect import DetectError, InferenceError, WeightsError, load_detector
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line
+
+HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
+
+
+def test_a_network_says_what_it_says_of_itself(constant_network):
+    session = OnnxRuntimeSession(constant_network(HEAD, author="me"), source="tiny.onnx")
+    assert session.metadata == {
+        "names": "{0: 'FACE_FEMALE', 1: 'FEET_EXPOSED'}", "imgsz": "[64, 64]", "stride": "32", "author": "me",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape"),
+    [
+        (("batch", 3, "height", "width"), (None, 3, None, None)),
+        ((None, None, None, None), (None, None, None, None)),
+        ((-1, 3, -1, -1), (None, 3, None, None)),
+        ((1, 3, 64, 96), (1, 3, 64, 96)),
+    ],
+)
+def test_sides_that_are_free_are_none(constant_network, declared, shape):
+    assert OnnxRuntimeSession(constant_network(HEAD, shape=declared), source="x").input_shape == shape
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_numbers_go_in_and_come_out(constant_network, threads):
+    session = OnnxRuntimeSession(constant_network(HEAD), source="x", threads=threads)
+    (output,) = session.run(np.zeros((3, 3, 8, 8), np.float32))
+    assert output.dtype == np.float32
+    assert np.array_equal(output, np.stack([HEAD] * 3))
+
+
+def test_one_session_serves_several_threads(square_network):
+    session = OnnxRuntimeSession(square_network(), source="x", threads=1)
+    batches = np.random.default_rng(2).random((24, 1, 3, 32, 48), np.float32)
+    one_by_one = [session.run(batch)[0] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda batch: session.run(batch)[0], batches))
+    assert all(np.array_equal(a, b) for a, b in zip(one_by_one, together, strict=True))
+
+
+def damaged(model):
+    return {
+        "text": b"Weights? What weights?\n" * 40,
+        "zeros": bytes(1000),
+        "html": b"<!DOCTYPE html><title>404</title>",
+        "half": model[: len(model) // 2],
+        "last byte missing": model[:-1],
+        "first byte missing": model[1:],
+        "altered": model.replace(b"Expand", b"Expend"),
+        "nothing": b"",
+    }
+
+
+@pytest.mark.parametrize("kind", damaged(b""))
+def test_what_is_no_network_is_refused_in_one_line_and_in_silence(constant_network, capfd, kind):
+    with pytest.raises(
+        WeightsError, match=r"^some/where\.onnx: not a model that onnxruntime can run \(.+\); .*damaged"
+    ) as caught:
+        OnnxRuntimeSession(damaged(constant_network(HEAD))[kind], source="some/where.onnx")
+    assert isinstance(caught.value, DetectError)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_two_inputs_are_refused_by_name(constant_network):
+    with pytest.raises(WeightsError, match=r"x\.onnx: expected one float input .*found images .*, mask tensor"):
+        OnnxRuntimeSession(constant_network(HEAD, inputs=["images", "mask"]), source="x.onnx")
+
+
+def test_no_input_is_refused():
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Constant", [], ["out"], value_float=1.0)],
+            "g", [], [helper.make_tensor_value_info("out", TensorProto.FLOAT, [])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
+    )  # fmt: skip
+    with pytest.raises(WeightsError, match="expected one float input of shape"):
+        OnnxRuntimeSession(model.SerializeToString(), source="x")
+
+
+@pytest.mark.parametrize("dtype", ["UINT8", "FLOAT16", "DOUBLE"])
+def test_other_numbers_than_floats_are_refused(constant_network, dtype):
+    said = {"UINT8": "uint8", "FLOAT16": "float16", "DOUBLE": "double"}[dtype]
+    with pytest.raises(WeightsError, match=rf"expected one float input .*found images tensor\({said}\)"):
+        OnnxRuntimeSession(constant_network(HEAD, dtype=onnx.TensorProto.DataType.Value(dtype)), source="x")
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 64), (1, 3, 1, 64, 64), ()])
+def test_an_input_that_is_no_picture_is_refused(constant_network, shape):
+    with pytest.raises(WeightsError, match=r"shape \(batch, 3, height, width\), found images"):
+        OnnxRuntimeSession(constant_network(HEAD, shape=shape), source="x")
+
+
+def test_fewer_threads_than_none_are_refused(constant_network):
+    with pytest.raises(ValueError, match="threads is 0 for every core or a number of them, not -1"):
+        OnnxRuntimeSession(constant_network(HEAD), source="x", threads=-1)
+
+
+def test_a_run_that_fails_says_on_what_and_prints_nothing(constant_network, capfd):
+    session = OnnxRuntimeSession(constant_network(HEAD, shape=(1, 3, 64, 64)), source="x.onnx")
+    with pytest.raises(InferenceError, match=r"^x\.onnx: the network failed on \(1, 3, 32, 64\): .+") as caught:
+        session.run(np.zeros((1, 3, 32, 64), np.float32))
+    assert isinstance(caught.value, DetectError)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(ValueError("\n one\ntwo"), "one"), (ValueError("one"), "one"), (KeyError(), "KeyError")]
+)
+def test_an_error_is_named_in_one_line(error, line):
+    assert _first_line(error) == line
+
+
+# --- OpenVINO -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("declared", [("batch", 3, "height", "width"), (1, 3, 64, 96)])
+def test_openvino_reads_the_same_of_a_file(constant_network, declared):
+    model = constant_network(HEAD, shape=declared, author="me")
+    ours, theirs = OpenVinoSession(model, source="x"), OnnxRuntimeSession(model, source="x")
+    assert ours.metadata == theirs.metadata
+    assert ours.input_shape == theirs.input_shape
+
+
+def test_openvino_finds_what_onnxruntime_finds(astronaut):
+    expected = load_detector(min_score=0.2).detect([astronaut])[0]
+    found = load_detector(min_score=0.2, engine="openvino").detect([astronaut])[0]
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert np.abs(found.xyxy - expected.xyxy).max() < 0.1
+    assert np.abs(found.scores - expected.scores).max() < 1e-4
+
+
+def test_openvino_serves_several_threads(square_network):
+    session = OpenVinoSession(square_network(), source="x", threads=1)
+    batches = np.random.default_rng(2).random((24, 1, 3, 32, 48), np.float32)
+    one_by_one = [session.run(batch)[0] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda batch: session.run(batch)[0], batches))
+    assert all(np.array_equal(a, b) for a, b in zip(one_by_one, together, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["text", "zeros", "half"])
+def test_openvino_refuses_what_is_no_model(constant_network, kind):
+    with pytest.raises(WeightsError, match=r"w\.onnx: not a model that OpenVINO can run"):
+        OpenVinoSession(damaged(constant_network(HEAD))[kind], source="w.onnx")
+
+
+def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
+    for other in ({"dtype": TensorProto.INT32}, {"shape": ("batch", 3, 64)}):
+        with pytest.raises(WeightsError, match="x: expected one float input"):
+            OpenVinoSession(constant_network(HEAD, **other), source="x")
+    session = OpenVinoSession(constant_network(HEAD, shape=(1, 3, 64, 96)), source="x")
+    with pytest.raises(InferenceError, match=r"x: the network failed on \(1, 3, 8, 8\)"):
+        session.run(np.zeros((1, 3, 8, 8), np.float32))
+
+
+def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
+    with pytest.raises(ValueError, match="engine must be one of onnxruntime, openvino, not 'tensorflow'"):
+        load_detector(engine="tensorflow")
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+    with pytest.raises(WeightsError, match=r"pip install 'censor\[openvino\]'"):
+        load_detector(engine="openvino")

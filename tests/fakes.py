@@ -1,0 +1,62 @@
+"""Detectors that need no weights, for tests that are about something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.detections import Detections, RGBImage
+
+RED = (250, 10, 20)
+"""What `RedFinder` takes for a body part."""
+
+
+class RedFinder:
+    """A detector of pure red: the box around all pixels of exactly `RED`, if there are any, for each label it knows.
+
+    It looks at pixels, so that hiding the red really makes it find nothing on the second look.
+    """
+
+    def __init__(self, label: str = "FEMALE_BREAST_EXPOSED", score: float = 0.9, others: Sequence[str] = ()) -> None:
+        self.names = (label, *others)
+        self.score = score
+        self.looks = 0
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        self.looks += 1
+        return [self._find(image) for image in images]
+
+    def _find(self, image: RGBImage) -> Detections:
+        assert image.dtype == np.uint8
+        assert image.ndim == 3
+        assert image.shape[2] == 3
+        ys, xs = np.nonzero((image == RED).all(axis=2))
+        if not len(ys):
+            return Detections.empty(self.names)
+        box = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        return Detections(np.array([box], np.float32), np.array([self.score]), np.array([0]), self.names)
+
+
+class Scripted:
+    """A detector that answers from a list, one entry a call, the last one for ever; entries are lists of
+    (label, score, box) for every picture, or exceptions."""
+
+    def __init__(self, names: Sequence[str], *answers: list[tuple[str, float, Sequence[float]]] | Exception) -> None:
+        self.names = tuple(names)
+        self.answers = list(answers)
+        self.seen: list[list[NDArray[np.uint8]]] = []
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        self.seen.append([image.copy() for image in images])
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        found = Detections(
+            np.array([box for _, _, box in answer], np.float32).reshape(-1, 4),
+            np.array([score for _, score, _ in answer]),
+            np.array([self.names.index(label) for label, _, _ in answer], np.int64),
+            self.names,
+        )
+        return [found for _ in images]

@@ -1,0 +1,123 @@
+"""What the documents say is run, or compared with the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from censor.cli import main
+from censor.policy import Policy, Rule
+from detect.labels import CLASSES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: NDArray[np.uint8]) -> Path:
+    """A folder as in the README's examples."""
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "upload.jpg", "photos/one.jpg"):
+        Image.fromarray(astronaut).save(tmp_path / name, quality=95)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", [block for block in blocks(README, "console") if "$ pip" not in block])
+def test_the_readmes_commands_do_what_it_says(here: Path, block: str) -> None:
+    command, expected = "", ""
+    for line in [*block.splitlines(), "$ true"]:
+        if not line.startswith("$ "):
+            expected += line + "\n"
+            continue
+        if command:
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            if expected:
+                assert done.stdout == expected
+            (here / "photo.censored.jpg").unlink(missing_ok=True)
+        command, expected = line[2:], ""
+
+
+def test_the_readmes_snippet_runs(here: Path) -> None:
+    (snippet,) = blocks(README, "python")
+    assert len([line for line in snippet.splitlines() if line.strip()]) <= 10
+    done = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("safe 0.0\nFACE_FEMALE 0.8")
+    assert done.stdout.endswith("False\n")
+    assert (here / "published.jpg").exists()
+
+
+def test_the_readme_names_the_six_classes_and_the_policies() -> None:
+    for name in (*CLASSES, "`default`", "`strict`", "`faces`"):
+        assert name in README
+
+
+def options(command: click.Command) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            yield from options(below)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            yield from parameter.opts
+
+
+def test_every_option_is_documented() -> None:
+    text = (ROOT / "docs" / "command.md").read_text()
+    found = set(options(main))
+    assert {"--output", "--threshold", "--boxes", "--json", "--force"} < found
+    assert not {option for option in found if f"`{option}" not in text and f"[{option}" not in text}
+
+
+def test_the_documented_script_lets_pass_what_is_safe_only(here: Path) -> None:
+    (line,) = [line for line in (ROOT / "docs" / "command.md").read_text().splitlines() if "if censor check" in line]
+    script = f"publish() {{ echo published $1; }}; {line.strip()}"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout == b"published upload.jpg\n"
+    (here / "upload.jpg").write_bytes((here / "upload.jpg").read_bytes()[:-900])
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout == b""
+
+
+def test_the_documented_policy_is_valid_and_every_key_explained() -> None:
+    text = (ROOT / "docs" / "policies.md").read_text()
+    (example,) = blocks(text, "toml")
+    policy = Policy.from_toml(example)
+    assert policy.rules["FACE_FEMALE"].nsfw_at is None
+    assert policy.rules["BUTTOCKS_EXPOSED"].nsfw_at == 0.6
+    for key in (*Rule.__dataclass_fields__, *Policy.__dataclass_fields__):
+        assert key in ("rules", "base") or key in text
+
+
+def test_the_demo_says_where_before_and_after_are(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py", tmp_path], capture_output=True, text=True, check=True
+    )
+    before, after = re.findall(r"(?:before|after): +(\S+)", done.stdout)
+    difference = np.asarray(Image.open(before)).astype(int) - np.asarray(Image.open(after))
+    assert np.abs(difference[100:160, 190:250]).mean() > 10
+    assert np.abs(difference[300:]).mean() < 3
+
+
+def test_commands_shown_in_documents_parse(here: Path) -> None:
+    """`censor policy …` as listed at the end of docs/command.md, with the placeholders filled in."""
+    text = (ROOT / "docs" / "command.md").read_text().split("## `censor labels` and `censor policy`")[1]
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    censor ")]
+    assert len(lines) == 5
+    for line in lines:
+        filled = re.sub(r"\[.*?\]", "", line).replace("FILE|PRESET", "strict").replace("TARGET", "own.toml")
+        done = subprocess.run([sys.executable, "-m", *shlex.split(filled)], capture_output=True, check=False)
+        assert done.returncode == 0, filled

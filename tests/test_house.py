@@ -1,0 +1,83 @@
+"""The rules of the house that a linter cannot check: who imports whom, what starts fast, what nothing may contain."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "detect").rglob("*.py"), *(ROOT / "censor").rglob("*.py")])
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def modules_after(statement: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    relative = path.relative_to(ROOT)
+    found = imports(path)
+    if relative.parts[0] == "detect":
+        assert not {name for name in found if name.split(".")[0] == "censor"}
+    if relative.parts[:2] != ("detect", "retinanet"):
+        assert not {name for name in found if name.split(".")[0] in ("torch", "torchvision")}
+    order = ["errors", "images", "files", "masks", "effects", "stickers", "policy", "verdict", "pipeline", "report"]
+    if relative.parts[0] == "censor" and path.stem in order[:8]:
+        above = {f"censor.{name}" for name in ("pipeline", "report", "batch", "cli", "service")}
+        assert not found & above
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_has_one_subject(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+    assert path.stem not in ("utils", "util", "helpers", "common", "misc")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_prints_or_exits(path: Path) -> None:
+    if path.is_relative_to(ROOT / "censor" / "cli") or path == ROOT / "detect" / "__main__.py":
+        return
+    called = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    assert not called & {"print", "sys.exit", "exit", "quit", "os._exit"}
+
+
+def test_the_library_needs_neither_torch_nor_the_peer() -> None:
+    loaded = modules_after("import censor; censor.Censor(); import detect")
+    assert "censor.pipeline" in loaded
+    assert not loaded & {"torch", "torchvision", "nudenet", "albumentations", "pycocotools"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = modules_after("from censor.cli import main\ntry: main(['hide', '--help'])\nexcept SystemExit: pass")
+    assert "censor.cli" in loaded
+    assert not loaded & {"numpy", "cv2", "onnxruntime", "PIL", "rich", "censor.pipeline"}
+
+
+def test_importing_detect_loads_no_runtime() -> None:
+    assert not modules_after("import detect") & {"onnxruntime", "openvino", "censor"}
+
+
+def test_every_public_name_can_be_had() -> None:
+    import censor
+
+    assert [getattr(censor, name).__name__ for name in censor.__all__] == censor.__all__
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = censor.Nonsense
