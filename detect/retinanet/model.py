@@ -118,7 +118,7 @@ class RetinaNet(nn.Module):
         *,
         min_score: float = 0.05,
         iou_threshold: float = 0.5,
-        top_k: int = 1000,
+        top_k: int = 3000,
         max_detections: int = 300,
     ) -> list[Predictions]:
         """Find boxes in normalised pictures.
@@ -127,7 +127,7 @@ class RetinaNet(nn.Module):
             images: (B, 3, H, W); see `forward`.
             min_score: In [0, 1]; boxes that score less are dropped.
             iou_threshold: In [0, 1]. Of two boxes of one label that overlap by more, the better is kept.
-            top_k: Pairs of anchor and label considered, the best ones. torchvision considers as many of each level.
+            top_k: Pairs of anchor and label considered, the best ones of all levels; torchvision takes 1,000 of each.
             max_detections: At most this many boxes a picture.
 
         Returns:
