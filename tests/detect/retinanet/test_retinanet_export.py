@@ -111,8 +111,9 @@ def test_a_detector_and_a_validation_run_agree(weights: Path, squares: Squares) 
     detector = load_detector(weights, min_score=0.8, iou_threshold=0.5)
     for position in range(3):
         expected = detector.detect([read_rgb(data.images[position].path)])[0]
-        assert min(len(found[position]), len(expected)) > 150  # one counts to 300 before it drops what is all padding
-        np.testing.assert_allclose(found[position].xyxy[:150], expected.xyxy[:150], atol=1e-2)
+        # Further down they part: one suppresses boxes before it cuts them to the input, the other after.
+        assert min(len(found[position]), len(expected)) > 150
+        np.testing.assert_allclose(found[position].xyxy[:20], expected.xyxy[:20], atol=1e-2)
     assert set(predict_dataset(model, data, description=about, share=(1, 2))) == {1}
 
 
