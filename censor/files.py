@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from PIL import Image
 
 from censor.errors import OutputExistsError, WriteError
 from censor.images import Picture
+from detect.atomic import write_whole
 
 __all__ = ["QUALITY", "SUFFIXES", "encode", "format_of", "write_atomic"]
 
@@ -127,52 +125,15 @@ def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) 
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
-    """Write a file so that at no moment a part of it stands under its name.
-
-    The bytes go to a temporary file in the same folder, which then takes the name in one step. Without `overwrite` the
-    step itself fails if the name is taken, so that two writers never take each other's output for their own.
+    """`detect.atomic.write_whole` with errors that name the file.
 
     Raises:
         OutputExistsError: The file is there and `overwrite` is false.
         WriteError: The folder is missing or may not be written, the disk is full …; nothing is left behind.
     """
-    target = Path(path)
-    temporary = target.with_name(f".censor-{secrets.token_hex(8)}.tmp")
     try:
-        try:
-            if target.exists() and not target.is_file():
-                raise OSError("not a regular file")
-            mode = target.stat().st_mode & 0o777 if overwrite and target.exists() else 0o666
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                if overwrite:  # what is replaced must not be lost to a crash that the new bytes did not survive
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            if overwrite:
-                if target.exists():
-                    shutil.copymode(target, temporary)
-                temporary.replace(target)
-            else:
-                _take_name(temporary, target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
+        write_whole(path, data, overwrite=overwrite)
     except FileExistsError as error:
-        raise OutputExistsError(f"{target}: exists already, and is not overwritten unless told to") from error
+        raise OutputExistsError(f"{path}: exists already, and is not overwritten unless told to") from error
     except OSError as error:
-        raise WriteError(f"{target}: cannot be written: {error.strerror or error}") from error
-
-
-def _take_name(temporary: Path, target: Path) -> None:
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: take the name first, then fill it
-        target.touch(exist_ok=False)
-        try:
-            temporary.replace(target)
-        except OSError:
-            target.unlink()
-            raise
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
+from detect.atomic import write_whole
 from detect.errors import AnnotationsError
 
 __all__ = ["Document", "read_json", "write_bytes", "write_document"]
@@ -68,27 +67,17 @@ def write_document(path: Path, document: Document, *, overwrite: bool = False) -
 
 
 def write_bytes(path: Path, content: bytes, *, overwrite: bool = False) -> None:
-    """Write a file so that it is there whole or not at all: a temporary file beside it takes its place.
+    """`detect.atomic.write_whole` with errors that name the file.
 
     Raises:
         AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written.
     """
-    temporary = None
     try:
-        if not overwrite and os.path.lexists(path):
-            raise AnnotationsError(f"{path}: exists already; it is not overwritten unless asked for")
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # a temporary file is private; what takes its place is not
-        temporary.replace(path)
+        write_whole(path, content, overwrite=overwrite)
+    except FileExistsError as error:
+        raise AnnotationsError(f"{path}: exists already; it is not overwritten unless asked for") from error
     except OSError as error:
         raise AnnotationsError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _compact(value: object) -> str:
@@ -102,9 +91,3 @@ def _compact(value: object) -> str:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from detect.atomic import write_whole
 from detect.errors import WeightsError
 from detect.labels import canonical
 from detect.retinanet.losses import BoxLoss
@@ -31,7 +30,6 @@ __all__ = [
     "restore",
     "save_state",
     "save_weights",
-    "write_atomically",
 ]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -141,23 +139,9 @@ class Description:
         )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that whoever opens it finds the old content or the new, whatever happens meanwhile."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def save_weights(path: Path, model: nn.Module, description: Description) -> None:
     """Write weights with torchvision's keys and what they are."""
-    write_atomically(path, save(_plain(model.state_dict()), description.metadata()))
+    write_whole(path, save(_plain(model.state_dict()), description.metadata()), overwrite=True)
 
 
 def load_model(path: str | Path) -> tuple[RetinaNet, Description]:
@@ -205,7 +189,7 @@ def save_state(
         "progress": json.dumps(dict(progress), ensure_ascii=False),
         "optimizer": json.dumps({"groups": saved["param_groups"], "numbers": numbers}),
     }
-    write_atomically(path, save(_plain(tensors), metadata))
+    write_whole(path, save(_plain(tensors), metadata), overwrite=True)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], dict[str, Any]]:

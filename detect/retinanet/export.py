@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from detect.annotations.pictures import read_rgb
+from detect.atomic import write_whole
 from detect.detections import RGBImage
 from detect.errors import DetectError
-from detect.retinanet.checkpoint import Description, load_model, write_atomically
+from detect.retinanet.checkpoint import Description, load_model
 from detect.retinanet.model import RetinaNet
 from detect.runtime.letterbox import Letterbox
 from detect.runtime.retinanet import RetinaNetHead
@@ -49,7 +50,7 @@ def export_onnx(weights: str | Path, target: str | Path, *, pictures: Sequence[s
     worst = _difference(model, description, session, [read_rgb(Path(path)) for path in pictures] or [noise])
     if worst > _TOLERANCE:
         raise DetectError(f"{target}: the exported network's answers differ by {worst:.2g}, more than {_TOLERANCE:g}")
-    write_atomically(Path(target), content)
+    write_whole(target, content, overwrite=True)
     return worst
 
 

@@ -12,8 +12,8 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from detect.annotations import CocoDataset
+from detect.atomic import write_whole
 from detect.detections import Detections
-from detect.retinanet.checkpoint import write_atomically
 from detect.retinanet.evaluate import Evaluation
 from detect.retinanet.plots import draw_curves, draw_worst
 
@@ -75,4 +75,4 @@ def _cut(file: Path, first: int) -> None:
         if row["step"] >= first:
             break
         kept.append(line + "\n")
-    write_atomically(file, "".join(kept).encode())
+    write_whole(file, "".join(kept).encode(), overwrite=True)

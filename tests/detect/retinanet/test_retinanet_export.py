@@ -25,7 +25,6 @@ from detect.retinanet.checkpoint import (
     restore,
     save_state,
     save_weights,
-    write_atomically,
 )
 from detect.retinanet.ema import Ema
 from detect.retinanet.export import export_onnx
@@ -228,16 +227,6 @@ def test_a_state_is_restored_bit_by_bit(tmp_path: Path, kind: str) -> None:
     steps(3, again, its_optimizer, its_ema, 3)
     for one, other in ((model, again), (ema.model, its_ema.model)):
         assert_same(one, other)
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "x"
-    write_atomically(file, b"old")
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(file, b"new")
-    assert file.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_backbones_from_files(weights: Path, tmp_path: Path) -> None:

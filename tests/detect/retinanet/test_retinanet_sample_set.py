@@ -75,3 +75,32 @@ def test_weights_and_export_agree(sample_run: Path) -> None:
         assert len(a) == len(b)
         np.testing.assert_allclose(a.xyxy, b.xyxy, atol=0.05)
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-3)
+
+
+def test_censor_runs_it_from_end_to_end(sample_run: Path, tmp_path: Path) -> None:
+    """Train, export, hide the shape, verdict NSFW: the whole product with a detector of one's own."""
+    data = load_coco(SAMPLE / "train.json", SAMPLE / "train")
+    explicit = {CLASSES.index(name) for name in CLASSES if name not in ("BELLY_EXPOSED", "MALE_BREAST_EXPOSED")}
+    detector = load_detector(sample_run / "model.onnx", min_score=0.5)
+    sure = [
+        image
+        for image in data.images
+        if explicit & set(detector.detect([read_rgb(image.path)])[0].labels.tolist()) & set(image.labels.tolist())
+    ]
+    photo = sure[0]
+    weights = ["--weights", str(sample_run / "model.onnx")]
+    run = [sys.executable, "-m", "censor"]
+    checked = subprocess.run([*run, "check", photo.path, *weights], capture_output=True, text=True, check=False)
+    assert checked.returncode == 3, checked.stderr
+    assert checked.stdout.startswith("nsfw")
+    out = tmp_path / "out.png"
+    done = subprocess.run([*run, photo.path, "-o", out, *weights], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after = read_rgb(photo.path).astype(int), read_rgb(out).astype(int)
+    shown = [box for box, label in zip(photo.xyxy, photo.labels, strict=True) if label in explicit]
+    x0, y0, x1, y1 = (int(edge) for edge in shown[0])
+    assert np.abs(after - before)[y0:y1, x0:x1].mean() > 8
+    again = subprocess.run([*run, "check", out, *weights], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout
+    shapes = ["--weights", str(sample_run / "best.safetensors")]  # the same through torch
+    assert subprocess.run([*run, "check", photo.path, *shapes], capture_output=True, check=False).returncode == 3
