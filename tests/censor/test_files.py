@@ -128,6 +128,20 @@ def test_write_overwrites_only_when_told_and_keeps_the_mode(tmp_path: Path) -> N
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a", "new"]
 
 
+def test_an_overwrite_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left"):
+        write_atomic(path, b"new", overwrite=True)
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+
+
 def test_of_many_writers_one_wins(tmp_path: Path) -> None:
     results: list[str] = []
 
