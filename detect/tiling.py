@@ -12,7 +12,22 @@ from detect.detections import Detections, Detector, RGBImage
 __all__ = ["FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
 
 
-class TiledDetector:
+class _Wrapper:
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wrapped detector's labels."""
+        return self._detector.names
+
+    @property
+    def min_score(self) -> float:
+        """The wrapped detector's lowest score."""
+        return lowest_score(self._detector)
+
+
+class TiledDetector(_Wrapper):
     """Looks at a picture whole and in overlapping tiles, for small parts in large photographs.
 
     Boxes of one label that cover much of one another are joined into the box around both, so that a thing cut by a
@@ -35,20 +50,10 @@ class TiledDetector:
             raise ValueError(
                 f"need tile >= 1, overlap in [0, 1), join_above in [0, 1]: {tile}, {overlap}, {join_above}"
             )
-        self._detector = detector
+        super().__init__(detector)
         self._tile = tile
         self._overlap = overlap
         self._join_above = join_above
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The wrapped detector's labels."""
-        return self._detector.names
-
-    @property
-    def min_score(self) -> float:
-        """The wrapped detector's lowest score."""
-        return lowest_score(self._detector)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`. One picture's tiles are in memory at a time."""
@@ -58,7 +63,7 @@ class TiledDetector:
         return _look(self._detector, image, self._tile, self._tile, overlap=self._overlap, join_above=self._join_above)
 
 
-class LongDetector:
+class LongDetector(_Wrapper):
     """Looks at long, narrow pictures in overlapping stretches, and at all others as they are.
 
     A screenshot of a chat is ten times as high as it is wide; shrunk whole into a network's input, nobody in it is
@@ -79,19 +84,9 @@ class LongDetector:
         """
         if ratio < 1.5 or shortest < 1:
             raise ValueError(f"need ratio >= 1.5 and shortest >= 1, not {ratio} and {shortest}")
-        self._detector = detector
+        super().__init__(detector)
         self._ratio = ratio
         self._shortest = shortest
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The wrapped detector's labels."""
-        return self._detector.names
-
-    @property
-    def min_score(self) -> float:
-        """The wrapped detector's lowest score."""
-        return lowest_score(self._detector)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""
@@ -109,7 +104,7 @@ class LongDetector:
         return _look(self._detector, image, min(height, stretch), min(width, stretch), overlap=0.25, join_above=0.5)
 
 
-class FlipDetector:
+class FlipDetector(_Wrapper):
     """Looks at a picture and at its mirror image, and reports what either shows."""
 
     def __init__(self, detector: Detector, *, join_above: float = 0.5) -> None:
@@ -120,18 +115,8 @@ class FlipDetector:
         """
         if not 0 <= join_above <= 1:
             raise ValueError(f"need join_above in [0, 1], not {join_above}")
-        self._detector = detector
+        super().__init__(detector)
         self._join_above = join_above
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The wrapped detector's labels."""
-        return self._detector.names
-
-    @property
-    def min_score(self) -> float:
-        """The wrapped detector's lowest score."""
-        return lowest_score(self._detector)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""
