@@ -32,9 +32,9 @@ from detect.retinanet.dataset import (
     PictureSet,
     collate,
     image_weights,
-    limit_worker_threads,
     normalise,
     padded_rows,
+    worker_options,
 )
 from detect.retinanet.ema import Ema
 from detect.retinanet.evaluate import Evaluation, evaluate
@@ -237,10 +237,9 @@ def train(
     loader = DataLoader(
         PictureSet(data, size=config.size, augment=config.augment, seed=config.seed),  # type: ignore[arg-type]
         batch_sampler=batches,
-        num_workers=config.workers,
         collate_fn=partial(collate, rows=padded_rows(data)),
         pin_memory=device.type == "cuda",
-        worker_init_fn=limit_worker_threads,
+        **worker_options(config.workers),
     )
     feed = iter(loader)
     log = RunLog(out, start=step) if rank == 0 else None

@@ -39,7 +39,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from detect.annotations import CocoDataset, load_coco
 from detect.annotations.pictures import read_rgb
 from detect.detections import Detections
-from detect.retinanet.dataset import limit_worker_threads
+from detect.retinanet.dataset import worker_options
 from detect.retinanet.evaluate import evaluate
 from detect.retinanet.runlog import peak_memory
 
@@ -129,14 +129,13 @@ def train_reference(options: argparse.Namespace) -> dict[str, Any]:
     milestones = [round(options.epochs * part / 26) for part in (16, 22)]
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=milestones, gamma=0.1)
     loader = DataLoader(
-        Mirrored(train, mirror=True), batch_sampler=LikeShapes(train, options.batch_size),
-        num_workers=options.workers, collate_fn=lambda rows: tuple(zip(*rows, strict=True)),
-        worker_init_fn=limit_worker_threads, persistent_workers=options.workers > 0,
+        Mirrored(train, mirror=True), batch_sampler=LikeShapes(train, options.batch_size), collate_fn=list,
+        persistent_workers=options.workers > 0, **worker_options(options.workers),
     )  # fmt: skip
     warmup = min(1000, len(loader) - 1)
     curve, paces, step, clock, spent = [], [], 0, time.perf_counter(), 0.0
     for epoch in range(1, options.epochs + 1):
-        for images, targets in loader:
+        for images, targets in (zip(*rows, strict=True) for rows in loader):
             if epoch == 1 and warmup:
                 for group in optimizer.param_groups:
                     group["lr"] = lr * min(1.0, 0.001 + 0.999 * step / warmup)

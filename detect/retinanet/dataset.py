@@ -7,6 +7,7 @@ same after a resume, and with any number of workers and processes.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -34,11 +35,11 @@ __all__ = [
     "Sample",
     "collate",
     "image_weights",
-    "limit_worker_threads",
     "mirror",
     "normalise",
     "padded_rows",
     "place",
+    "worker_options",
 ]
 
 Augment = Literal["none", "flip", "full"]
@@ -320,7 +321,19 @@ class Batches(Sampler[list[tuple[int, int]]]):
         return rng.choice(self._count, self._count, p=self._weights / self._weights.sum())
 
 
-def limit_worker_threads(worker: int) -> None:
-    """For `DataLoader(worker_init_fn=)`: OpenCV's own threads would fight the other workers for the same cores."""
+def worker_options(workers: int) -> dict[str, Any]:
+    """What a `DataLoader` is told of the processes that read pictures.
+
+    They are forked from a process without threads: forked from this one, in the middle of an evaluation, a worker
+    inherits the locks of OpenCV's thread pool without the threads that would open them, and waits for ever.
+    """
+    if workers == 0:
+        return {"num_workers": 0}
+    start = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    return {"num_workers": workers, "worker_init_fn": _limit_threads, "multiprocessing_context": start}
+
+
+def _limit_threads(worker: int) -> None:
+    """OpenCV's own threads would fight the other workers for the same cores."""
     del worker
     cv2.setNumThreads(1)

@@ -15,7 +15,7 @@ from detect.annotations import CocoDataset
 from detect.detections import Detections
 from detect.errors import InferenceError
 from detect.retinanet.checkpoint import Description, load_model
-from detect.retinanet.dataset import PictureSet, collate, limit_worker_threads, normalise, padded_rows
+from detect.retinanet.dataset import PictureSet, collate, normalise, padded_rows, worker_options
 from detect.retinanet.model import RetinaNet
 
 __all__ = ["TorchSession", "predict_dataset"]
@@ -90,9 +90,8 @@ def predict_dataset(
         pictures,
         sampler=positions,
         batch_size=batch_size,
-        num_workers=workers,
         collate_fn=partial(collate, rows=padded_rows(data)),
-        worker_init_fn=limit_worker_threads,
+        **worker_options(workers),
     )
     found: dict[int, Detections] = {}
     waiting = iter(positions)

@@ -23,6 +23,7 @@ from detect.retinanet.dataset import (
     normalise,
     padded_rows,
     place,
+    worker_options,
 )
 from detect.retinanet.losses import CROWD, PADDING
 
@@ -157,10 +158,7 @@ def test_workers_give_what_one_process_gives(squares: Squares) -> None:
 
     def images(workers: int) -> list[torch.Tensor]:
         batches = Batches(4, batch_size=2, steps=4, seed=0)
-        context = "spawn" if workers else None  # a fork of a process with threads may hang, and warns of it
-        loader = DataLoader(
-            pictures, batch_sampler=batches, num_workers=workers, collate_fn=list, multiprocessing_context=context
-        )
+        loader = DataLoader(pictures, batch_sampler=batches, collate_fn=list, **worker_options(workers))
         return [sample.image for batch in loader for sample in batch]
 
     assert all(torch.equal(a, b) for a, b in zip(images(0), images(1), strict=True))
