@@ -8,7 +8,7 @@ root may mount the small file system that it takes. Counted are
 
     in            uploads that landed, no two alike
     public        censored copies, each of them decoded and compared with its source
-    quarantined   with a reason beside them; "innocent" are pictures whose watcher was killed thrice in the middle of them
+    quarantined   with a reason beside them; "innocent" are pictures in the middle of which a watcher was killed thrice
     lost          neither in public nor in quarantine at the end: must be 0
     twice         in more than one place at the end: must be 0
     leaked        files in public that are partial, or whose face is not hidden, after any kill: must be 0
@@ -52,6 +52,7 @@ class Yard:
         self.others: set[str] = set()
         self.looked: set[tuple[str, int, int]] = set()
         self.leaked: set[str] = set()
+        self.watchers: list[subprocess.Popen[bytes]] = []
         self.mounted = False
         self.full = False
 
@@ -103,11 +104,11 @@ class Yard:
 
     def check(self) -> None:
         """Look at every file in public that was not looked at yet."""
-        for path in self.public.rglob("*"):
-            name = str(path.relative_to(self.public))
+        for name in everything(self.public):
+            path = self.public / name
             status = path.lstat()
             seen = (name, status.st_ino, status.st_mtime_ns)
-            if path.is_dir() or seen in self.looked:
+            if seen in self.looked:
                 continue
             self.looked.add(seen)
             if name not in self.pictures or not self.is_censored(path, self.pictures[name]):
@@ -125,13 +126,16 @@ class Yard:
 
     def names(self, folder: Path) -> list[str]:
         """Files below a folder that are no reasons and no state of the watchers."""
-        found = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-        return [str(path) for path in found if path.suffix != ".json" and not path.parts[0].startswith(".")]
+        return [name for name in everything(folder) if not name.endswith(".json") and not name.startswith(".")]
+
+    def claimed(self) -> list[str]:
+        """Uploads that a watcher has taken."""
+        claims = self.inbox / ".censor-watch" / "claims"
+        return [name for name in everything(claims) if name.endswith("/upload")]
 
     def report(self) -> dict[str, int]:
         """The counts at the end."""
         public, quarantine, inbox = (self.names(each) for each in (self.public, self.quarantine, self.inbox))
-        held = list((self.inbox / ".censor-watch" / "claims").glob("*/upload"))
         places = Counter([*public, *quarantine, *inbox])
         sent = {*self.pictures, *self.others}
         reasons = [name for name in quarantine if not (self.quarantine / f"{name}.json").is_file()]
@@ -141,17 +145,23 @@ class Yard:
             "quarantined": len(quarantine),
             "of them innocent": len(self.pictures.keys() & set(quarantine)),
             "without a reason": len(reasons),
-            "still in the inbox or claimed": len(inbox) + len(held),
+            "still in the inbox or claimed": len(inbox) + len(self.claimed()),
             "lost": len(sent - places.keys()),
             "twice": sum(count > 1 for count in places.values()) + len(places.keys() - sent),
             "leaked": len(self.leaked),
         }
 
 
+def everything(folder: Path) -> list[str]:
+    """Paths of all files below a folder, while others make and remove some."""
+    found = [Path(root) / name for root, _, names in os.walk(folder) for name in names]
+    return [str(path.relative_to(folder)) for path in found]
+
+
 def torment(yard: Yard, *, kills: int, seed: int) -> dict[str, int]:
     """Keep two watchers going while they are killed; returns the kills, by what they hit."""
     rng = np.random.default_rng(seed)
-    watchers = [yard.start(), yard.start()]
+    watchers = yard.watchers = [yard.start(), yard.start()]
     done: Counter[str] = Counter()
     while done["kills"] < kills:
         for _ in range(int(rng.integers(4, 20))):
@@ -166,7 +176,7 @@ def torment(yard: Yard, *, kills: int, seed: int) -> dict[str, int]:
             watchers[index].kill()
             watchers[index].wait()
             done["kills with the quarantine full"] += yard.full
-            done["kills with uploads claimed"] += any((yard.inbox / ".censor-watch" / "claims").glob("*/upload"))
+            done["kills with uploads claimed"] += bool(yard.claimed())
             yard.check()
             watchers[index] = yard.start()
     yard.fill(False)
@@ -197,6 +207,9 @@ def main() -> None:
         counts = {**torments, **yard.report()}
         log = [json.loads(line) for line in (root / "log").read_text().splitlines() if line.endswith("}")]
     finally:
+        for watcher in yard.watchers:
+            watcher.kill()
+            watcher.wait()
         if mounted:
             subprocess.run(["umount", yard.quarantine], check=True)
         shutil.rmtree(root)

@@ -130,7 +130,7 @@ class Claims:
     """The claims on the uploads of one inbox, shared by all who watch it."""
 
     def __init__(self, inbox: Path, *, keep: bool) -> None:
-        """Make the folder of state if it is not there.
+        """Make the folders of state if they are not there.
 
         Args:
             inbox: The inbox, which must be there.
@@ -142,7 +142,11 @@ class Claims:
         self.inbox, self._keep = inbox, keep
         self._claims, self._ledger = inbox / STATE / "claims", inbox / STATE / "done"
         self._known: set[str] = set()
-        for folder in (inbox / STATE, self._claims, self._ledger):
+        self._make_folders()
+
+    def _make_folders(self) -> None:
+        """Not the inbox: made anew, it would hide that its disk is not mounted."""
+        for folder in (self._claims.parent, self._claims, self._ledger):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def take(self, upload: Upload) -> Claim | None:
@@ -159,10 +163,11 @@ class Claims:
         if (claim := self._hold(folder, record)) is None:
             return None
         try:
+            changed = Stamp.of((self.inbox / upload.relative).lstat()) != upload.stamp
+            if changed or self.is_done(upload):
+                claim.drop()
+                return None
             if self._keep:
-                if self.is_done(upload) or claim.path is None:
-                    claim.drop()
-                    return None
                 claim.record = _read(folder) or record  # left by one that was killed
                 claim.save()
             else:
@@ -183,6 +188,7 @@ class Claims:
             OSError: The folder of state cannot be read.
         """
         found = []
+        self._make_folders()  # another disk may have been mounted since
         for folder in sorted(self._claims.iterdir()):
             if (claim := self._hold(folder, None)) is None:
                 continue

@@ -80,6 +80,7 @@ class Inbox:
         self._report = report
         self._since: dict[Path, tuple[Stamp, float]] = {}
         self._odd: set[Path] = set()
+        self._closed: set[Path] = set()
         self.unsettled = 0
         """Uploads that the last look found to be still arriving."""
 
@@ -121,10 +122,12 @@ class Inbox:
             try:
                 with os.scandir(folder) as entries:
                     found = [entry for entry in entries if is_name_of_upload(entry.name)]
-            except OSError:
+            except OSError as error:
                 if folder == self._root:
                     raise
-                self._report(folder.relative_to(self._root), "this folder cannot be read")
+                if folder not in self._closed and not isinstance(error, FileNotFoundError):
+                    self._closed.add(folder)
+                    self._report(folder.relative_to(self._root), f"this folder cannot be read: {error.strerror}")
                 continue
             for entry in found:
                 path = Path(entry.path)

@@ -222,12 +222,12 @@ class Watcher:
             self._log("changing", upload=upload)
             return
         reason = str(error) if isinstance(error, PostponedError) else f"{type(error).__name__}: {error}"
-        self._held.append((time.monotonic() + min(2.0 ** (claim.retries - 1), _LONGEST_PAUSE), claim))
+        self._held.append((time.monotonic() + _pause_after(claim.retries), claim))
         self._stall(reason, upload=upload)
 
     def _stall(self, reason: str, **fields: str) -> None:
-        pause = min(2.0**self._failures, _LONGEST_PAUSE)
         self._failures += 1
+        pause = _pause_after(self._failures)
         self._trouble = " ".join(reason.split())
         self._resume_at = time.monotonic() + pause
         self._log("stalled", serious=True, **fields, reason=self._trouble, pause_seconds=pause)
@@ -247,3 +247,7 @@ class Watcher:
             times += [max(due, self._resume_at) for due, _ in self._held]
             times += [self._resume_at] * bool(self._ready)
         return max(0.01, min(times) - time.monotonic())
+
+
+def _pause_after(failures: int) -> float:
+    return min(2.0 ** min(failures - 1, 10), _LONGEST_PAUSE)

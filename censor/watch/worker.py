@@ -196,11 +196,19 @@ class Worker:
                     record = replace(record, relative=str(back.relative_to(self._claims.inbox)))
                 self._claims.mark_done(record)
             elif isinstance(self._originals, Path):
-                place(path, self._originals, Path(record.relative))
+                self._move_original(claim, path, self._originals)
             else:
                 path.unlink()
         claim.drop()
         return Fate(event="censored", upload=claim.record.relative, fields=fields)
+
+    def _move_original(self, claim: Claim, path: Path, root: Path) -> None:
+        try:
+            place(path, root, Path(claim.record.relative))
+        except OSError as error:
+            if not is_for_good(error):
+                raise
+            place(path, root, Path(claim.name))  # the name is too long there, or a file is in the way
 
     def _reason(self, claim: Claim, error: Exception) -> dict[str, Any]:
         relative = claim.record.relative

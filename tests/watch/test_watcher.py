@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -196,6 +197,16 @@ def test_a_file_where_a_folder_should_be(yard: Yard) -> None:
     assert files(yard.inbox) == []
 
 
+def test_a_file_where_a_folder_for_originals_should_be(yard: Yard) -> None:
+    (yard.moved / "sub").write_text("in the way")
+    body = yard.send("sub/a.png").read_bytes()
+    yard.once(originals=yard.moved)
+    assert files(yard.public) == ["sub/a.png"]
+    (name,) = set(files(yard.moved)) - {"sub"}
+    assert (yard.moved / name).read_bytes() == body
+    assert yard.claimed() == []
+
+
 def test_a_huge_file_is_refused_unread(yard: Yard) -> None:
     with yard.send("film.mp4", body=b"").open("wb") as stream:
         stream.truncate(20 * 2**30)
@@ -312,10 +323,18 @@ def test_an_inbox_that_vanishes_is_waited_for(yard: Yard) -> None:
     yard.inbox.rename(yard.inbox.with_name("away"))
     watcher.run()
     assert watcher.health()["state"] == "stalled"
-    yard.inbox.with_name("away").rename(yard.inbox)
+    yard.inbox.mkdir()  # another disk in its place
+    thread = threading.Thread(target=(watcher := yard.watcher(originals=DELETE, rescan=0.1, once=False)).run)
+    shutil.rmtree(yard.inbox / STATE)
+    thread.start()
     yard.send("a.png")
-    yard.once(originals=DELETE)
-    assert files(yard.public) == ["a.png"]
+    wait_for(lambda: files(yard.public) == ["a.png"])
+    watcher.stop()
+    thread.join()
+
+
+def test_pauses_grow_and_end() -> None:
+    assert [watcher_module._pause_after(failures) for failures in (1, 2, 3, 7, 5000)] == [1, 2, 4, 60, 60]
 
 
 class Meddler(RedFinder):
@@ -465,6 +484,18 @@ def test_what_one_claimed_to_keep_another_deletes(yard: Yard) -> None:
     yard.once(originals=DELETE)
     assert files(yard.inbox) == []
     assert files(yard.public) == ["a.png"]
+
+
+def test_an_upload_that_changed_since_it_was_looked_at_is_not_claimed(yard: Yard) -> None:
+    for originals in (DELETE, KEEP):
+        yard.send("a.png", 1)
+        (upload,) = yard.watcher(originals=originals)._inbox.settled(0, skip=lambda _: False)
+        yard.send("a.png", 2)
+        os.utime(yard.inbox / "a.png", (100, 100))
+        assert yard.claims(originals).take(upload) is None
+        (yard.inbox / "a.png").unlink()
+        assert yard.claims(originals).take(upload) is None
+        assert yard.claimed() == []
 
 
 # --- the loop -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def is_censored(path: Path) -> bool:
 
 def files(folder: Path) -> list[str]:
     """Everything below a folder that is no folder, apart from the watchers' own state."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    walked = (Path(root) / name for root, below, names in os.walk(folder) for name in below + names)
+    found = (path.relative_to(folder) for path in walked if path.is_symlink() or not path.is_dir())
     return sorted(str(path) for path in found if path.parts[0] != STATE)
 
 
