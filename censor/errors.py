@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AnimatedImageError",
     "CensorError",
+    "CrashedError",
     "DamagedImageError",
     "DetectorError",
     "ImageError",
@@ -68,3 +69,7 @@ class WriteError(CensorError):
 
 class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
+
+
+class CrashedError(CensorError):
+    """A picture at whose processing the process ended, again and again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import simplejpeg
@@ -124,7 +124,9 @@ def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) 
     pillow_heif.from_pillow(image).save(stream, **options)
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False) -> None:
+def write_atomic(
+    path: str | os.PathLike[str], data: bytes | BinaryIO, *, overwrite: bool = False, durable: bool = False
+) -> None:
     """`detect.atomic.write_whole` with errors that name the file.
 
     Raises:
@@ -132,7 +134,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, overwrite: bool =
         WriteError: The folder is missing or may not be written, the disk is full …; nothing is left behind.
     """
     try:
-        write_whole(path, data, overwrite=overwrite)
+        write_whole(path, data, overwrite=overwrite, durable=durable)
     except FileExistsError as error:
         raise OutputExistsError(f"{path}: exists already, and is not overwritten unless told to") from error
     except OSError as error:

@@ -1,11 +1,11 @@
-"""The options that `hide` and `check` share, and the `Censor` that they describe."""
+"""The options that commands share, and the `Censor` that they describe."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from censor.pipeline import Censor
     from censor.policy import Policy
 
-__all__ = ["FilePath", "load_policy", "make_censor", "photos_argument", "shared"]
+__all__ = ["FilePath", "hiding", "load_policy", "make_censor", "photos_argument", "shared", "within"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ def _refuse_empty(ctx: click.Context, param: click.Parameter, value: tuple[str, 
 
 
 def shared(command: _F) -> _F:
-    """The options that `hide` and `check` have in common."""
+    """The options that `hide`, `check` and `watch` have in common."""
     options = [
         click.option(
             "--policy",
@@ -112,6 +112,56 @@ def shared(command: _F) -> _F:
         click.option("-v", "--verbose", is_flag=True, help="A line for every picture."),
     ]
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def hiding(command: _F) -> _F:
+    """The options that `hide` and `watch` have in common: what is hidden, and what is shown instead."""
+    options = [
+        click.option(
+            "--label",
+            "labels",
+            multiple=True,
+            metavar="LABEL",
+            help="Hide this label, and only those named so; see `censor labels`. Repeatable.",
+        ),
+        click.option(
+            "--replacewith",
+            type=click.Choice(["blur", "pixelate", "solid", "sticker"]),
+            help="What is shown instead [default: the policy's].",
+        ),
+        click.option("--shape", type=click.Choice(["box", "rounded", "ellipse"]), help="[default: the policy's]"),
+        click.option(
+            "--mask-scale",
+            type=click.FloatRange(1, 20),
+            metavar="FACTOR",
+            help="Hide this many times the box's width and height [default: the policy's].",
+        ),
+        click.option(
+            "--feather",
+            type=click.FloatRange(0, 1),
+            metavar="SHARE",
+            help="Soft edge outside a region, as a share of the box's shorter side.",
+        ),
+        click.option(
+            "--cells",
+            type=click.IntRange(1, 8),
+            metavar="N",
+            help="Squares along a blurred or pixelated region: fewer hide more [default: the policy's].",
+        ),
+        click.option("--color", metavar="COLOR", help="Of solid regions: a name, #rrggbb or r,g,b."),
+        click.option(
+            "--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file."
+        ),
+        click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of lossy formats."),
+        click.option("--no-recheck", is_flag=True, help="Do not run the detector on the output."),
+    ]
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+def within(path: Path, folders: Iterable[Path]) -> bool:
+    """Whether a path lies in one of the folders, links followed."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def load_policy(source: str) -> Policy:

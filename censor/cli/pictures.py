@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from censor.cli.console import EXIT_USAGE, fail, outcome, work_off
-from censor.cli.options import FilePath, make_censor, photos_argument, shared
+from censor.cli.options import FilePath, hiding, make_censor, photos_argument, shared, within
 
 if TYPE_CHECKING:
     from censor.batch import Job
@@ -31,40 +31,7 @@ __all__ = ["check", "hide"]
     metavar="OUT",
     help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
 )
-@click.option(
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="LABEL",
-    help="Hide this label, and only those named so; see `censor labels`. Repeatable.",
-)
-@click.option(
-    "--replacewith",
-    type=click.Choice(["blur", "pixelate", "solid", "sticker"]),
-    help="What is shown instead [default: the policy's].",
-)
-@click.option("--shape", type=click.Choice(["box", "rounded", "ellipse"]), help="[default: the policy's]")
-@click.option(
-    "--mask-scale",
-    type=click.FloatRange(1, 20),
-    metavar="FACTOR",
-    help="Hide this many times the box's width and height [default: the policy's].",
-)
-@click.option(
-    "--feather",
-    type=click.FloatRange(0, 1),
-    metavar="SHARE",
-    help="Soft edge outside a region, as a share of the box's shorter side.",
-)
-@click.option(
-    "--cells",
-    type=click.IntRange(1, 8),
-    metavar="N",
-    help="Squares along a blurred or pixelated region: fewer hide more [default: the policy's].",
-)
-@click.option("--color", metavar="COLOR", help="Of solid regions: a name, #rrggbb or r,g,b.")
-@click.option("--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file.")
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of lossy formats.")
+@hiding
 @click.option(
     "--boxes",
     type=FilePath(file_okay=False),
@@ -80,7 +47,6 @@ __all__ = ["check", "hide"]
 )
 @click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
 @click.option("--in-place", is_flag=True, help="Replace the sources by their censored copies.")
-@click.option("--no-recheck", is_flag=True, help="Do not run the detector on the output.")
 @shared
 def hide(photos: tuple[str, ...], **options: Any) -> None:
     """Write censored copies of pictures and of folders of pictures; `-` is standard input to standard output.
@@ -93,7 +59,7 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--in-place and -o/--output exclude each other")
     _check_out(out, photos)
     published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
-    if boxes is not None and _within(boxes, published):
+    if boxes is not None and within(boxes, published):
         raise click.UsageError(
             "--boxes must lie outside the folders of the outputs: its pictures are not for publishing"
         )
@@ -243,11 +209,6 @@ def _check_report(options: dict[str, Any], jobs: Iterable[Job]) -> None:
     used = [path for job in jobs for path in (job.source, job.target)] + named
     if report in {os.path.realpath(path) for path in used if path is not None}:
         raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
-
-
-def _within(path: Path, folders: Iterable[Path]) -> bool:
-    resolved = path.resolve()
-    return any(resolved.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -163,7 +166,7 @@ def test_of_many_writers_one_wins(tmp_path: Path) -> None:
 
 
 def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_link(*_: object) -> None:
+    def no_link(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_link)
@@ -184,7 +187,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_failed_last_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "link", fail)
@@ -200,3 +203,29 @@ def test_a_missing_folder_and_a_name_too_long(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot be written: File name too long"):
         write_atomic(tmp_path / ("a" * 300), b"x")
     assert not list(tmp_path.iterdir())
+
+
+def test_killed_half_way_it_leaves_nothing(tmp_path: Path) -> None:
+    """Killed between the last byte and the name."""
+    program = (
+        "import os, signal, sys\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from censor.files import write_atomic\n"
+        "write_atomic(sys.argv[1], b'x' * 100_000, durable=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "a"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_durable_writes_are_synchronised_before_and_after_the_name_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    if missing:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    seen: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append((tmp_path / "a").exists()))
+    write_atomic(tmp_path / "a", b"x", durable=True)
+    assert seen == [False, True]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -1,0 +1,270 @@
+"""What is done with one claimed upload, so that it can be broken off anywhere and gone on with."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from censor.batch import Job, plan
+from censor.errors import CensorError, CrashedError, OutputExistsError, ReadError, WriteError
+from censor.files import encode, format_of, write_atomic
+from censor.pipeline import Censor, Censored
+from censor.report import Outcome
+from censor.watch.claims import Claim, Claims, Record
+from censor.watch.inbox import Stamp, open_upload
+from censor.watch.places import is_for_good, make_folder, move, names, place
+
+__all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "Worker"]
+
+DELETE, KEEP = "delete", "keep"
+
+
+class PostponedError(Exception):
+    """Nothing is wrong with the upload, but it has to wait: a full disk, a missing mount, a writer not yet done.
+
+    Attributes:
+        changing: Whether it was the upload itself that was still being written.
+    """
+
+    def __init__(self, message: str, *, changing: bool = False) -> None:
+        super().__init__(message)
+        self.changing = changing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What became of an upload.
+
+    Attributes:
+        event: "censored", "quarantined", or "gone" if somebody took it away.
+        upload: Its path below the inbox.
+        fields: Where it went and why, for the log; nothing of what it shows.
+    """
+
+    event: str
+    upload: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Worker:
+    """Censors claimed uploads into the public folder, or puts them into quarantine. May be used by several threads."""
+
+    def __init__(
+        self,
+        *,
+        censor: Censor,
+        claims: Claims,
+        public: Path,
+        quarantine: Path,
+        originals: str | Path,
+        quality: int,
+        attempts: int,
+    ) -> None:
+        """Say where things go.
+
+        Args:
+            censor: Hides what must not be shown.
+            claims: Where the ledger of kept originals is.
+            public: Folder of the outputs.
+            quarantine: Folder of what could not be processed.
+            originals: `DELETE`, `KEEP`, or a folder to move them to.
+            quality: 1-100, for lossy formats.
+            attempts: Looks at one picture that may end the process before it is refused.
+        """
+        self._censor, self._claims, self._quality, self._attempts = censor, claims, quality, attempts
+        self._public, self._quarantine, self._originals = public, quarantine, originals
+
+    def process(self, claim: Claim) -> Fate:
+        """Bring an upload to where it belongs, from wherever an earlier try left it.
+
+        Raises:
+            PostponedError: It has to wait; the claim stands.
+        """
+        try:
+            return self._process(claim)
+        except (OSError, WriteError) as error:
+            raise PostponedError(" ".join(str(error).split())) from error
+
+    def _process(self, claim: Claim) -> Fate:
+        record = claim.record
+        if record.reason is not None:
+            return self._refuse(claim, record.reason)
+        if self._is_published(record):
+            return self._finish(claim, {"output": record.target, "resumed": True})
+        if claim.path is None:
+            claim.drop()
+            return Fate(event="gone", upload=record.relative)
+        if record.attempts >= self._attempts:
+            message = f"{record.relative}: given up after {record.attempts} tries that ended the process or its memory"
+            return self._refuse(claim, self._reason(claim, CrashedError(message)))
+        self._count(claim)
+        try:
+            done, data, target = self._look(claim, claim.path)
+            self._publish(claim, data, target)
+        except PostponedError:
+            record.attempts -= 1  # it was looked at, and the process lives
+            with suppress(WriteError):
+                claim.save()
+            raise
+        except MemoryError as error:
+            raise PostponedError("out of memory") from error
+        except Exception as error:  # noqa: BLE001  # a bug of ours must neither publish nor lose an upload
+            return self._refuse(claim, self._reason(claim, error))
+        verdict = {"level": done.verdict.level.value, "regions": len(done.hidden)}
+        seconds = round(sum(done.seconds.values()), 3)
+        return self._finish(claim, {"output": record.target, **verdict, "seconds": seconds})
+
+    def _count(self, claim: Claim) -> None:
+        """Note an attempt before it is made; it is struck out again unless it ends the process."""
+        claim.record.attempts += 1
+        try:
+            claim.save()
+        except WriteError:
+            claim.record.attempts -= 1
+            raise
+
+    def _look(self, claim: Claim, path: Path) -> tuple[Censored, bytes, Path]:
+        """Censor and encode, and make sure that the upload did not change while it was read."""
+        try:
+            stream = open_upload(path)
+        except PermissionError:
+            raise
+        except OSError as error:  # taken away, or too many files are open
+            raise PostponedError(" ".join(str(error).split())) from error
+        with stream:
+            before = Stamp.of(os.fstat(stream.fileno()))
+            try:
+                done = self._censor.apply(stream)
+                target = self._target(claim, path, done)
+                kind = format_of(target) or done.picture.format or "PNG"
+                return done, encode(done.picture, format=kind, quality=self._quality), target
+            finally:  # whatever came of a picture that was still being written, it counts for nothing
+                if Stamp.of(os.fstat(stream.fileno())) != before:
+                    raise PostponedError("the upload changed while it was read", changing=True)
+
+    def _target(self, claim: Claim, path: Path, done: Censored) -> Path:
+        """Where `censor hide -o` would put it."""
+        job = Job(source=path, relative=Path(claim.record.relative), format=done.picture.format)
+        (planned,) = plan([job], out=self._public, in_place=False, overwrite=True)
+        if planned.target is None or planned.error is not None:
+            raise planned.error or CensorError(f"{path}: no name for the output")
+        return planned.target
+
+    def _publish(self, claim: Claim, data: bytes, target: Path) -> None:
+        """Take the first free name. The record says beforehand which: so a successor knows its own from others'."""
+        claim.record.digest = hashlib.sha256(data).hexdigest()
+        try:
+            make_folder(self._public, target.parent)
+            for free in itertools.islice(names(target), 1000):
+                if os.path.lexists(free):
+                    continue
+                claim.record.target = str(free.relative_to(self._public))
+                claim.save()
+                with suppress(OutputExistsError):
+                    write_atomic(free, data, durable=True)
+                    return
+            raise FileExistsError("no name is free")
+        except (OSError, WriteError) as error:
+            cause = error.__cause__ if isinstance(error, WriteError) else error
+            if is_for_good(cause):
+                raise
+            raise PostponedError(" ".join(str(error).split())) from error
+
+    def _is_published(self, record: Record) -> bool:
+        if record.target is None:
+            return False
+        try:
+            with open_upload(self._public / record.target) as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == record.digest
+        except (FileNotFoundError, NotADirectoryError, ReadError):
+            return False
+
+    def _finish(self, claim: Claim, fields: dict[str, Any]) -> Fate:
+        """Dispose of the original as told, and close the claim."""
+        record, path = claim.record, claim.path
+        if path is not None:
+            if self._originals == KEEP:
+                if path == claim.held:  # claimed by a watcher that was told otherwise
+                    back = place(path, self._claims.inbox, Path(record.relative))
+                    record = replace(record, relative=str(back.relative_to(self._claims.inbox)))
+                self._claims.mark_done(record)
+            elif isinstance(self._originals, Path):
+                self._move_original(claim, path, self._originals)
+            else:
+                path.unlink()
+        claim.drop()
+        return Fate(event="censored", upload=claim.record.relative, fields=fields)
+
+    def _move_original(self, claim: Claim, path: Path, root: Path) -> None:
+        try:
+            place(path, root, Path(claim.record.relative))
+        except OSError as error:
+            if not is_for_good(error):
+                raise
+            place(path, root, Path(claim.name))  # the name is too long there, or a file is in the way
+
+    def _reason(self, claim: Claim, error: Exception) -> dict[str, Any]:
+        relative = claim.record.relative
+        reason = Outcome.failed(relative, error).record
+        for path in (claim.held, claim.original):
+            reason["error"]["message"] = reason["error"]["message"].replace(str(path), relative)
+        return reason
+
+    def _refuse(self, claim: Claim, reason: dict[str, Any]) -> Fate:
+        """Into quarantine. The reason goes first and takes the name for both; then the upload follows in one step."""
+        record = claim.record
+        if (path := claim.path) is not None:
+            if "claim" not in reason:
+                reason = {
+                    "upload": record.relative,
+                    "error": reason["error"],
+                    "bytes": path.lstat().st_size,
+                    "attempts": record.attempts,
+                    "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "claim": claim.name,
+                }
+            record.reason = reason
+            claim.save()
+            self._confine(claim, path, (json.dumps(reason, indent=1) + "\n").encode())
+        claim.drop()
+        return Fate(
+            event="quarantined", upload=record.relative, fields={"quarantine": record.refused, **reason["error"]}
+        )
+
+    def _confine(self, claim: Claim, path: Path, reason: bytes) -> None:
+        """Move into the mirrored tree, or, where the name is too long or a file stands in the way, by the claim's."""
+        for wanted in (claim.record.refused, claim.record.relative, claim.name):
+            try:
+                if wanted is not None and self._confine_as(claim, path, Path(wanted), reason):
+                    return
+            except (OSError, WriteError) as error:
+                cause = error.__cause__ if isinstance(error, WriteError) else error
+                if wanted == claim.name or not is_for_good(cause):
+                    raise
+        raise FileExistsError(f"{claim.record.relative}: no name in the quarantine is free")
+
+    def _confine_as(self, claim: Claim, path: Path, wanted: Path, reason: bytes) -> bool:
+        root = self._quarantine
+        make_folder(root, (root / wanted).parent)
+        for target in itertools.islice(names(root / wanted), 1000):
+            beside = target.with_name(target.name + ".json")
+            ours = beside.is_file() and beside.read_bytes() == reason
+            if not ours and (os.path.lexists(target) or os.path.lexists(beside)):
+                continue
+            claim.record.refused = str(target.relative_to(root))
+            claim.save()
+            try:
+                if not ours:
+                    write_atomic(beside, reason, durable=True)
+                move(path, target)
+            except (OutputExistsError, FileExistsError):
+                continue
+            return True
+        return False

@@ -1,0 +1,102 @@
+"""Kill a watcher before each single step it takes on the disk, let another go on, and look what is where.
+
+    python tests/watch/every_step.py delete|keep|move FOLDER [ELSEWHERE]
+
+A child is forked for each step: Python's audit events are raised before files are opened, renamed, linked and
+removed, and at the n-th of them the child kills itself. ELSEWHERE, on another file system, is for quarantine and moved
+originals. Prints how many steps there were.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from yard import Yard, files, is_censored
+
+STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
+BROKEN = b"no picture"
+
+
+def run(yard: Yard, originals: str | Path, fatal: int | None) -> bool:
+    """Run a watcher in a process of its own, to be killed at one step. Returns whether it was."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal seen
+            if event not in STEPS or not any(str(yard.inbox.parent) in str(each) for each in arguments):
+                return
+            seen += 1
+            if seen == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.fsync = lambda _: None  # a killed process loses nothing that it wrote; only a machine does
+        sys.addaudithook(hook)
+        yard.once(originals=originals, workers=1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def check(yard: Yard, *, kept: bool, moved: Path | None, far: bool, finished: bool) -> None:
+    """Each upload is in one place, or in its place and on its way to another; nothing else is anywhere."""
+    public, quarantine = files(yard.public), files(yard.quarantine)
+    assert set(public) <= {"sub/a.png"}, public
+    assert all(is_censored(yard.public / name) for name in public)
+    assert set(quarantine) <= {"b.png", "b.png.json"}, quarantine
+    assert "b.png.json" in quarantine or "b.png" not in quarantine
+    held = [path.read_bytes() for path in (yard.inbox / ".censor-watch").rglob("upload")]
+    waiting = [(yard.inbox / name).read_bytes() for name in files(yard.inbox)]
+    bad = held.count(BROKEN) + waiting.count(BROKEN) + quarantine.count("b.png")
+    assert bad == 1 or (far and bad == 2 and not finished), (held.count(BROKEN), waiting.count(BROKEN), quarantine)
+    good = [body for body in held + waiting if body != BROKEN]
+    there = files(moved) if moved is not None else []
+    assert len(good) + len(public) + len(there) >= 1
+    assert len(good) <= 1
+    if finished:
+        assert public == ["sub/a.png"]
+        assert quarantine == ["b.png", "b.png.json"]
+        assert files(yard.inbox) == (["sub/a.png"] if kept else [])
+        assert there == (["sub/a.png"] if moved is not None else [])
+        assert yard.claimed() == []
+
+
+def main() -> None:
+    """Go on killing one step later until a run gets through."""
+    mode, root = sys.argv[1], Path(sys.argv[2])
+    elsewhere = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    step, killed = 0, True
+    while killed:
+        step += 1
+        (root / str(step)).mkdir(parents=True)
+        yard = Yard(root / str(step))
+
+        if elsewhere is not None:
+            yard.quarantine, yard.moved = elsewhere / "quarantine", elsewhere / "moved"
+            for folder in (yard.quarantine, yard.moved):
+                folder.mkdir()
+        moved = yard.moved if mode == "move" else None
+        originals: str | Path = moved or mode
+        facts: dict[str, Any] = {"kept": mode == "keep", "moved": moved, "far": elsewhere is not None}
+        yard.send("sub/a.png", 1)
+        yard.send("b.png", body=BROKEN)
+        killed = run(yard, originals, step)
+        check(yard, **facts, finished=not killed)
+        for _ in range(2):
+            assert not run(yard, originals, None)
+            check(yard, **facts, finished=True)
+        for folder in (yard.moved, yard.quarantine):
+            shutil.rmtree(folder)
+        shutil.rmtree(root / str(step))
+    sys.stdout.write(f"{step - 1}\n")
+
+
+if __name__ == "__main__":
+    main()

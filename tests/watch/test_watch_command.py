@@ -1,0 +1,303 @@
+"""`censor watch` as a process: killed, stopped, starved of disk, and with the real detector."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+from yard import files
+
+from censor.cli import main
+from censor.images import decode
+
+HERE = Path(__file__).parent
+QUICK = ("--policy", "faces", "--settle", "0.3", "--rescan", "1")
+
+
+class Place:
+    """Folders, portraits that land in the inbox, and `censor watch` processes."""
+
+    def __init__(self, root: Path, portrait: NDArray[np.uint8]) -> None:
+        self.root, self.portrait = root, portrait[:256, 100:356]
+        self.inbox, self.public, self.quarantine = (root / name for name in ("inbox", "public", "quarantine"))
+        self.inbox.mkdir()
+        self.sent: dict[str, NDArray[np.uint8]] = {}
+
+    def send(self, name: str) -> None:
+        """A portrait like no other, by its brightness, named when it is whole."""
+        pixels = np.clip(self.portrait.astype(int) + len(self.sent) % 50 - 25, 0, 255).astype(np.uint8)
+        pixels[:3, :3] = len(self.sent)
+        self.sent[name] = pixels
+        (self.inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        part = self.inbox / f"{name}.part"
+        Image.fromarray(pixels).save(part, format="PNG")
+        part.rename(self.inbox / name)
+
+    def command(self, *options: object) -> list[str]:
+        folders = [str(self.inbox), "--out", str(self.public), "--failed", str(self.quarantine)]
+        return [sys.executable, "-m", "censor", "watch", *folders, *QUICK, *map(str, options)]
+
+    @contextmanager
+    def watching(self, *options: object) -> Iterator[subprocess.Popen[str]]:
+        with (self.root / "log").open("a") as log:
+            process = subprocess.Popen(self.command(*options), stderr=log, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def log(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in (self.root / "log").read_text().splitlines()]
+
+    def face_is_hidden(self, name: str) -> bool:
+        shown, original = decode(self.public / name).pixels.astype(int), self.sent[name].astype(int)
+        assert shown.shape == original.shape
+        return bool(np.abs(shown[90:170, 85:165] - original[90:170, 85:165]).mean() > 8)
+
+    def all_hidden(self) -> bool:
+        return all(self.face_is_hidden(name) for name in files(self.public))
+
+
+@pytest.fixture
+def place(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Place:
+    return Place(tmp_path, astronaut)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_uploads_are_censored_as_they_land_and_a_signal_ends_it(place: Place) -> None:
+    health = place.root / "health.json"
+    place.send("before.png")
+    with place.watching("--originals", "delete", "--health", health, "--rescan", "600") as process:
+        wait_for(lambda: files(place.public) == ["before.png"])
+        place.send("later/deep.png")
+        wait_for(lambda: "later/deep.png" in files(place.public))
+        (place.inbox / "bad.jpg").write_bytes(b"x")
+        wait_for(lambda: files(place.quarantine) == ["bad.jpg", "bad.jpg.json"])
+        wait_for(lambda: files(place.inbox) == [])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    assert place.all_hidden()
+    said = [line["event"] for line in place.log()]
+    assert said[0] == "started"
+    assert said[-1] == "stopped"
+    assert sorted(said[1:-1]) == ["censored", "censored", "quarantined"]
+    beat = json.loads(health.read_text())
+    assert beat["state"] == "stopping"
+    assert beat["counts"] == {"censored": 2, "quarantined": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_leaves_the_rest_in_the_inbox(place: Place, number: signal.Signals) -> None:
+    for each in range(40):
+        place.send(f"{each}.png")
+    with place.watching("--originals", "delete") as process:
+        wait_for(lambda: len(files(place.public)) >= 3 if place.public.exists() else False)
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 0
+    assert place.all_hidden()
+    assert sorted(files(place.public) + files(place.inbox)) == sorted(place.sent)
+    assert not list((place.inbox / ".censor-watch" / "claims").iterdir())
+
+
+def test_half_written_files_are_waited_for(place: Place) -> None:
+    place.send("whole.png")
+    body = (place.inbox / "whole.png").read_bytes()
+    (place.inbox / "whole.png").unlink()
+    with place.watching("--originals", "delete"):
+        with (place.inbox / "whole.png").open("wb") as stream:
+            for start in range(0, len(body), len(body) // 4 + 1):
+                stream.write(body[start : start + len(body) // 4 + 1])
+                stream.flush()
+                time.sleep(0.7)  # longer than it takes to settle
+        wait_for(lambda: files(place.public) == ["whole.png"])
+    assert files(place.quarantine) == []
+    assert place.all_hidden()
+
+
+def test_killed_again_and_again_by_two_watchers_nothing_is_lost_and_nothing_leaks(place: Place) -> None:
+    rng = np.random.default_rng(7)
+    number = 0
+    for kill in range(10):
+        for _ in range(5):
+            place.send(f"{number}.png")
+            number += 1
+        with place.watching("--originals", "delete") as one, place.watching("--originals", "delete") as other:
+            wait_for(lambda least=2 * kill: len(place.log()) > least)
+            time.sleep(rng.uniform(0.2, 1.2))
+            (one, other)[kill % 2].kill()
+            time.sleep(rng.uniform(0, 0.3))
+        assert place.all_hidden()
+    done = subprocess.run(place.command("--once", "--originals", "delete"), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(files(place.public)) == sorted(place.sent)
+    assert place.all_hidden()
+    assert files(place.inbox) == files(place.quarantine) == []
+    assert not list((place.inbox / ".censor-watch" / "claims").iterdir())
+
+
+def killed_at_every_step(*runs: tuple[object, ...]) -> None:
+    program = [sys.executable, HERE / "every_step.py"]
+    processes = [
+        subprocess.Popen([*program, *map(str, run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for run in runs
+    ]
+    for process in processes:
+        steps, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert int(steps) > 30
+
+
+def test_killed_before_every_single_step(tmp_path: Path) -> None:
+    killed_at_every_step(*((mode, tmp_path / mode) for mode in ("delete", "keep", "move")))
+
+
+def test_killed_before_every_single_step_with_a_quarantine_on_another_disk(tmp_path: Path, elsewhere: Path) -> None:
+    killed_at_every_step(("move", tmp_path, elsewhere))
+
+
+BOMB = """
+import os, signal, sys
+sys.path[:0] = sys.argv[2:4]
+from pathlib import Path
+from fakes import RedFinder
+from yard import Yard
+
+class Bomb(RedFinder):
+    def detect(self, images):
+        if images[0].shape[0] == 13:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().detect(images)
+
+Yard(Path(sys.argv[1])).once(detector=Bomb(), originals="delete")
+"""
+
+
+def test_a_picture_that_kills_the_process_does_not_block_the_queue(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for number in range(6):
+        Image.new("RGB", (40, 13 if number == 2 else 40)).save(inbox / f"{number}.png")
+        os.utime(inbox / f"{number}.png", (number, number))
+    codes = []
+    while len(codes) < 6 and (not codes or codes[-1]):
+        command = [sys.executable, "-c", BOMB, tmp_path, HERE, HERE.parent]
+        codes.append(subprocess.run(command, capture_output=True, check=False).returncode)
+    assert codes == [-signal.SIGSEGV] * 3 + [0]
+    assert files(tmp_path / "public") == [f"{number}.png" for number in range(6) if number != 2]
+    assert files(tmp_path / "quarantine") == ["2.png", "2.png.json"]
+    said = json.loads((tmp_path / "quarantine" / "2.png.json").read_text())
+    assert said["error"]["type"] == "CrashedError"
+    assert said["attempts"] == 3
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("which", ["public", "quarantine"])
+def test_a_disk_that_is_really_full(place: Place, which: str) -> None:
+    folder = place.root / which
+    if which == "public":
+        place.send("a.png")
+    else:
+        (place.inbox / "a.png").write_bytes(b"no picture" + bytes(100_000))
+    health = place.root / "health.json"
+    with small_disk(folder):
+        once = subprocess.run(place.command("--once", "--originals", "delete"), capture_output=True, check=False)
+        assert once.returncode == 1
+        assert b"No space left on device" in once.stderr
+        assert files(place.public) == []
+        assert "a.png" not in files(place.quarantine)
+        with place.watching("--originals", "delete", "--health", health):
+            wait_for(lambda: health.exists() and json.loads(health.read_text())["state"] == "stalled")
+            subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
+            wait_for(lambda: "a.png" in files(folder))
+        assert files(place.inbox) == []
+
+
+# --- usage ----------------------------------------------------------------------------------------------------------
+
+
+def test_folders_in_folders_are_refused(tmp_path: Path) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    cases = [
+        (inbox / "out", tmp_path / "q"), (tmp_path, tmp_path / "q"), (tmp_path / "out", inbox),
+        (tmp_path / "out", tmp_path / "out" / "q"), (inbox, tmp_path / "q"),
+    ]  # fmt: skip
+    for out, failed in cases:
+        result = CliRunner().invoke(main, ["watch", str(inbox), "--out", str(out), "--failed", str(failed)])
+        assert result.exit_code == 2
+        assert "they must be apart" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert not list(inbox.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(("--originals", "burn"), "is not delete, keep or move:DIR"), (("--originals", "move:"), "is not delete"),
+     (("--originals", "move:{inbox}/done"), "they must be apart"), (("--settle", "0"), "0.1<=x"),
+     (("--health", "{inbox}/health"), "must lie outside"), (("--policy", "fases"), "did you mean faces"),
+     (("--label", "FACE"), "did you mean FACE_"), (("--cells", "9"), "1<=x<=8")],
+)  # fmt: skip
+def test_usage_errors(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    arguments = ["watch", inbox, "--out", tmp_path / "out", "--failed", tmp_path / "q"]
+    filled = [str(each).replace("{inbox}", str(inbox)) for each in (*arguments, *options)]
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGIO)}
+    try:
+        result = CliRunner().invoke(main, filled)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_an_inbox_that_is_missing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["watch", str(tmp_path / "in"), "--out", "a", "--failed", "b"])
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import importlib.util, sys\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *_: None if name == 'watchfiles' else find(name)\n"
+        "from censor.cli import main\n"
+        "main(sys.argv[1:])"
+    )
+    arguments = ["watch", str(tmp_path), "--out", "a", "--failed", "b"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Error: watchfiles is not installed; install it with: pip install 'censor[service]'\n"
