@@ -12,6 +12,7 @@ import click
 from click_default_group import DefaultGroup
 
 from censor.cli.pictures import check, hide
+from censor.cli.serve import serve
 from censor.cli.tables import labels, policy
 
 __all__ = ["main"]
@@ -38,6 +39,7 @@ def main() -> None:
       censor photo.jpg                 writes photo.censored.jpg beside it
       censor photos/ -o published/     a whole tree, mirrored
       censor check photo.jpg           verdict only: safe, review or nsfw
+      censor serve                     an upload service, with a page to try it
 
     PHOTO... without a command means `censor hide PHOTO...`; see `censor hide --help` for its options.
     """  # noqa: D301  # \b is click's mark, not an escape
@@ -52,5 +54,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, labels, policy):
+for _command in (hide, check, labels, policy, serve):
     main.add_command(_command)
