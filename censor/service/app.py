@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, detector: Detector | None = Non
         engine = await asyncio.to_thread(Engine.load, settings, detector, metrics)
         app.state.engine = engine
         ready = await engine.is_ready()
-        _LOG.info("started", extra={"fields": {"ready": ready, "labels": len(engine.names)}})
+        _LOG.info("started", extra={"fields": {"ready": ready, "memory_bound_mb": settings.memory_bound >> 20}})
         yield
         engine.close()
         _LOG.info("stopped")
@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None, detector: Detector | None = Non
             allow_headers=["Authorization", "Content-Type", "Accept"],
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
-    app.add_middleware(Shield, metrics=metrics)
+    app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(RequestValidationError, _bad_option)

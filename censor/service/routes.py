@@ -53,9 +53,11 @@ async def censor(request: Request, engine: _Engine, query: Annotated[Censoring, 
     application/json` it is JSON with verdict, reasons, boxes and the picture in base64.
     """
     engine.room.refuse_if_full()
-    with engine.ledger.account() as account:
-        upload, options = await _receive(request, engine, account, query)
-        done, encoded, kind = await engine.apply(upload.data, options, request.receive)
+    account = _account(request, engine)
+    upload, options = await _receive(request, engine, account, query)
+    done, encoded, kind = await engine.apply(upload.data, options, request.receive)
+    account.close()
+    account.hold(len(encoded))
     _tell(request, done, sent=len(upload.data))
     if "application/json" not in request.headers.get("accept", ""):
         headers = {
@@ -66,16 +68,17 @@ async def censor(request: Request, engine: _Engine, query: Annotated[Censoring, 
         }
         return Response(encoded, media_type=MEDIA_TYPES[kind], headers=headers)
     picture = {"media_type": MEDIA_TYPES[kind], "base64": base64.b64encode(encoded).decode()}
-    return JSONResponse({**_record(done), "picture": picture}, headers={"vary": "accept"})
+    response = JSONResponse({**_record(done), "picture": picture}, headers={"vary": "accept"})
+    account.hold(len(response.body) - len(encoded))
+    return response
 
 
 @router.post("/check", **doc.CHECK)
 async def check(request: Request, engine: _Engine, query: Annotated[Judging, Query()]) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
     engine.room.refuse_if_full()
-    with engine.ledger.account() as account:
-        upload, options = await _receive(request, engine, account, query)
-        done = await engine.check(upload.data, options, request.receive)
+    upload, options = await _receive(request, engine, _account(request, engine), query)
+    done = await engine.check(upload.data, options, request.receive)
     _tell(request, done, sent=len(upload.data))
     return JSONResponse(_record(done))
 
@@ -103,6 +106,13 @@ async def labels(engine: _Engine) -> Response:
 async def policies(engine: _Engine) -> Response:
     """The policies that requests may name, the default first, with every rule."""
     return JSONResponse({"policies": engine.policies.tables()})
+
+
+def _account(request: Request, engine: Engine) -> Account:
+    """An account that the outermost layer closes once the answer has gone out, or cannot."""
+    account = Account(engine.ledger)
+    request.scope.setdefault("state", {})["account"] = account
+    return account
 
 
 async def _receive(request: Request, engine: Engine, account: Account, query: _O) -> tuple[Upload, _O]:

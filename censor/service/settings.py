@@ -13,6 +13,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 __all__ = ["Settings"]
 
 
+_BASE = 256 * 2**20
+"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
+
+_BYTES_A_PIXEL = 48
+"""Peak of one picture, over the formats: 7 for a JPEG, 20 for a PNG with transparency, 41 if that is asked for as
+HEIC; rounded up."""
+
+
 class Settings(BaseSettings):
     """Settings of the service; each is read from ``CENSOR_`` and its name in capitals unless it is given.
 
@@ -28,9 +36,9 @@ class Settings(BaseSettings):
         in_flight: Pictures that one worker works on at once; by default the cores divided among the workers.
         queue: Pictures of one worker that may wait for their turn; beyond them requests are refused at once.
         picture_seconds: How long work on one picture may take.
-        upload_seconds: How long a body may take to begin, and to go on for at `upload_rate`.
-        upload_rate: Bytes a second that a client must send on average, once `upload_seconds` are over.
-        upload_memory: Bytes of bodies that one worker holds at once, waiting ones included.
+        upload_seconds: How long a body, or the reading of an answer, may take before its pace counts.
+        upload_rate: Bytes a second that it must have come to on average from then on.
+        upload_memory: Bytes of uploads and answers that one worker holds at once, waiting ones included.
         batch: Pictures that are detected in one run of the network; 1 runs each by itself.
         batch_wait: Seconds that a picture waits for others to join its run.
         threads: Threads for one run of the network; by default the cores divided among all pictures in flight.
@@ -80,6 +88,11 @@ class Settings(BaseSettings):
     def detector_threads(self) -> int:
         """Threads for one run of the network, so that all runs together take every core once."""
         return self.threads or max(1, _cores() // (self.workers * self.at_once))
+
+    @property
+    def memory_bound(self) -> int:
+        """Bytes of resident memory that one worker stays under, whatever is sent to it."""
+        return _BASE + self.upload_memory + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
 
     def key_digests(self) -> tuple[bytes, ...]:
         """SHA-256 of every API key; empty where no keys are asked for.

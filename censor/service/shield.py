@@ -33,6 +33,7 @@ _HEADERS = {
 """Of every answer that does not say otherwise: what comes from here is neither run, framed, guessed at nor kept."""
 
 _LINGER_SECONDS, _LINGER_BYTES = 0.5, 2**20
+_PIECE = 2**18
 
 _ROUTES = (
     "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/healthz", "/readyz", "/metrics", "/openapi.json",
@@ -42,8 +43,17 @@ _ROUTES = (
 class Shield:
     """The outermost layer: security headers, metrics, one log line a request, and a problem where something broke."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, patience: float, rate: int) -> None:
+        """Wrap an application.
+
+        Args:
+            app: Everything further in.
+            metrics: Where to count.
+            patience: Seconds that a client may take to begin reading its answer.
+            rate: Bytes a second that it must read from then on.
+        """
         self._app, self._metrics = app, metrics
+        self._patience, self._rate = patience, rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -51,14 +61,19 @@ class Shield:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, receive, send, patience=self._patience, rate=self._rate)
         try:
             await self._app(scope, exchange.receive, exchange.send)
+        except _SlowReader:
+            scope.setdefault("state", {})["outcome"] = "client-slow"  # the server cuts an answer that is not complete
         except Exception as error:  # noqa: BLE001  # the last place where it can be turned into an answer
             _LOG.error("broke", extra={"fields": {"error": where(error)}})  # a traceback would quote values
             scope.setdefault("state", {})["outcome"] = "internal-error"
             if not exchange.status:
                 await Problem("internal-error").response()(scope, exchange.receive, exchange.send)
+        finally:
+            if (account := scope.get("state", {}).get("account")) is not None:
+                account.close()
         self._tell(scope, exchange.status, time.perf_counter() - start)
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
@@ -70,16 +85,24 @@ class Shield:
         _LOG.info("request", extra={"fields": fields | scope.get("state", {}).get("told", {})})
 
 
+class _SlowReader(Exception):  # noqa: N818  # nothing of ours went wrong
+    """A client that does not read its answer."""
+
+
 class _Exchange:
-    """One request and its answer: adds headers, and closes the connection of an answer that came before the body did.
+    """One request and its answer: adds headers, sends in pieces, and closes the connection of an early answer.
+
+    An answer written at once would lie in a buffer that nobody counts until the client has read it; in pieces, sending
+    waits for the client, and ends when it is too slow.
 
     A connection that is closed while the client still sends is reset, and the client may never see why. So a little of
     what is left is read and forgotten, for a moment, after the answer has gone out whole.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, patience: float, rate: int) -> None:
         headers = Headers(scope=scope)
         self._receive, self._send = receive, send
+        self._patience, self._rate = patience, rate
         self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         self.status = 0
 
@@ -98,10 +121,22 @@ class _Exchange:
             if self._body_left:
                 headers["connection"] = "close"
         elif self._body_left and not message.get("more_body", False):
-            await self._send({**message, "more_body": True})
+            await self._in_pieces({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b""}
-        await self._send(message)
+        await self._in_pieces(message)
+
+    async def _in_pieces(self, message: Message) -> None:
+        body = memoryview(message.get("body", b""))
+        try:
+            async with asyncio.timeout(self._patience + len(body) / self._rate):
+                for at in range(0, len(body) - _PIECE, _PIECE):
+                    piece = bytes(body[at : at + _PIECE])
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                rest = bytes(body[(len(body) - 1) // _PIECE * _PIECE :]) if len(body) > _PIECE else bytes(body)
+                await self._send({**message, "body": rest} if "body" in message else message)
+        except TimeoutError:
+            raise _SlowReader from None
 
     async def _linger(self) -> None:
         read = 0

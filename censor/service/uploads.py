@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import MultipartParseError
@@ -19,7 +18,7 @@ from starlette.requests import Request
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 
-__all__ = ["Ledger", "Upload", "receive"]
+__all__ = ["Account", "Ledger", "Upload", "receive"]
 
 _OVERHEAD = 64 * 1024
 """Bytes of a form that are not the picture: boundaries, headers and options."""
@@ -42,7 +41,7 @@ class Upload:
 
 
 class Ledger:
-    """Counts the bytes of bodies that are held, and refuses what would go over a sum."""
+    """Counts the bytes of bodies that are held, those received and those to be sent, and refuses what goes over."""
 
     def __init__(self, limit: int) -> None:
         """Begin with nothing held.
@@ -53,18 +52,9 @@ class Ledger:
         self.limit = limit
         self.held = 0
 
-    @contextmanager
-    def account(self) -> Iterator[Account]:
-        """An account for one request; what it holds is given back at the end."""
-        account = Account(self)
-        try:
-            yield account
-        finally:
-            self.held -= account.held
-
 
 class Account:
-    """One request's share of a `Ledger`."""
+    """One request's share of a `Ledger`; to be closed when its answer has gone out."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -80,6 +70,11 @@ class Account:
             raise Problem("busy", "The memory for uploads is taken; try again shortly.", headers={"retry-after": "1"})
         self._ledger.held += size
         self.held += size
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._ledger.held -= self.held
+        self.held = 0
 
 
 async def receive(request: Request, settings: Settings, account: Account) -> Upload:

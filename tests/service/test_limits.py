@@ -16,6 +16,7 @@ import pytest
 from fakes import OTHERS, RedFinder
 from numpy.typing import NDArray
 
+from censor.service import Settings
 from detect.detections import Detections, RGBImage
 
 PNG = {"content-type": "image/png"}
@@ -268,8 +269,29 @@ def test_clients_that_go_away_leave_nothing_behind(
     assert client.post("/v1/check", content=scene_png, headers=PNG).status_code == 200
 
 
+def test_a_client_that_does_not_read_its_answer_is_cut_off(
+    started: Callable[..., httpx.Client], scene_png: bytes, encoded: Callable[..., bytes]
+) -> None:
+    client = started(upload_seconds=0.5, upload_rate=2**40)
+    data = encoded(np.zeros((2000, 3000, 3), np.uint8), "PNG")
+    head = HEAD.replace(b"1000", str(len(data)).encode()).replace(b"/v1/check", b"/v1/censor?format=bmp")
+    with socket.create_connection(("127.0.0.1", client.base_url.port)) as connection:
+        connection.sendall(head + data)
+        _until(lambda: "censor_upload_bytes_held 1.8" in client.get("/metrics").text)  # 18 MB to be sent
+        _until(lambda: "censor_upload_bytes_held 0.0" in client.get("/metrics").text)
+    assert 'outcome="client-slow",route="/v1/censor"} 1.0' in client.get("/metrics").text
+    full = client.post("/v1/censor?format=bmp", content=data, headers=PNG)
+    assert len(full.content) == 18_000_054
+    assert client.post("/v1/censor", content=scene_png, headers=PNG).status_code == 200
+
+
+def test_the_stated_bound_on_memory_is_the_sum_of_the_limits() -> None:
+    settings = Settings(in_flight=3, max_bytes=10, max_pixels=1000, upload_memory=500)
+    assert settings.memory_bound == 256 * 2**20 + 500 + 3 * (2 * 10 + 1000 * 48)
+
+
 def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
