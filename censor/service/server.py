@@ -21,6 +21,9 @@ __all__ = ["configured", "serve"]
 _HEADER_SECONDS = 10.0
 """How long a connection may stay open without a whole request header; uvicorn itself would wait for ever."""
 
+_HEALTH_SECONDS = 10
+"""How long a worker may be silent before it is taken for dead; one that dies while asked is missed for as long."""
+
 _CONNECTIONS = 512
 """Of one worker; uvicorn answers 503 beyond them."""
 
@@ -89,7 +92,7 @@ def configured(app: Any, settings: Settings, **own: Any) -> Config:
         proxy_headers=False,
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=settings.drain_seconds,
-        timeout_worker_healthcheck=30,
+        timeout_worker_healthcheck=_HEALTH_SECONDS,
         **own,
     )
 

@@ -262,9 +262,9 @@ def test_clients_that_go_away_leave_nothing_behind(
         second.sendall(head + scene_png)
         _until(lambda: "censor_queue_depth 1.0" in client.get("/metrics").text)
     _until(lambda: "censor_pictures_inside 1.0" in client.get("/metrics").text)  # the one that waited is gone
+    _until(lambda: 'outcome="client-gone",route="/v1/check"} 3.0' in client.get("/metrics").text)
     gate.open.set()
     _until(lambda: "censor_pictures_inside 0.0" in client.get("/metrics").text)
-    _until(lambda: 'outcome="client-gone",route="/v1/check"} 3.0' in client.get("/metrics").text)
     assert "censor_upload_bytes_held 0.0" in client.get("/metrics").text
     assert client.post("/v1/check", content=scene_png, headers=PNG).status_code == 200
 

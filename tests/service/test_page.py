@@ -262,3 +262,20 @@ def test_what_is_sent_where_is_said(opened: Callable[..., Page]) -> None:
     host = page.evaluate("location.host")
     expect(page.locator(".facts")).to_contain_text(f"Your picture, to {host}")
     expect(page.locator(".facts")).to_contain_text("writes no picture to disk")
+
+
+def test_the_documented_javascript_runs(opened: Callable[..., Page], portrait: Path) -> None:
+    text = (ROOT / "docs" / "service.md").read_text()
+    (snippet,) = re.findall(r"^```javascript\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    script = f"""async (bytes) => {{
+      const file = new File([new Uint8Array(bytes)], "photo.jpg", {{ type: "image/jpeg" }});
+      {snippet}
+      return [verdict, censored.type, censored.size];
+    }}"""
+    verdict, media_type, size = opened().evaluate(script, list(portrait.read_bytes()))
+    assert (verdict, media_type) == ("safe", "image/jpeg")
+    assert size > 10_000
+
+
+def test_the_screenshot_is_small() -> None:
+    assert (ROOT / "docs" / "images" / "service-page.jpg").stat().st_size < 200_000
