@@ -15,7 +15,7 @@ from censor.images import Picture
 from censor.pipeline import Censor, Censored, Checked
 from censor.policy import Policy
 from censor.service.batching import BatchingDetector
-from censor.service.metrics import Metrics
+from censor.service.metrics import Metrics, resident_bytes
 from censor.service.policies import Censoring, Judging, Policies
 from censor.service.settings import Settings
 from censor.service.uploads import Ledger
@@ -45,6 +45,7 @@ class Engine:
         self._canary_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="canary")
         self._canary_look: asyncio.Future[Checked] | None = None
         self._canary_passed = -_CANARY_SECONDS
+        metrics.refresh = self._look_up
 
     @classmethod
     def load(cls, settings: Settings, detector: Detector | None, metrics: Metrics) -> Engine:
@@ -146,6 +147,12 @@ class Engine:
             return False
         self._canary_passed = time.monotonic()
         return True
+
+    def _look_up(self) -> None:
+        self.metrics.inside.set(self.room.inside)
+        self.metrics.waiting.set(self.room.waiting)
+        self.metrics.held.set(self.ledger.held)
+        self.metrics.resident.set(resident_bytes())
 
     def close(self) -> None:
         """Begin nothing new."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.service import documentation as doc
-from censor.service.metrics import CONTENT_TYPE, resident_bytes
+from censor.service.metrics import CONTENT_TYPE
 from censor.service.problems import KINDS, Problem
 from censor.service.routes import engine_of
 
@@ -33,10 +33,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus."""
     engine = engine_of(request)
-    engine.metrics.inside.set(engine.room.inside)
-    engine.metrics.waiting.set(engine.room.waiting)
-    engine.metrics.held.set(engine.ledger.held)
-    engine.metrics.resident.set(resident_bytes())
+    engine.metrics.refresh()
     return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
 
 

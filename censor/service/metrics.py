@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
@@ -22,7 +22,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The service's counters; labels take values from fixed sets, so their number is bounded."""
+    """The service's counters; labels take values from fixed sets, so their number is bounded.
+
+    Attributes:
+        refresh: Called before numbers are read and after every request, to set those that are looked up, not counted:
+            what another worker shares is what it set last.
+    """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -45,6 +50,7 @@ class Metrics:
         self.resident = self._gauge("censor_resident_bytes", "Resident memory of all workers.")
         self.workers = self._gauge("censor_workers", "Workers alive.")
         self.workers.set(1)
+        self.refresh: Callable[[], None] = lambda: None
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shutil
@@ -84,12 +85,13 @@ def after(page: Page) -> NDArray[np.int64]:
     script = """async () => {
       const image = document.getElementById("after");
       await image.decode();
-      const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
       canvas.getContext("2d").drawImage(image, 0, 0);
-      const blob = await canvas.convertToBlob();
-      return Array.from(new Uint8Array(await blob.arrayBuffer()));
+      return canvas.toDataURL("image/png").split(",")[1];
     }"""
-    return np.asarray(Image.open(io.BytesIO(bytes(page.evaluate(script)))).convert("RGB")).astype(int)
+    data = base64.b64decode(page.evaluate(script))
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
 
 
 def test_a_picture_is_shown_before_and_after_with_its_verdict(opened: Callable[..., Page], portrait: Path) -> None:

@@ -115,6 +115,7 @@ def test_a_worker_that_dies_is_replaced_and_metrics_are_shared(
     text = httpx.get(f"{served.url}/metrics").text
     assert 'censor_verdicts_total{level="safe"} 6.0' in text
     assert "censor_workers 2.0" in text
+    assert re.search(r"^censor_resident_bytes [1-9]", text, re.MULTILINE)
     os.kill(first[0], signal.SIGKILL)
     replaced = served.workers(3)[2]
     assert replaced not in first
