@@ -14,15 +14,15 @@ comma := ,
 demo: .venv/.installed-demo+nudenet  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.installed-dev+nudenet+train lint  ## lint, types, tests and coverage
+test: .venv/.installed-dev+nudenet+train+service lint  ## lint, types, tests and coverage
 	$(BIN)/python -m pytest --cov
 
-lint: .venv/.installed-dev+nudenet+train
+lint: .venv/.installed-dev+nudenet+train+service
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed-dev+nudenet  ## ours beside the nudenet package, in one run
+bench: .venv/.installed-dev+nudenet+service  ## ours beside the nudenet package, in one run
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
 

@@ -39,6 +39,24 @@ class RedFinder:
         return Detections(np.array([box], np.float32), np.array([self.score]), np.array([0]), self.names)
 
 
+OTHERS = (
+    "BUTTOCKS_EXPOSED",
+    "FEMALE_GENITALIA_EXPOSED",
+    "MALE_GENITALIA_EXPOSED",
+    "ANUS_EXPOSED",
+    "BELLY_EXPOSED",
+    "MALE_BREAST_EXPOSED",
+    "FACE_FEMALE",
+    "FACE_MALE",
+)
+"""What a detector must know besides `RedFinder`'s own label for all presets to be served by it."""
+
+
+def finder() -> RedFinder:
+    """A `RedFinder` that serves all presets."""
+    return RedFinder(others=OTHERS)
+
+
 class Scripted:
     """A detector that answers from a list, one entry a call, the last one for ever; entries are lists of
     (label, score, box) for every picture, or exceptions."""

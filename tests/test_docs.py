@@ -38,7 +38,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: NDArray[np.
     return tmp_path
 
 
-@pytest.mark.parametrize("block", [block for block in blocks(README, "console") if "$ pip" not in block])
+@pytest.mark.parametrize(
+    "block", [block for block in blocks(README, "console") if "$ pip" not in block and "serve" not in block]
+)
 def test_the_readmes_commands_do_what_it_says(here: Path, block: str) -> None:
     command, expected = "", ""
     for line in [*block.splitlines(), "$ true"]:

@@ -12,6 +12,7 @@ import click
 from click_default_group import DefaultGroup
 
 from censor.cli.pictures import check, hide
+from censor.cli.serve import serve
 from censor.cli.tables import labels, policy
 from censor.cli.watch import watch
 
@@ -40,6 +41,7 @@ def main() -> None:
       censor photos/ -o published/     a whole tree, mirrored
       censor check photo.jpg           verdict only: safe, review or nsfw
       censor watch INBOX --out PUBLIC --failed QUARANTINE
+      censor serve                     an upload service, with a page to try it
 
     PHOTO... without a command means `censor hide PHOTO...`; see `censor hide --help` for its options.
     """  # noqa: D301  # \b is click's mark, not an escape
@@ -54,5 +56,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, labels, policy):
+for _command in (hide, check, watch, serve, labels, policy):
     main.add_command(_command)

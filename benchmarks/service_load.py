@@ -1,0 +1,215 @@
+"""The upload service under load, beside the pipeline alone on the same pictures, in one run.
+
+    python benchmarks/service_load.py [--photos DIR] [--seconds S] [--rounds N] [--json FILE]
+
+Prints requests a second against pictures a second in process, p50 and p99 at half load, and what happens at three times
+the capacity: how fast refusals come, whether every accepted answer is right, and the peak of memory.
+
+The load comes from httpx on asyncio in this process: it costs about 1 ms a request where a picture costs 50, can hold a
+constant rate whatever the answers take (closed-loop generators slow down with the server and flatter its p99), and can
+hold every answer against the expected bytes, which oha, wrk and hey cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import platform
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from throughput import make_photos
+
+from censor import Censor
+from censor.batch import run
+from censor.files import encode
+from censor.service import Settings
+from detect import load_detector
+
+JPEG = {"content-type": "image/jpeg"}
+
+
+class Service:
+    """`censor serve` in processes of its own, and the peak of their memory."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "censor", "serve", "--port", "0", "--policy", "faces", *options]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.url = ""
+        for line in self.process.stderr or ():
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                self.url = found[0]
+                break
+        threading.Thread(target=lambda: [None for _ in self.process.stderr or ()], daemon=True).start()
+        while True:
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        named = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return [int(pid) for pid, line in named.items() if b"spawn_main" in line]
+
+    def peak_mb(self) -> float:
+        """Peak resident memory of all workers together."""
+        peaks = [Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0] for pid in self.workers()]
+        return sum(map(int, peaks)) / 1024
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+@dataclass
+class Tally:
+    """What came back."""
+
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+    wrong: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+
+    def of(self, status: int) -> list[float]:
+        """Seconds of all answers of one status, in order of size."""
+        return sorted(self.seconds.get(status, []))
+
+
+async def ask(client: httpx.AsyncClient, photo: bytes, expected: str, tally: Tally) -> None:
+    """One request, held against the expected answer."""
+    start = time.perf_counter()
+    try:
+        response = await client.post("/v1/censor", content=photo, headers=JPEG)
+    except httpx.HTTPError as error:
+        tally.broken[type(error).__name__] += 1
+        return
+    tally.seconds.setdefault(response.status_code, []).append(time.perf_counter() - start)
+    if response.status_code == 200:
+        tally.wrong += hashlib.sha256(response.content).hexdigest() != expected
+
+
+async def closed(url: str, photos: dict[bytes, str], connections: int) -> float:
+    """All photos, so many requests at a time; requests a second."""
+    todo, tally = list(photos.items()), Tally()
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def worker() -> None:
+            while todo:
+                await ask(client, *todo.pop(), tally)
+
+        start = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(connections)))
+        seconds = time.perf_counter() - start
+    if tally.wrong or tally.broken or set(tally.seconds) != {200}:
+        raise RuntimeError(f"{tally.wrong} wrong, {dict(tally.broken)} broken, statuses {sorted(tally.seconds)}")
+    return len(photos) / seconds
+
+
+async def constant(url: str, photos: dict[bytes, str], rate: float, seconds: float) -> Tally:
+    """Requests at a constant rate, whatever the answers take."""
+    tally, pairs, tasks = Tally(), list(photos.items()), set()
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        start = time.perf_counter()
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
+            tasks.add(asyncio.create_task(ask(client, *pairs[number % len(pairs)], tally)))
+        await asyncio.gather(*tasks)
+    return tally
+
+
+def percentile(values: list[float], share: float) -> float:
+    """In milliseconds, of sorted seconds; not a number without any."""
+    return 1000 * values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def in_process(censor: Censor, photos: dict[bytes, str], workers: int) -> float:
+    """The pipeline alone, on threads; pictures a second."""
+    start = time.perf_counter()
+    for _ in run(list(photos), lambda photo: encode(censor.apply(photo).picture, format="JPEG"), workers=workers):
+        pass
+    return len(photos) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--photos", type=Path, help="folder of JPEGs, of about half a megapixel each")
+    parser.add_argument("--seconds", type=float, default=60, help="length of each run at a constant rate")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    cores = os.cpu_count() or 1
+    censor = Censor(policy="faces", detector=load_detector(min_score=0.05, threads=1))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = sorted(options.photos.glob("*.jpg"))[:100] if options.photos else make_photos(Path(folder), 100)
+        files = [path.read_bytes() for path in paths]
+    photos = {data: hashlib.sha256(encode(censor.apply(data).picture, format="JPEG")).hexdigest() for data in files}
+    print(f"{platform.machine()}, {cores} cores; {len(photos)} photographs")
+    service = Service()
+    try:
+        report = measure(service, censor, photos, options, cores)
+    finally:
+        service.stop()
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+
+
+def measure(
+    service: Service, censor: Censor, photos: dict[bytes, str], options: argparse.Namespace, cores: int
+) -> dict[str, float]:
+    """All figures, printed as they come."""
+    sides: tuple[list[float], list[float]] = ([], [])
+    for _ in range(options.rounds):
+        sides[0].append(in_process(censor, photos, cores))
+        sides[1].append(asyncio.run(closed(service.url, photos, 2 * cores)))
+    alone, served = (statistics.median(side) for side in sides)
+    ratio = statistics.median(b / a for a, b in zip(*sides, strict=True))
+    print(f"in process {alone:.1f} pictures/s, over HTTP {served:.1f} requests/s: {ratio:.0%} (paired median)")
+    half = asyncio.run(constant(service.url, photos, served / 2, options.seconds))
+    p50, p99 = percentile(half.of(200), 0.5), percentile(half.of(200), 0.99)
+    print(f"half load: p50 {p50:.0f} ms, p99 {p99:.0f} ms, {half.wrong} wrong, {len(half.of(503))} refused")
+    over = asyncio.run(constant(service.url, photos, 3 * served, options.seconds))
+    refused, accepted = over.of(503), over.of(200)
+    print(
+        f"three times capacity: {len(accepted)} accepted ({over.wrong} wrong), {len(refused)} refused in p50 "
+        f"{percentile(refused, 0.5):.0f} ms, p99 {percentile(refused, 0.99):.0f} ms, at most "
+        f"{percentile(refused, 1):.0f} ms; other statuses {sorted(set(over.seconds) - {200, 503})}, "
+        f"broken {dict(over.broken)}; peak memory {service.peak_mb():.0f} MB of a bound of "
+        f"{Settings().memory_bound / 2**20:.0f} MB"
+    )
+    return {
+        "in_process": alone,
+        "over_http": served,
+        "ratio": ratio,
+        "half_p50_ms": p50,
+        "half_p99_ms": p99,
+        "over_accepted": len(accepted),
+        "over_wrong": over.wrong + half.wrong,
+        "over_refused": len(refused),
+        "over_refused_p99_ms": percentile(refused, 0.99),
+        "over_refused_max_ms": percentile(refused, 1),
+        "over_broken": sum(over.broken.values()),
+        "peak_mb": service.peak_mb(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`censor serve`: the HTTP upload service."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
+from censor.cli.options import FilePath
+
+__all__ = ["serve"]
+
+_INT = click.IntRange(min=1)
+
+
+@click.command()
+@click.option("--host", metavar="ADDRESS", help="Address to listen on [default: 127.0.0.1].")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), metavar="N", help="TCP port [default: 8000]; 0 takes a free one."
+)
+@click.option("--workers", type=_INT, metavar="N", help="Processes; one that dies is replaced [default: 1].")
+@click.option("--policy", metavar="FILE|PRESET", help="Of requests that name none [default: default].")
+@click.option("--policies", type=FilePath(file_okay=False), metavar="DIR", help="TOML policies that requests may name.")
+@click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")
+@click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
+@click.option("--max-pixels", type=_INT, metavar="N", help="Refuse larger pictures, undecoded [default: 25000000].")
+@click.option("--in-flight", type=_INT, metavar="N", help="Pictures a worker works on at once [default: its cores].")
+@click.option("--queue", type=click.IntRange(min=0), metavar="N", help="Pictures that may wait [default: 16].")
+@click.option("--picture-seconds", type=float, metavar="SECONDS", help="Time limit of a picture [default: 30].")
+@click.option("--upload-seconds", type=float, metavar="SECONDS", help="Patience with slow uploads [default: 10].")
+@click.option("--upload-rate", type=_INT, metavar="N", help="Bytes a second asked of an upload [default: 16384].")
+@click.option("--upload-memory", type=_INT, metavar="N", help="Bytes of uploads held at once [default: 268435456].")
+@click.option("--batch", type=_INT, metavar="N", help="Pictures detected in one run of the network [default: 1].")
+@click.option("--batch-wait", type=float, metavar="SECONDS", help="Wait for others to join a run [default: 0].")
+@click.option(
+    "--threads", type=_INT, metavar="N", help="Threads of one run of the network [default: its share of cores]."
+)
+@click.option("--drain-seconds", type=click.IntRange(min=0), metavar="N", help="Patience after SIGTERM [default: 30].")
+@click.option("--api-keys-file", type=FilePath(), metavar="FILE", help="A key a line; requests to /v1 must bear one.")
+@click.option("--cors-origins", metavar="ORIGIN,...", help="Origins whose pages may call /v1 [default: none].")
+@click.option("--page/--no-page", default=None, help="Serve the page at / [default: yes].")
+def serve(**options: Any) -> None:
+    """Censor pictures over HTTP, and serve a page to try it.
+
+    What no option says, the variable CENSOR_ and the option's name says, as in CENSOR_MAX_BYTES. API keys can stand in
+    CENSOR_API_KEYS, separated by commas.
+    """
+    try:
+        import pydantic
+
+        from censor.service.policies import Policies
+        from censor.service.server import serve as serve_forever
+        from censor.service.settings import Settings
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("censor", "detect"):
+            raise
+        fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'censor[service]'"), EXIT_FAILED)
+    from censor.errors import CensorError
+    from detect.errors import DetectError, WeightsError
+    from detect.load import load_detector
+
+    # The workers are processes of their own and read the environment.
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"CENSOR_{name.upper()}"] = str(value.resolve() if isinstance(value, Path) else value)
+    try:
+        settings = Settings()
+        settings.key_digests()
+        policies = Policies.load(settings)
+        # What is wrong is said here, in one line, and not by each worker.
+        policies.served_by(load_detector(settings.weights, min_score=min(0.05, policies.lowest)).names)
+    except pydantic.ValidationError as error:
+        faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        fail(ValueError("; ".join(faults)), EXIT_USAGE)
+    except WeightsError as error:
+        fail(error, EXIT_FAILED)
+    except (CensorError, DetectError, ValueError) as error:
+        fail(error, EXIT_USAGE)
+    serve_forever(settings)

@@ -1,0 +1,141 @@
+"""The application: everything put together, nothing done at import."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from censor.errors import CensorError
+from censor.service import documentation, health, page, routes
+from censor.service.engine import Engine
+from censor.service.logs import where
+from censor.service.metrics import Metrics
+from censor.service.policies import explained
+from censor.service.problems import Problem, problem_of
+from censor.service.settings import Settings
+from censor.service.shield import KeyCheck, Shield
+from censor.service.workroom import ClientGone
+from detect.detections import Detector
+from detect.errors import DetectError
+
+__all__ = ["create_app", "from_environment"]
+
+_LOG = logging.getLogger("censor.service")
+
+_SUMMARY = """Pictures in, censored pictures out, or a problem document: never the picture as it came.
+
+Errors are problem documents (RFC 9457) whose `type` is stable; GET it to read what it means. Pictures are kept in
+memory for the time of their request and nowhere else. There is no way to pass a URL instead of a picture."""
+
+
+def create_app(settings: Settings | None = None, detector: Detector | None = None) -> FastAPI:
+    """Make the application; the detector is loaded when it starts.
+
+    Args:
+        settings: By default those of the environment.
+        detector: By default the one that the settings name. It must be safe to call from several threads.
+
+    Raises:
+        ValueError: The settings make no sense.
+    """
+    settings = Settings() if settings is None else settings
+    digests, metrics = settings.key_digests(), Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = await asyncio.to_thread(Engine.load, settings, detector, metrics)
+        app.state.engine = engine
+        ready = await engine.is_ready()
+        _LOG.info("started", extra={"fields": {"ready": ready, "memory_bound_mb": settings.memory_bound >> 20}})
+        yield
+        engine.close()
+        _LOG.info("stopped")
+
+    app = FastAPI(
+        title="censor",
+        version=version("censor"),
+        description=_SUMMARY,
+        docs_url=None,  # the documentation pages of FastAPI load their scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.include_router(routes.router)
+    app.include_router(health.router)
+    if settings.page:
+        app.include_router(page.router)
+    _document(app, keys=bool(digests))
+    if digests:
+        app.add_middleware(KeyCheck, digests=digests)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Accept"],
+            expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
+        )
+    app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
+    for kind in (Problem, CensorError, DetectError):
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(RequestValidationError, _bad_option)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientGone, _gone)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application with the settings of the environment: what each worker process calls."""
+    return create_app(Settings())
+
+
+def _document(app: FastAPI, *, keys: bool) -> None:
+    """Have the OpenAPI document say what this service has: its policies, its labels, whether it asks for keys."""
+    plain = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            engine: Engine = app.state.engine
+            documentation.complete(plain(), policies=engine.policies.names, labels=engine.names, keys=keys)
+        return plain()
+
+    app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    request.scope.setdefault("state", {})["outcome"] = problem.name
+    if problem.status >= 500 and problem.name != "busy":
+        _LOG.error("failed", extra={"fields": {"problem": problem.name, "error": where(error)}})
+    return problem.response()
+
+
+async def _bad_option(request: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    return await _answer(request, Problem("bad-option", explained(list(faults))))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """What the router itself refuses."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    name = {404: "not-found", 405: "method-not-allowed", 400: "malformed-upload"}.get(status, "internal-error")
+    return await _answer(request, Problem(name, headers=headers))
+
+
+async def _gone(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Nobody reads this; the status code, nginx's for a client that closed the connection, is for the log."""
+    request.scope.setdefault("state", {})["outcome"] = "client-gone"
+    return Response(status_code=499)

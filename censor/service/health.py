@@ -1,0 +1,48 @@
+"""For machines that run the service: is it alive, is it ready, how is it doing; and what its problems mean."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from censor.service import documentation as doc
+from censor.service.metrics import CONTENT_TYPE
+from censor.service.problems import KINDS, Problem
+from censor.service.routes import engine_of
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.get("/healthz", response_model=None)
+async def healthz() -> Response:
+    """Alive: the event loop turns."""
+    return JSONResponse({"status": "alive"})
+
+
+@router.get("/readyz", response_model=None, responses=doc.problems("not-ready", "internal-error"))
+async def readyz(request: Request) -> Response:
+    """Ready: the detector is loaded, and a test picture went all the way within the last ten seconds."""
+    if not await engine_of(request).is_ready():
+        raise Problem("not-ready")
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", response_model=None, include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Numbers for Prometheus."""
+    engine = engine_of(request)
+    engine.metrics.refresh()
+    return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/problems/{name}", response_model=None, responses=doc.problems("not-found", "internal-error"))
+async def problem(name: str) -> Response:
+    """What a type of problem means."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise Problem("not-found", f"There are {', '.join(KINDS)}.")
+    return JSONResponse(
+        {"type": f"/problems/{name}", "title": kind.title, "status": kind.status, "meaning": kind.meaning}
+    )

@@ -1,0 +1,351 @@
+// The page: a queue of pictures, one of them on the stage, and controls that go for all of them.
+
+import * as api from "./api.js";
+import * as words from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp"]);
+const SUFFIX = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/avif": "avif", "image/gif": "gif", "image/bmp": "bmp" };
+
+const items = []; // { file, beforeUrl, afterUrl, blob, result, error, state, version, thumb }
+let current = null;
+let policies = [];
+let touched = {}; // the options that the person changed since choosing the policy
+let version = 0; // of the options: results of older ones are stale
+let running = 0;
+
+const form = $("controls");
+const policyNow = () => policies.find((policy) => policy.name === $("policy").value);
+
+// ---- pictures come in ----
+
+function add(files) {
+  const pictures = [...files].filter((file) => file.size > 0 || file.type.startsWith("image/"));
+  if (!pictures.length) return;
+  $("start").hidden = true;
+  $("work").hidden = false;
+  $("add-more").hidden = false;
+  for (const file of pictures) {
+    const item = { file, beforeUrl: URL.createObjectURL(file), state: "waiting", version: -1 };
+    item.thumb = makeThumb(item);
+    items.push(item);
+  }
+  select(items[items.length - pictures.length]);
+  work();
+}
+
+function makeThumb(item) {
+  const button = document.createElement("button");
+  button.type = "button";
+  const image = document.createElement("img");
+  image.alt = "";
+  image.src = item.beforeUrl;
+  image.addEventListener("error", () => image.classList.add("unshown"));
+  const dot = document.createElement("span");
+  dot.className = "dot";
+  dot.setAttribute("aria-hidden", "true");
+  button.append(image, dot);
+  button.addEventListener("click", () => select(item));
+  const entry = document.createElement("li");
+  entry.append(button);
+  $("thumbs").append(entry);
+  return button;
+}
+
+for (const [button, input] of [["pick", "pick-input"], ["photo", "photo-input"], ["add-more", "pick-input"]]) {
+  $(button).addEventListener("click", () => $(input).click());
+}
+for (const input of [$("pick-input"), $("photo-input")]) {
+  input.addEventListener("change", () => {
+    add(input.files);
+    input.value = "";
+  });
+}
+document.addEventListener("paste", (event) => {
+  if (event.clipboardData?.files.length) {
+    event.preventDefault();
+    add(event.clipboardData.files);
+  }
+});
+let dragging = 0;
+const hint = (shown) => ($("drop-hint").hidden = !shown);
+document.addEventListener("dragenter", (event) => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  dragging += 1;
+  hint(true);
+});
+document.addEventListener("dragleave", () => {
+  dragging = Math.max(0, dragging - 1);
+  hint(dragging > 0);
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  dragging = 0;
+  hint(false);
+  if (event.dataTransfer) add(event.dataTransfer.files);
+});
+
+// ---- the queue: two at a time, the one on the stage first ----
+
+const open = (item) => item.version !== version && item.state !== "working";
+
+async function work() {
+  while (running < 2) {
+    const item = current && open(current) ? current : items.find(open);
+    if (!item) break;
+    running += 1;
+    render(item).finally(() => {
+      running -= 1;
+      work();
+    });
+  }
+  showQueue();
+}
+
+async function render(item) {
+  const mine = version;
+  item.state = "working";
+  item.abort = new AbortController();
+  show(item);
+  try {
+    const result = await api.censor(item.file, options(item), item.abort.signal);
+    const blob = api.blobOf(result.picture);
+    if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
+    delete result.picture;
+    Object.assign(item, { result, blob, afterUrl: URL.createObjectURL(blob), error: null, state: "done", version: mine });
+  } catch (error) {
+    if (error.name === "AbortError") {
+      item.state = "waiting";
+    } else {
+      Object.assign(item, { error, result: null, state: "failed", version: mine });
+      if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
+      item.afterUrl = item.blob = null;
+    }
+  }
+  show(item);
+}
+
+function options(item) {
+  const wanted = { policy: $("policy").value, ...touched, format: $("format").value };
+  if (!wanted.format && !SHOWN.has(item.file.type)) wanted.format = "jpeg"; // or the result could not be shown
+  return wanted;
+}
+
+function changed() {
+  version += 1;
+  for (const item of items) if (item.state === "working") item.abort.abort();
+  work();
+}
+
+// ---- what is shown ----
+
+function select(item) {
+  current = item;
+  $("before").src = item.beforeUrl;
+  $("before").hidden = false;
+  $("before-note").hidden = true;
+  setSplit(50);
+  for (const each of items) {
+    if (each === item) each.thumb.setAttribute("aria-current", "true");
+    else each.thumb.removeAttribute("aria-current");
+  }
+  item.thumb.scrollIntoView({ block: "nearest", inline: "nearest" });
+  show(item);
+  work();
+}
+
+function setSize(width, height) {
+  $("picture").style.setProperty("--width", width);
+  $("picture").style.setProperty("--height", height);
+}
+
+$("before").addEventListener("load", () => setSize($("before").naturalWidth, $("before").naturalHeight));
+$("before").addEventListener("error", () => {
+  $("before").hidden = true;
+  $("before-note").hidden = !current?.result;
+  setSplit(0);
+});
+
+function show(item) {
+  const level = item.state === "done" ? item.result.verdict.level : item.state;
+  item.thumb.dataset.level = level;
+  item.thumb.setAttribute("aria-label", `Picture ${items.indexOf(item) + 1}: ${words.title(level) ?? level}`);
+  showQueue();
+  if (item !== current) return;
+  const failed = item.state === "failed";
+  $("stage").classList.toggle("empty", failed);
+  $("before-note").hidden = !$("before").hidden || !item.result;
+  const picture = $("picture");
+  picture.classList.toggle("failed", failed);
+  $("veil").hidden = item.state !== "working" && item.state !== "waiting";
+  if (item.afterUrl) {
+    $("after").src = item.afterUrl;
+    picture.classList.remove("pending");
+  } else {
+    $("after").removeAttribute("src");
+    picture.classList.add("pending");
+  }
+  if (item.result) setSize(item.result.width, item.result.height);
+  showVerdict(item);
+  showBoxes();
+  const link = $("download");
+  if (item.blob) {
+    link.href = item.afterUrl;
+    link.download = outputName(item);
+    link.removeAttribute("aria-disabled");
+  } else {
+    link.removeAttribute("href");
+    link.setAttribute("aria-disabled", "true");
+  }
+}
+
+function showVerdict(item) {
+  const box = $("verdict");
+  const list = $("reasons");
+  if (item.state === "failed") {
+    box.dataset.level = "failed";
+    $("verdict-title").textContent = item.error.title || "Something went wrong";
+    $("verdict-text").textContent = `${words.sentence(item.error.message)} There is no picture after.`;
+    list.replaceChildren();
+  } else if (item.result) {
+    box.dataset.level = item.result.verdict.level;
+    $("verdict-title").textContent = words.title(item.result.verdict.level);
+    $("verdict-text").textContent = words.explanation(item.result);
+    list.replaceChildren(...words.reasons(item.result).map(reasonLine));
+  } else {
+    box.dataset.level = "waiting";
+    $("verdict-title").textContent = "Looking at the picture…";
+    $("verdict-text").textContent = "";
+    list.replaceChildren();
+  }
+}
+
+function reasonLine(reason) {
+  const line = document.createElement("li");
+  const what = document.createElement("b");
+  what.textContent = reason.what;
+  line.classList.toggle("grave", reason.grave);
+  line.append(what, ` ${reason.why}`);
+  return line;
+}
+
+function showBoxes() {
+  const layer = $("boxes");
+  const result = current?.result;
+  layer.hidden = !$("show-boxes").checked || !result;
+  if (layer.hidden) return;
+  const hidden = new Set(result.hidden.map((each) => String(each.xyxy)));
+  const rechecked = result.hidden.filter((each) => each.rechecked);
+  const hit = (box) => hidden.has(String(box.xyxy));
+  const ordered = [...result.boxes, ...rechecked].sort((a, b) => hit(a) - hit(b)); // what is hidden is drawn on top
+  layer.replaceChildren(...ordered.map((box) => {
+    const [x0, y0, x1, y1] = box.xyxy;
+    const frame = document.createElement("div");
+    frame.className = hit(box) ? "box hit" : "box";
+    frame.style.setProperty("left", `${(100 * x0) / result.width}%`);
+    frame.style.setProperty("top", `${(100 * y0) / result.height}%`);
+    frame.style.setProperty("width", `${(100 * (x1 - x0)) / result.width}%`);
+    frame.style.setProperty("height", `${(100 * (y1 - y0)) / result.height}%`);
+    const text = document.createElement("span");
+    text.textContent = `${words.label(box.label)} ${words.percent(box.score)}`;
+    frame.append(text);
+    return frame;
+  }));
+}
+
+function showQueue() {
+  const done = items.filter((item) => item.state === "done" || item.state === "failed").length;
+  const failed = items.filter((item) => item.state === "failed").length;
+  $("queue").hidden = items.length < 2;
+  $("queue-text").textContent = `${done} of ${items.length} done${failed ? `, ${failed} failed` : ""}`;
+  $("queue-progress").max = Math.max(1, items.length);
+  $("queue-progress").value = done;
+  $("queue-progress").hidden = done === items.length;
+  $("download-all").hidden = items.filter((item) => item.blob).length < 2;
+}
+
+function setSplit(value) {
+  $("split").value = value;
+  $("picture").style.setProperty("--split", `${value}%`);
+  $("split").setAttribute("aria-valuetext", `${value} % before, ${100 - value} % after`);
+}
+
+function outputName(item) {
+  const stem = item.file.name.replace(/\.[^.]*$/, "") || "picture";
+  return `${stem}.censored.${SUFFIX[item.blob.type] ?? "img"}`;
+}
+
+// ---- controls ----
+
+function adoptPolicy() {
+  const policy = policyNow();
+  if (!policy) return;
+  touched = {};
+  const rules = Object.values(policy.labels).filter((rule) => rule.censor_at !== null);
+  for (const [name, value] of [["replacewith", rules[0]?.effect], ["shape", rules[0]?.shape]]) {
+    const radio = form.querySelector(`input[name="${name}"][value="${value}"]`);
+    if (radio) radio.checked = true;
+  }
+  $("strength").value = 9 - policy.cells;
+  $("policy-hint").textContent = words.policyHint(policy);
+  showStrength();
+}
+
+function showStrength() {
+  const effect = form.elements.replacewith.value;
+  const plain = effect === "solid" || effect === "sticker";
+  const cells = 9 - Number($("strength").value);
+  $("strength").disabled = plain;
+  $("strength-field").classList.toggle("off", plain);
+  const text = plain ? "shows nothing" : cells === 1 ? "one colour" : `${cells} cells across`;
+  $("strength-text").textContent = text;
+  $("strength").setAttribute("aria-valuetext", text);
+}
+
+$("policy").addEventListener("change", () => {
+  adoptPolicy();
+  changed();
+});
+form.addEventListener("change", (event) => {
+  const { name, value } = event.target;
+  if (name === "replacewith" || name === "shape") {
+    touched[name] = value;
+    showStrength();
+    changed();
+  }
+});
+let pending = 0;
+$("strength").addEventListener("input", () => {
+  touched.cells = 9 - Number($("strength").value);
+  showStrength();
+  clearTimeout(pending);
+  pending = setTimeout(changed, 120); // dragging asks once it rests, not for every step
+});
+form.addEventListener("submit", (event) => event.preventDefault());
+$("format").addEventListener("change", changed);
+$("show-boxes").addEventListener("change", showBoxes);
+$("split").addEventListener("input", () => setSplit(Number($("split").value)));
+$("download-all").addEventListener("click", async () => {
+  for (const item of items.filter((each) => each.blob)) {
+    const link = document.createElement("a");
+    link.href = item.afterUrl;
+    link.download = outputName(item);
+    link.click();
+    await new Promise((resolve) => setTimeout(resolve, 150)); // browsers drop downloads that come at once
+  }
+});
+
+// ---- begin ----
+
+for (const each of document.querySelectorAll(".host")) each.textContent = location.host;
+
+try {
+  policies = await api.policies();
+  $("policy").replaceChildren(...policies.map((policy) => new Option(policy.name, policy.name, policy.default, policy.default)));
+  adoptPolicy();
+  document.body.dataset.ready = "true";
+} catch (error) {
+  $("start-title").textContent = error.title ?? "The service does not answer";
+  document.body.dataset.ready = "failed";
+}

@@ -1,0 +1,69 @@
+// What the service says, in words.
+
+const LABELS = {
+  BELLY_EXPOSED: "Bare belly",
+  BUTTOCKS_EXPOSED: "Bare buttocks",
+  FEMALE_BREAST_EXPOSED: "Bare female breast",
+  FEMALE_GENITALIA_EXPOSED: "Bare female genitals",
+  MALE_GENITALIA_EXPOSED: "Bare male genitals",
+  MALE_BREAST_EXPOSED: "Bare male chest",
+  ANUS_EXPOSED: "Bare anus",
+  ARMPITS_EXPOSED: "Bare armpits",
+  FEET_EXPOSED: "Bare feet",
+  FACE_FEMALE: "Woman’s face",
+  FACE_MALE: "Man’s face",
+  ANUS_COVERED: "Covered anus",
+  ARMPITS_COVERED: "Covered armpits",
+  BELLY_COVERED: "Covered belly",
+  BUTTOCKS_COVERED: "Covered buttocks",
+  FEET_COVERED: "Covered feet",
+  FEMALE_BREAST_COVERED: "Covered female breast",
+  FEMALE_GENITALIA_COVERED: "Covered female genitals",
+};
+
+const EFFECTS = { pixelate: "under a mosaic", blur: "blurred", solid: "under solid colour", sticker: "under a sticker" };
+
+const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work" };
+
+export const label = (name) => LABELS[name] ?? name.toLowerCase().replaceAll("_", " ");
+
+export const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${Math.round(100 * share)} %`);
+
+export const title = (level) => TITLES[level];
+
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?])$/, "$1.");
+
+export function explanation(result) {
+  const count = result.hidden.length;
+  const hidden = count === 0 ? "Nothing was hidden." : count === 1 ? "One region was hidden." : `${count} regions were hidden.`;
+  const verdict = {
+    safe: "Nothing in the picture counts against it.",
+    review: "Something may be there; a person should decide.",
+    nsfw: "The picture as it came must not be shown.",
+  }[result.verdict.level];
+  return `${verdict} ${hidden}`;
+}
+
+export function reasons(result) {
+  const lines = result.verdict.reasons.map((reason) => ({
+    what: label(reason.label),
+    why:
+      `${percent(reason.score)} sure; ${reason.rule === "nsfw_at" ? "counts as not safe" : "needs a look"} ` +
+      `from ${percent(reason.threshold)}. Covers ${percent(reason.area)} of the picture.`,
+    grave: reason.rule === "nsfw_at",
+  }));
+  const judged = new Set(result.verdict.reasons.map((reason) => String(reason.xyxy)));
+  for (const each of result.hidden) {
+    if (judged.has(String(each.xyxy))) continue;
+    const again = each.rechecked ? " Found at the second look." : "";
+    lines.push({ what: label(each.label), why: `${percent(each.score)} sure; hidden ${EFFECTS[each.effect]}.${again}`, grave: false });
+  }
+  return lines;
+}
+
+export function policyHint(policy) {
+  const hides = Object.entries(policy.labels).filter(([, rule]) => rule.censor_at !== null);
+  const names = hides.map(([name]) => label(name).toLowerCase());
+  const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+  return names.length ? `Hides ${shown}.` : "Hides nothing.";
+}

@@ -1,0 +1,182 @@
+"""The policies that requests may name, and what a request's options make of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from censor.errors import PolicyError
+from censor.policy import PRESETS, Policy
+from censor.service.problems import Problem
+from censor.service.settings import Settings
+from detect.errors import UnknownLabelError
+
+__all__ = ["Censoring", "Judging", "Policies", "merged"]
+
+_LOG = logging.getLogger("censor.service")
+_O = TypeVar("_O", bound="Judging")
+
+
+class Judging(BaseModel):
+    """Options of POST /v1/check."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: Annotated[str | None, Field(max_length=100, description="One of GET /v1/policies.", examples=["faces"])] = (
+        None
+    )
+
+
+class Censoring(Judging):
+    """Options of POST /v1/censor."""
+
+    label: Annotated[
+        list[str], Field(max_length=50, description="Hide these labels and no others; see GET /v1/labels. Repeatable.")
+    ] = []
+    replacewith: Annotated[
+        Literal["pixelate", "blur", "solid", "sticker"] | None, Field(description="What is shown instead.")
+    ] = None
+    shape: Annotated[Literal["box", "rounded", "ellipse"] | None, Field(description="Of hidden regions.")] = None
+    cells: Annotated[
+        int | None, Field(ge=1, le=8, description="Squares along a region's longer side: fewer hide more.")
+    ] = None
+    format: Annotated[
+        Literal["jpeg", "png", "webp", "avif", "heif", "tiff", "bmp", "gif"] | None,
+        Field(description="Of the censored picture; by default that of the picture sent."),
+    ] = None
+    quality: Annotated[int, Field(ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC.")] = 95
+
+
+def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
+    """Options from the query string and from a form's fields together; what the form says wins.
+
+    Raises:
+        Problem: "bad-option": unknown, given twice, or out of range.
+    """
+    given: dict[str, Any] = query.model_dump(exclude_unset=True)
+    for name, values in fields.items():
+        if len(values) > 1 and name != "label":
+            raise Problem("bad-option", f"{name}: given more than once")
+        given[name] = values if name == "label" else values[0]
+    try:
+        return type(query).model_validate(given)
+    except ValidationError as error:
+        raise Problem("bad-option", explained(error.errors(include_input=False, include_url=False))) from None
+
+
+def explained(faults: list[Any]) -> str:
+    """What pydantic found, in one line, without repeating what was sent."""
+    return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
+
+
+class Policies:
+    """Policies by name. A request names one of these and nothing else: it can never name a file.
+
+    Attributes:
+        default: The name of the one for requests that name none.
+    """
+
+    def __init__(self, offered: Mapping[str, Policy], default: str) -> None:
+        self._offered = dict(offered)
+        self.default = default
+
+    @classmethod
+    def load(cls, settings: Settings) -> Policies:
+        """The presets, the files in the folder of policies, and the default, wherever it lies.
+
+        Raises:
+            PolicyError: One is not valid, or a file has the name of a preset.
+        """
+        offered = {name: Policy.load(name) for name in PRESETS}
+        for path in sorted(settings.policies.glob("*.toml")) if settings.policies is not None else ():
+            if path.stem in offered:
+                raise PolicyError(f"{path}: {path.stem!r} is the name of a preset")
+            offered[path.stem] = Policy.load(path)
+        default = settings.policy
+        if default not in offered:
+            default = Path(default).stem
+            if default in offered:
+                raise PolicyError(f"{settings.policy}: another policy is called {default!r} already")
+            offered[default] = Policy.load(settings.policy)
+        return cls(offered, default)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What requests may name."""
+        return tuple(self._offered)
+
+    @property
+    def lowest(self) -> float:
+        """The lowest score that any of them acts on."""
+        return min(policy.lowest for policy in self._offered.values())
+
+    def served_by(self, names: tuple[str, ...]) -> Policies:
+        """Those that a detector can serve; presets that it cannot are left out.
+
+        Raises:
+            PolicyError: It cannot serve one that was asked for.
+            UnknownLabelError: One names a label that nobody knows.
+        """
+        served = {}
+        for name, policy in self._offered.items():
+            try:
+                policy.require(names)
+            except PolicyError:
+                if name not in PRESETS or name == self.default:
+                    raise
+                _LOG.warning("policy left out", extra={"fields": {"policy": name}})
+                continue
+            served[name] = policy
+        return Policies(served, self.default)
+
+    def named(self, name: str | None) -> Policy:
+        """The policy of that name, the default for None.
+
+        Raises:
+            Problem: "unknown-policy".
+        """
+        policy = self._offered.get(self.default if name is None else name)
+        if policy is None:
+            raise Problem("unknown-policy", f"There are {', '.join(self._offered)}.")
+        return policy
+
+    def adjusted(self, options: Censoring, names: tuple[str, ...]) -> Policy:
+        """The policy that a request asks for.
+
+        Args:
+            options: What it says.
+            names: The detector's labels.
+
+        Raises:
+            Problem: "unknown-policy", "unknown-label".
+        """
+        policy = self.named(options.policy)
+        if options.label:
+            try:
+                policy = policy.only(options.label, names)
+                policy.require(names)
+            except (PolicyError, UnknownLabelError) as error:
+                raise Problem("unknown-label", str(error)) from error
+        own = {"effect": options.replacewith, "shape": options.shape}
+        policy = policy.each(**{key: value for key, value in own.items() if value is not None})
+        return policy if options.cells is None else dataclasses.replace(policy, cells=options.cells)
+
+    def tables(self) -> list[dict[str, Any]]:
+        """All of them, for JSON, the default first."""
+        ordered = sorted(self._offered, key=lambda name: name != self.default)
+        return [
+            {
+                "name": name,
+                "default": name == self.default,
+                "cells": self._offered[name].cells,
+                "color": f"#{bytes(self._offered[name].color).hex()}",
+                "feather": self._offered[name].feather,
+                "labels": {label: dataclasses.asdict(rule) for label, rule in self._offered[name].rules.items()},
+            }
+            for name in ordered
+        ]

@@ -1,0 +1,132 @@
+"""What clients are told when there is no picture: problem documents (RFC 9457) whose types are stable.
+
+A type is the path `/problems/NAME` of the service itself, where its meaning can be read. Details come from errors about
+the client's own picture and options; what went wrong inside is not told to clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from censor import errors
+from detect.errors import DetectError, UnknownLabelError
+
+__all__ = ["KINDS", "MEDIA_TYPE", "Kind", "Problem", "problem_of"]
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of problem.
+
+    Attributes:
+        status: HTTP status code.
+        title: The same for all problems of this type.
+        meaning: What happened and what can be done about it.
+    """
+
+    status: int
+    title: str
+    meaning: str
+
+
+KINDS: dict[str, Kind] = {
+    "malformed-upload": Kind(400, "Malformed upload", "The multipart body is broken, or ends before it should."),
+    "unauthorized": Kind(401, "API key missing or wrong", "Send `Authorization: Bearer KEY` with a key that is valid."),
+    "not-found": Kind(404, "Not found", "Nothing is served under this path."),
+    "method-not-allowed": Kind(405, "Method not allowed", "The header `Allow` names the methods of this path."),
+    "upload-timeout": Kind(408, "Upload too slow", "The body did not arrive in time. Send it again, faster."),
+    "too-large": Kind(413, "Too many bytes", "The picture has more bytes than are taken. The rest was not read."),
+    "unsupported-media-type": Kind(
+        415,
+        "Unsupported content type",
+        "Send multipart/form-data, or bare bytes as image/* or application/octet-stream.",
+    ),
+    "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
+    "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
+    "not-a-picture": Kind(
+        422, "Not a picture that is taken", "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP and GIF are taken."
+    ),
+    "damaged-picture": Kind(
+        422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
+    ),
+    "animated-picture": Kind(422, "More than one frame", "Animations, films and several pages are not taken."),
+    "too-many-pixels": Kind(422, "Too many pixels", "Width times height is over the limit. Nothing was decoded."),
+    "bad-option": Kind(422, "Option that makes no sense", "An option is unknown, given twice, or out of its range."),
+    "unknown-policy": Kind(422, "Unknown policy", "GET /v1/policies lists those that can be named."),
+    "unknown-label": Kind(422, "Unknown label", "GET /v1/labels lists those that can be named."),
+    "policy-cannot-judge": Kind(422, "Policy without a verdict", "This policy hides, but has no rule for a verdict."),
+    "cannot-encode": Kind(
+        422, "Cannot be written in this format", "The format cannot hold this picture. Ask for another."
+    ),
+    "still-visible": Kind(422, "Could not be hidden", "After hiding, the detector still found what must not be shown."),
+    "internal-error": Kind(500, "Internal error", "Something broke on our side. There is no picture and no verdict."),
+    "detector-failed": Kind(500, "The detector failed", "The network failed on this picture. Nothing was judged."),
+    "busy": Kind(503, "Too busy", "Too many pictures wait already. Try again after the seconds in `Retry-After`."),
+    "not-ready": Kind(503, "Not ready", "The detector is not loaded, or fails on a test picture."),
+    "time-limit": Kind(504, "Picture took too long", "Work on this picture was given up at the time limit."),
+}
+"""Type to meaning. Names and status codes stay as they are: clients depend on them."""
+
+_OF_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (errors.UnsupportedImageError, "not-a-picture"),
+    (errors.AnimatedImageError, "animated-picture"),
+    (errors.LimitError, "too-many-pixels"),
+    (errors.ImageError, "damaged-picture"),
+    (errors.RecheckError, "still-visible"),
+    (errors.WriteError, "cannot-encode"),
+    (errors.PolicyError, "policy-cannot-judge"),
+    (errors.DetectorError, "detector-failed"),
+    (UnknownLabelError, "unknown-label"),
+    (DetectError, "detector-failed"),
+)
+
+
+class Problem(Exception):  # noqa: N818  # the standard's own word
+    """Ends a request with a problem document.
+
+    Attributes:
+        name: One of `KINDS`.
+        detail: What is wrong with this request, for its sender.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(self, name: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+        kind = KINDS[name]
+        super().__init__(f"{name}: {detail}")
+        self.name, self.detail = name, detail or kind.meaning
+        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        """HTTP status code."""
+        return KINDS[self.name].status
+
+    def document(self) -> dict[str, Any]:
+        """The members of RFC 9457, section 3.1."""
+        return {
+            "type": f"/problems/{self.name}",
+            "title": KINDS[self.name].title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        return JSONResponse(self.document(), self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a client is told about an error; "internal-error" for everything that is no error about its picture."""
+    if isinstance(error, Problem):
+        return error
+    for kind, name in _OF_ERRORS:
+        if isinstance(error, kind):
+            told = "" if name == "detector-failed" else str(error).removeprefix("bytes: ")
+            return Problem(name, told)
+    return Problem("internal-error")

@@ -1,0 +1,117 @@
+"""What can be set, from flags of `censor serve` or from `CENSOR_*` variables, and what it means for memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+_BASE = 256 * 2**20
+"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
+
+_BYTES_A_PIXEL = 48
+"""Peak of one picture, over the formats: 7 for a JPEG, 20 for a PNG with transparency, 41 if that is asked for as
+HEIC; rounded up."""
+
+
+class Settings(BaseSettings):
+    """Settings of the service; each is read from ``CENSOR_`` and its name in capitals unless it is given.
+
+    Attributes:
+        host: Address to listen on. Only this machine unless told otherwise.
+        port: TCP port; 0 takes a free one.
+        workers: Processes that serve.
+        weights: ONNX detector; by default the one that `detect.load_detector` finds.
+        policy: The policy of requests that name none: a preset, a file in `policies`, or a path.
+        policies: Folder of TOML policies that requests may name, by their files' stems, beside the presets.
+        max_bytes: Cap on an encoded picture.
+        max_pixels: Cap on width times height, checked before decoding.
+        in_flight: Pictures that one worker works on at once; by default the cores divided among the workers.
+        queue: Pictures of one worker that may wait for their turn; beyond them requests are refused at once.
+        picture_seconds: How long work on one picture may take.
+        upload_seconds: How long a body, or the reading of an answer, may take before its pace counts.
+        upload_rate: Bytes a second that it must have come to on average from then on.
+        upload_memory: Bytes of uploads and answers that one worker holds at once, waiting ones included.
+        batch: Pictures that are detected in one run of the network; 1 runs each by itself.
+        batch_wait: Seconds that a picture waits for others to join its run.
+        threads: Threads for one run of the network; by default the cores divided among all pictures in flight.
+        drain_seconds: How long requests may go on after SIGTERM.
+        api_keys: Keys of which requests to /v1 must bear one, separated by commas; empty lets everybody in.
+        api_keys_file: File with a key on each line; lines that begin with # are comments.
+        cors_origins: Origins whose pages may call /v1 from a browser, separated by commas; by default none.
+        page: Whether the page is served at /.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CENSOR_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    weights: Path | None = None
+    policy: str = "default"
+    policies: Path | None = None
+    max_bytes: Annotated[int, Field(ge=1)] = 20 * 2**20
+    max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
+    in_flight: Annotated[int | None, Field(ge=1)] = None
+    queue: Annotated[int, Field(ge=0)] = 16
+    picture_seconds: Annotated[float, Field(gt=0)] = 30.0
+    upload_seconds: Annotated[float, Field(gt=0)] = 10.0
+    upload_rate: Annotated[int, Field(ge=1)] = 16 * 1024
+    upload_memory: Annotated[int, Field(ge=1)] = 256 * 2**20
+    batch: Annotated[int, Field(ge=1, le=256)] = 1
+    batch_wait: Annotated[float, Field(ge=0, le=1)] = 0.0
+    threads: Annotated[int | None, Field(ge=1)] = None
+    drain_seconds: Annotated[int, Field(ge=0)] = 30
+    api_keys: SecretStr = SecretStr("")
+    api_keys_file: Path | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    page: bool = True
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that one worker works on at once."""
+        return self.in_flight or max(1, _cores() // self.workers)
+
+    @property
+    def detector_threads(self) -> int:
+        """Threads for one run of the network, so that all runs together take every core once."""
+        return self.threads or max(1, _cores() // (self.workers * self.at_once))
+
+    @property
+    def memory_bound(self) -> int:
+        """Bytes of resident memory that one worker stays under, whatever is sent to it."""
+        return _BASE + self.upload_memory + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
+
+    def key_digests(self) -> tuple[bytes, ...]:
+        """SHA-256 of every API key; empty where no keys are asked for.
+
+        Raises:
+            ValueError: The file cannot be read, or names no key: that would let everybody in.
+        """
+        keys = [key.strip() for key in self.api_keys.get_secret_value().split(",") if key.strip()]
+        if self.api_keys_file is not None:
+            try:
+                lines = self.api_keys_file.read_text("utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{self.api_keys_file}: the API keys cannot be read: {error}") from error
+            listed = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+            if not listed:
+                raise ValueError(f"{self.api_keys_file}: holds no API key, and none would let everybody in")
+            keys += listed
+        return tuple(hashlib.sha256(key.encode()).digest() for key in keys)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,170 @@
+"""What surrounds every request: keys, headers, a count, a log line, and an answer whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from censor.service.logs import where
+from censor.service.metrics import Metrics
+from censor.service.problems import Problem
+
+__all__ = ["KeyCheck", "Shield"]
+
+_LOG = logging.getLogger("censor.service")
+
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "cache-control": "no-store",
+}
+"""Of every answer that does not say otherwise: what comes from here is neither run, framed, guessed at nor kept."""
+
+_LINGER_SECONDS, _LINGER_BYTES = 0.5, 2**20
+_PIECE = 2**18
+
+_ROUTES = (
+    "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/healthz", "/readyz", "/metrics", "/openapi.json",
+)  # fmt: skip
+
+
+class Shield:
+    """The outermost layer: security headers, metrics, one log line a request, and a problem where something broke."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, patience: float, rate: int) -> None:
+        """Wrap an application.
+
+        Args:
+            app: Everything further in.
+            metrics: Where to count.
+            patience: Seconds that a client may take to begin reading its answer.
+            rate: Bytes a second that it must read from then on.
+        """
+        self._app, self._metrics = app, metrics
+        self._patience, self._rate = patience, rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        exchange = _Exchange(scope, receive, send, patience=self._patience, rate=self._rate)
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except _SlowReader:
+            scope.setdefault("state", {})["outcome"] = "client-slow"  # the server cuts an answer that is not complete
+        except Exception as error:  # noqa: BLE001  # the last place where it can be turned into an answer
+            _LOG.error("broke", extra={"fields": {"error": where(error)}})  # a traceback would quote values
+            scope.setdefault("state", {})["outcome"] = "internal-error"
+            if not exchange.status:
+                await Problem("internal-error").response()(scope, exchange.receive, exchange.send)
+        finally:
+            if (account := scope.get("state", {}).get("account")) is not None:
+                account.close()
+        self._tell(scope, exchange.status, time.perf_counter() - start)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope["path"] if scope["path"] in _ROUTES else "other"
+        outcome = scope.get("state", {}).get("outcome") or ("ok" if status < 400 else "other")
+        self._metrics.requests.labels(route, outcome).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        self._metrics.refresh()
+        fields = {"route": route, "status": status, "outcome": outcome, "ms": round(1000 * seconds, 1)}
+        _LOG.info("request", extra={"fields": fields | scope.get("state", {}).get("told", {})})
+
+
+class _SlowReader(Exception):  # noqa: N818  # nothing of ours went wrong
+    """A client that does not read its answer."""
+
+
+class _Exchange:
+    """One request and its answer: adds headers, sends in pieces, and closes the connection of an early answer.
+
+    An answer written at once would lie in a buffer that nobody counts until the client has read it; in pieces, sending
+    waits for the client, and ends when it is too slow.
+
+    A connection that is closed while the client still sends is reset, and the client may never see why. So a little of
+    what is left is read and forgotten, for a moment, after the answer has gone out whole.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, patience: float, rate: int) -> None:
+        headers = Headers(scope=scope)
+        self._receive, self._send = receive, send
+        self._patience, self._rate = patience, rate
+        self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self.status = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._body_left = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            if self._body_left:
+                headers["connection"] = "close"
+        elif self._body_left and not message.get("more_body", False):
+            await self._in_pieces({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body", "body": b""}
+        await self._in_pieces(message)
+
+    async def _in_pieces(self, message: Message) -> None:
+        body = memoryview(message.get("body", b""))
+        try:
+            async with asyncio.timeout(self._patience + len(body) / self._rate):
+                for at in range(0, len(body) - _PIECE, _PIECE):
+                    piece = bytes(body[at : at + _PIECE])
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                rest = bytes(body[(len(body) - 1) // _PIECE * _PIECE :]) if len(body) > _PIECE else bytes(body)
+                await self._send({**message, "body": rest} if "body" in message else message)
+        except TimeoutError:
+            raise _SlowReader from None
+
+    async def _linger(self) -> None:
+        read = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while self._body_left and read < _LINGER_BYTES:
+                    read += len((await self.receive()).get("body", b""))
+
+
+class KeyCheck:
+    """Lets requests to /v1 pass that bear a key."""
+
+    def __init__(self, app: ASGIApp, *, digests: Sequence[bytes]) -> None:
+        self._app, self._digests = app, tuple(digests)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it before its body is read."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/") and not self._knows(Headers(scope=scope)):
+            scope.setdefault("state", {})["outcome"] = "unauthorized"
+            refusal = Problem("unauthorized", headers={"www-authenticate": "Bearer"})
+            await refusal.response()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _knows(self, headers: Headers) -> bool:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        digest = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
+        # Digests have one length, and all are compared: the time tells neither a key's length nor which one is near.
+        matches = [hmac.compare_digest(digest, each) for each in self._digests]
+        return any(matches) and scheme.lower() == "bearer"

@@ -1,0 +1,226 @@
+"""One picture out of a request's body, in memory alone, cut off at the first byte too many.
+
+Starlette's own form parser moves files over a megabyte to a temporary file: an uncensored copy on disk. Here the
+parser below it is used, which only ever hands over slices of what came in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from censor.service.problems import Problem
+from censor.service.settings import Settings
+
+__all__ = ["Account", "Ledger", "Upload", "receive"]
+
+_OVERHEAD = 64 * 1024
+"""Bytes of a form that are not the picture: boundaries, headers and options."""
+
+_MAX_FIELD = 1024
+_MAX_PARTS = 64
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client sent.
+
+    Attributes:
+        data: The encoded picture.
+        fields: The form's other fields, each with its values in order.
+    """
+
+    data: bytes
+    fields: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Ledger:
+    """Counts the bytes of bodies that are held, those received and those to be sent, and refuses what goes over."""
+
+    def __init__(self, limit: int) -> None:
+        """Begin with nothing held.
+
+        Args:
+            limit: Bytes that may be held at once.
+        """
+        self.limit = limit
+        self.held = 0
+
+
+class Account:
+    """One request's share of a `Ledger`; to be closed when its answer has gone out."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.held = 0
+
+    def hold(self, size: int) -> None:
+        """Hold more bytes.
+
+        Raises:
+            Problem: "busy": all bodies together would be over the limit.
+        """
+        if self._ledger.held + size > self._ledger.limit:
+            raise Problem("busy", "The memory for uploads is taken; try again shortly.", headers={"retry-after": "1"})
+        self._ledger.held += size
+        self.held += size
+
+    def close(self) -> None:
+        """Give back what is held."""
+        self._ledger.held -= self.held
+        self.held = 0
+
+
+async def receive(request: Request, settings: Settings, account: Account) -> Upload:
+    """Read the one picture that a request brings.
+
+    Args:
+        request: Its body has not been touched.
+        settings: For the limits on bytes and time.
+        account: Where the bytes are counted.
+
+    Raises:
+        Problem: The wrong content type, too many bytes, too slow, a broken form, no picture or two of them.
+        ClientDisconnect: The client went away.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    media_type = kind.decode("latin-1").lower()
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem("unsupported-media-type", "Compressed bodies are not taken.")
+    is_form = media_type == "multipart/form-data"
+    if not (is_form or media_type == "application/octet-stream" or media_type.startswith("image/")):
+        raise Problem("unsupported-media-type")
+    if is_form and not options.get(b"boundary"):
+        raise Problem("malformed-upload", "The content type names no boundary.")
+    cap = settings.max_bytes + (_OVERHEAD if is_form else 0)
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > cap:
+        raise _too_large(settings)
+    chunks = _chunks(request, settings, account, cap)
+    if is_form:
+        return await _read_form(chunks, options[b"boundary"], settings)
+    parts = [chunk async for chunk in chunks]
+    if not any(parts):
+        raise Problem("no-picture", "The body is empty.")
+    return Upload(b"".join(parts))
+
+
+def _too_large(settings: Settings) -> Problem:
+    return Problem("too-large", f"A picture may have {settings.max_bytes:,} bytes.")
+
+
+async def _chunks(request: Request, settings: Settings, account: Account, cap: int) -> AsyncIterator[bytes]:
+    """The body, held against all limits. The time allowed grows with what has come, so that only slow clients lose."""
+    start = asyncio.get_running_loop().time()
+    received = 0
+    try:
+        async with asyncio.timeout_at(start + settings.upload_seconds) as timer:
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > cap:
+                    raise _too_large(settings)
+                account.hold(len(chunk))
+                timer.reschedule(start + settings.upload_seconds + received / settings.upload_rate)
+                yield chunk
+    except TimeoutError:
+        raise Problem("upload-timeout", f"{received:,} bytes came, then too little.") from None
+
+
+async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes, settings: Settings) -> Upload:
+    form = _Form(settings)
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": form.begin,
+                "on_part_data": form.data,
+                "on_part_end": form.end,
+                "on_header_field": form.header_name,
+                "on_header_value": form.header_value,
+                "on_header_end": form.header_end,
+                "on_headers_finished": form.headers_finished,
+                "on_end": form.finish,
+            },
+        )
+        async for chunk in chunks:
+            parser.write(chunk)
+        parser.finalize()
+    except MultipartParseError as error:
+        raise Problem("malformed-upload", f"The form cannot be read: {error}.") from error
+    if not form.finished:
+        raise Problem("malformed-upload", "The form ends before its last boundary.")
+    if not form.files:
+        raise Problem("no-picture", "The form has no part `file` with a file in it.")
+    data = b"".join(form.files[0])
+    if not data:
+        raise Problem("no-picture", "The part `file` is empty.")
+    return Upload(data, dict(form.fields))
+
+
+class _Form:
+    """Collects the parts of a form as the parser finds them. File names are not kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.files: list[list[bytes]] = []
+        self.fields: defaultdict[str, list[str]] = defaultdict(list)
+        self.finished = False
+        self._parts = 0
+        self.begin()
+        self._parts = 0
+
+    def begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise Problem("malformed-upload", f"The form has more than {_MAX_PARTS} parts.")
+        self._headers: dict[bytes, bytes] = {}
+        self._key, self._value = b"", b""
+        self._name, self._size = "", 0
+        self._body: list[bytes] = []
+        self._is_file = False
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._key += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        self._headers[self._key.lower()] = self._value
+        self._key, self._value = b"", b""
+
+    def headers_finished(self) -> None:
+        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if kind != b"form-data" or b"name" not in options:
+            raise Problem("malformed-upload", "A part of the form has no name.")
+        if self._headers.get(b"content-transfer-encoding", b"binary").lower() not in (b"binary", b"8bit", b"7bit"):
+            raise Problem("malformed-upload", "Parts with a transfer encoding are not taken.")
+        self._name = options[b"name"].decode("utf-8", "replace")
+        self._is_file = b"filename" in options or self._name == "file"
+        if self._is_file:
+            if self.files:
+                raise Problem("two-pictures")
+            if self._name != "file":
+                raise Problem("no-picture", "The picture must be in the part `file`.")
+            self.files.append(self._body)
+
+    def data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        if self._is_file and self._size > self._settings.max_bytes:
+            raise _too_large(self._settings)
+        if not self._is_file and self._size > _MAX_FIELD:
+            raise Problem("bad-option", f"An option has more than {_MAX_FIELD} bytes.")
+        self._body.append(data[start:end])
+
+    def end(self) -> None:
+        if not self._is_file:
+            self.fields[self._name].append(b"".join(self._body).decode("utf-8", "replace"))
+
+    def finish(self) -> None:
+        self.finished = True

@@ -1,0 +1,77 @@
+"""The OpenAPI document, held against the service by schemathesis."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from PIL import Image
+
+from censor.service.problems import KINDS
+
+
+def _file(kind: str, size: int) -> bytes:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(size).integers(0, 255, (size, size, 3), np.uint8)
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+PICTURES = st.sampled_from([_file(kind, size) for kind in ("PNG", "JPEG", "WEBP") for size in (1, 17)])
+"""A schema cannot say "a picture": these stand for valid bodies."""
+
+TAKEN = ("jpeg", "png", "webp", "avif", "heic", "tiff", "bmp", "gif")
+
+schemathesis.openapi.format("binary", PICTURES)
+for _media_type in (*(f"image/{kind}" for kind in TAKEN), "application/octet-stream"):
+    schemathesis.openapi.media_type(_media_type, PICTURES)
+
+
+def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> None:
+    client = started()
+    schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    seen = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        seen.add(f"{operation.method.upper()} {operation.path}")
+        _probe(operation)
+    assert seen == {
+        "POST /v1/censor", "POST /v1/check", "GET /v1/labels", "GET /v1/policies", "GET /healthz", "GET /readyz",
+        "GET /problems/{name}",
+    }  # fmt: skip
+
+
+def _probe(operation: schemathesis.APIOperation) -> None:
+    for mode in schemathesis.GenerationMode:
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+        def probe(case: schemathesis.Case) -> None:
+            case.call_and_validate()
+
+        # Of an operation that takes nothing there is no wrong call.
+        with contextlib.suppress(*([Unsatisfiable] if mode == schemathesis.GenerationMode.NEGATIVE else [])):
+            probe()
+
+
+def test_the_document_describes_every_problem(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    text = json.dumps(document)
+    for name in KINDS:
+        assert f"/problems/{name}" in text
+    for path in ("/v1/censor", "/v1/check"):
+        body = document["paths"][path]["post"]["requestBody"]["content"]
+        assert set(body) == {"multipart/form-data", "application/octet-stream", *(f"image/{kind}" for kind in TAKEN)}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            if path.startswith("/v1/"):
+                ok = operation["responses"]["200"]["content"]["application/json"]
+                assert ok["example"]

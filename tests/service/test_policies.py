@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from censor.cli import main
+from censor.errors import PolicyError
+from censor.service import Settings
+from censor.service.engine import Engine
+from censor.service.metrics import Metrics
+from censor.service.policies import Policies
+from censor.service.server import serve
+
+OWN = "[labels.FACE_MALE]\ncensor_at = 0.15\nreview_at = 0.3\n"
+
+
+def test_a_folder_of_policies_stands_beside_the_presets(tmp_path: Path) -> None:
+    (tmp_path / "house.toml").write_text(OWN)
+    policies = Policies.load(Settings(policies=tmp_path))
+    assert policies.names == ("default", "strict", "faces", "house")
+    assert policies.lowest == 0.1
+    assert policies.named("house").rules["FACE_MALE"].censor_at == 0.15
+    (tmp_path / "strict.toml").write_text(OWN)
+    with pytest.raises(PolicyError, match="'strict' is the name of a preset"):
+        Policies.load(Settings(policies=tmp_path))
+
+
+def test_the_default_may_lie_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    policies = Policies.load(Settings(policy=str(path)))
+    assert policies.default == "mine"
+    assert policies.tables()[0]["name"] == "mine"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "mine.toml").write_text(OWN)
+    with pytest.raises(PolicyError, match="another policy is called 'mine' already"):
+        Policies.load(Settings(policy=str(path), policies=folder))
+
+
+def test_a_policy_that_was_asked_for_and_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "house.toml").write_text(OWN)
+    policies = Policies.load(Settings(policies=tmp_path))
+    with pytest.raises(PolicyError, match="never reports FACE_MALE"):
+        policies.served_by(
+            ("BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED", "MALE_GENITALIA_EXPOSED")
+        )
+
+
+def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(tmp_path: Path) -> None:
+    (tmp_path / "low.toml").write_text(OWN.replace("0.15", "0.01"))
+    engine = Engine.load(Settings(policies=tmp_path, in_flight=1), None, Metrics())
+    assert getattr(engine.detector, "min_score", None) == 0.01
+    assert len(engine.names) == 18
+    engine.close()
+
+
+def test_the_command_hands_its_options_to_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("censor.service.server.serve", served.append)
+    monkeypatch.setattr("censor.service.server.Multiprocess", None)
+    for name in ("CENSOR_PORT", "CENSOR_POLICIES", "CENSOR_PAGE", "CENSOR_BATCH_WAIT", "CENSOR_API_KEYS_FILE"):
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+        monkeypatch.delenv(name)
+    (tmp_path / "keys").write_text("key\n")
+    options = ["--port", "9", "--policies", str(tmp_path), "--no-page", "--batch-wait", "0.01"]
+    done = CliRunner().invoke(main, ["serve", *options, "--api-keys-file", str(tmp_path / "keys")])
+    assert done.exit_code == 0, done.output
+    (settings,) = served
+    assert (settings.port, settings.page, settings.batch_wait) == (9, False, 0.01)
+    assert settings.policies == tmp_path
+    assert settings == Settings()  # what a worker reads from its environment
+    monkeypatch.undo()
+    for wrong, code in ((["--weights", "no.onnx"], 1), (["--policy", "no"], 2), (["--picture-seconds", "0"], 2)):
+        with pytest.MonkeyPatch.context() as patch:
+            name = f"CENSOR_{wrong[0][2:].replace('-', '_').upper()}"
+            patch.setenv(name, "")
+            patch.delenv(name)
+            assert CliRunner().invoke(main, ["serve", *wrong]).exit_code == code
+
+
+def test_serving_supervises_a_bound_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    class Supervisor:
+        def __init__(self, config: object, sockets: list[object]) -> None:
+            seen.update(config=config, sockets=sockets)
+
+        def run(self) -> None:
+            seen["folder"] = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+            assert seen["folder"].is_dir()
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    monkeypatch.setattr("censor.service.server.Multiprocess", Supervisor)
+    serve(Settings(port=0, workers=3))
+    (sock,) = seen["sockets"]
+    assert sock.getsockname()[0] == "127.0.0.1"
+    sock.close()
+    assert not seen["folder"].exists()
+    assert seen["config"].workers == 3
+
+
+def test_shared_metrics_forget_dead_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    dead, alive = (tmp_path / f"gauge_livesum_{pid}.db" for pid in (999_999_999, os.getpid()))
+    for path in (dead, alive):
+        path.write_bytes(bytes(1024))
+    assert Metrics().text() == b""
+    assert not dead.exists()
+    assert alive.exists()

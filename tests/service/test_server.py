@@ -1,0 +1,180 @@
+"""`censor serve` as people start it: processes, signals, and the real detector."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+JPEG = {"content-type": "image/jpeg"}
+
+
+class Serving:
+    """A running `censor serve`."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "censor", "serve", "--port", "0", *options]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("CENSOR_", "COV_"))}
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.lines: list[str] = []
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        self.lines.extend(iter(self.process.stderr.readline, ""))
+
+    def wait_for(self, pattern: str, count: int = 1) -> list[str]:
+        end = time.monotonic() + 30
+        while True:
+            found = [match[1] for line in list(self.lines) if (match := re.search(pattern, line))]
+            if len(found) >= count:
+                return found
+            assert time.monotonic() < end, self.lines
+            time.sleep(0.02)
+
+    @property
+    def url(self) -> str:
+        return self.wait_for(r"(http://127\.0\.0\.1:\d+)")[0]
+
+    def workers(self, count: int) -> list[int]:
+        return [int(pid) for pid in self.wait_for(r'"event": "started", "worker": (\d+)', count)]
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self.thread.join(5)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Serving]]:
+    running: list[Serving] = []
+
+    def start(*options: str) -> Serving:
+        running.append(Serving(*options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+@pytest.fixture
+def portrait(astronaut: NDArray[np.uint8], encoded: Callable[..., bytes]) -> bytes:
+    return encoded(astronaut, "JPEG", quality=92)
+
+
+def test_the_real_detector_end_to_end(serving: Callable[..., Serving], portrait: bytes) -> None:
+    served = serving("--policy", "faces")
+    served.workers(1)
+    with httpx.Client(base_url=served.url, timeout=20, trust_env=False) as client:
+        assert client.get("/readyz").status_code == 200
+        response = client.post("/v1/censor", files={"file": ("me.jpg", portrait, "image/jpeg")})
+        assert response.headers["censor-regions"] == "1"
+        assert response.headers["censor-verdict"] == "safe"
+        before, after = (np.asarray(Image.open(io.BytesIO(data))).astype(int) for data in (portrait, response.content))
+        assert np.abs(before - after)[100:160, 190:250].mean() > 10
+        assert np.abs(before - after)[300:].mean() < 3
+        body = client.post("/v1/check", content=portrait, headers=JPEG).json()
+        assert [box["label"] for box in body["boxes"] if box["score"] > 0.5] == ["FACE_FEMALE"]
+        names = [each["name"] for each in client.get("/v1/policies").json()["policies"]]
+        assert names == ["faces", "default", "strict"]
+    assert served.stop() == 0
+    assert all(json.loads(line) for line in served.lines)
+
+
+def shared_numbers() -> set[Path]:
+    return set(Path("/dev/shm").glob("censor-metrics-*"))  # noqa: S108  # a file system, not a file
+
+
+def test_a_worker_that_dies_is_replaced_and_metrics_are_shared(
+    serving: Callable[..., Serving], portrait: bytes
+) -> None:
+    before = shared_numbers()
+    served = serving("--workers", "2", "--policy", "faces")
+    first = served.workers(2)
+    for _ in range(6):
+        assert httpx.post(f"{served.url}/v1/check", content=portrait, headers=JPEG).status_code == 200
+    text = httpx.get(f"{served.url}/metrics").text
+    assert 'censor_verdicts_total{level="safe"} 6.0' in text
+    assert "censor_workers 2.0" in text
+    assert re.search(r"^censor_resident_bytes [1-9]", text, re.MULTILINE)
+    os.kill(first[0], signal.SIGKILL)
+    replaced = served.workers(3)[2]
+    assert replaced not in first
+    for _ in range(6):
+        assert httpx.post(f"{served.url}/v1/check", content=portrait, headers=JPEG).status_code == 200
+    text = httpx.get(f"{served.url}/metrics").text
+    assert 'censor_verdicts_total{level="safe"} 12.0' in text
+    assert "censor_workers 2.0" in text
+    assert len(shared_numbers() - before) == 1
+    served.stop()
+    assert not shared_numbers() - before
+
+
+def test_sigterm_lets_requests_end(serving: Callable[..., Serving], astronaut: NDArray[np.uint8]) -> None:
+    served = serving("--policy", "faces")
+    served.workers(1)
+    large = io.BytesIO()
+    Image.fromarray(astronaut).resize((4000, 4000)).save(large, "PNG", compress_level=1)
+    answers: list[int] = []
+
+    def ask() -> None:
+        response = httpx.post(f"{served.url}/v1/censor?format=jpeg", content=large.getvalue(), headers=JPEG, timeout=30)
+        answers.append(response.status_code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.3)
+    assert served.stop() == 0
+    thread.join(30)
+    assert answers == [200]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{served.url}/healthz")
+
+
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "censor", "serve", "--port", "0", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--weights", "missing.onnx"], 1, "missing.onnx: cannot read the weights"),
+        (["--policy", "nonsense"], 2, "neither a preset nor a policy file"),
+        (["--api-keys-file", "missing"], 2, "the API keys cannot be read"),
+        (["--picture-seconds", "0"], 2, "CENSOR_PICTURE_SECONDS: Input should be greater than 0"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(options: list[str], code: int, message: str) -> None:
+    done = run(*options)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pydantic").mkdir()
+    (tmp_path / "pydantic" / "__init__.py").write_text("raise ModuleNotFoundError('no', name='pydantic')\n")
+    done = run(PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == "Error: pydantic is missing; install it with: pip install 'censor[service]'\n"
