@@ -97,8 +97,12 @@ def test_torch_and_onnx_find_the_same_through_load_detector(weights: Path, expor
     assert sum(map(len, found)) > 10
     for a, b in zip(found, expected, strict=True):
         assert len(a) == len(b)
-        np.testing.assert_allclose(a.xyxy, b.xyxy, atol=1e-2)
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
+        # Boxes whose scores differ by less than that may come in another order.
+        near = np.abs(a.xyxy[:, None] - b.xyxy[None]).max(axis=2) <= 1e-2
+        alike = near & (a.labels[:, None] == b.labels[None]) & (np.abs(a.scores[:, None] - b.scores[None]) <= 1e-4)
+        assert alike.any(axis=1).all()
+        assert alike.any(axis=0).all()
 
 
 def test_a_detector_and_a_validation_run_agree(weights: Path, squares: Squares) -> None:

@@ -78,29 +78,29 @@ def test_weights_and_export_agree(sample_run: Path) -> None:
 
 
 def test_censor_runs_it_from_end_to_end(sample_run: Path, tmp_path: Path) -> None:
-    """Train, export, hide the shape, verdict NSFW: the whole product with a detector of one's own."""
-    data = load_coco(SAMPLE / "train.json", SAMPLE / "train")
-    explicit = {CLASSES.index(name) for name in CLASSES if name not in ("BELLY_EXPOSED", "MALE_BREAST_EXPOSED")}
-    detector = load_detector(sample_run / "model.onnx", min_score=0.5)
-    sure = [
-        image
-        for image in data.images
-        if explicit & set(detector.detect([read_rgb(image.path)])[0].labels.tolist()) & set(image.labels.tolist())
-    ]
-    photo = sure[0]
-    weights = ["--weights", str(sample_run / "model.onnx")]
-    run = [sys.executable, "-m", "censor"]
-    checked = subprocess.run([*run, "check", photo.path, *weights], capture_output=True, text=True, check=False)
+    """Train, export, hide the shapes, verdict NSFW: the whole product with a detector of one's own.
+
+    At .6, since a network that learnt sixty pictures by heart sees shapes in mosaics, too; what the second look still
+    finds then has no output.
+    """
+    out, report = tmp_path / "out", tmp_path / "report.jsonl"
+    command = [sys.executable, "-m", "censor"]
+    options = ["--weights", str(sample_run / "model.onnx"), "-t", "0.6"]
+    checked = subprocess.run([*command, "check", SAMPLE / "train", *options], capture_output=True, check=False)
     assert checked.returncode == 3, checked.stderr
-    assert checked.stdout.startswith("nsfw")
-    out = tmp_path / "out.png"
-    done = subprocess.run([*run, photo.path, "-o", out, *weights], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    before, after = read_rgb(photo.path).astype(int), read_rgb(out).astype(int)
-    shown = [box for box, label in zip(photo.xyxy, photo.labels, strict=True) if label in explicit]
-    x0, y0, x1, y1 = (int(edge) for edge in shown[0])
-    assert np.abs(after - before)[y0:y1, x0:x1].mean() > 8
-    again = subprocess.run([*run, "check", out, *weights], capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stdout
-    shapes = ["--weights", str(sample_run / "best.safetensors")]  # the same through torch
-    assert subprocess.run([*run, "check", photo.path, *shapes], capture_output=True, check=False).returncode == 3
+    subprocess.run([*command, SAMPLE / "train", "-o", out, "--json", report, *options], check=False)
+    records = [json.loads(line) for line in report.read_text().splitlines()]
+    done = [record for record in records if "error" not in record]
+    assert {record["error"]["type"] for record in records if "error" in record} <= {"RecheckError"}
+    assert len(done) >= 45
+    hidden = [(record, each) for record in done for each in record["hidden"]]
+    assert len(hidden) >= 20
+    assert sum(record["verdict"]["nsfw"] for record in done) >= 15
+    changes = []
+    for record, each in hidden:
+        before, after = (read_rgb(Path(record[key])).astype(int) for key in ("file", "output"))
+        x0, y0, x1, y1 = (max(0, int(edge)) for edge in each["xyxy"])
+        changes.append(np.abs(after - before)[y0:y1, x0:x1].mean())
+    assert min(changes) > 4  # JPEG alone changes less than 2
+    weights = ["--weights", str(sample_run / "best.safetensors"), "-t", "0.6"]  # the same through torch
+    assert subprocess.run([*command, "check", "-q", SAMPLE / "train", *weights], check=False).returncode == 3
