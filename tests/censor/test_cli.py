@@ -483,7 +483,11 @@ def test_interrupting_leaves_no_half_file(face: Path, tmp_path: Path, number: si
     photos.mkdir()
     for index in range(400):
         (photos / f"{index:03}.jpg").write_bytes(face.read_bytes())
-    command = [sys.executable, "-m", "censor", str(photos), "-o", str(out), *FACES]
+    # A shell starts what it runs in the background with SIGINT ignored, and its children inherit that.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from censor.cli import main"
+    )
+    command = [sys.executable, "-c", f"{program}; main(sys.argv[1:])", str(photos), "-o", str(out), *FACES]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
     while not (out.exists() and any(out.iterdir())) and time.monotonic() < deadline:
