@@ -8,13 +8,15 @@ show functions of nothing. It is also why their cost grows with area, and not wi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from censor.masks import Region
 
-__all__ = ["MAX_CELLS", "Pixels", "blur", "pixelate", "solid", "sticker"]
+__all__ = ["MAX_CELLS", "CellMeans", "Pixels", "blur", "cell_means", "pixelate", "solid", "sticker"]
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 3) RGB or (H, W, 4) RGBA."""
@@ -26,15 +28,30 @@ _SMALLEST_CELL = 4
 """Pixels. Without it a region of 8 x 8 would keep every pixel as a cell of its own."""
 
 
-def pixelate(image: Pixels, region: Region, *, cells: int = 6, out: Pixels | None = None) -> Pixels:
+class CellMeans(NamedTuple):
+    """All that `pixelate` and `blur` know of a region.
+
+    Attributes:
+        colors: uint8 (rows, columns, 3): mean RGB of each square cell.
+        side: A cell's rows and columns in pixels. The last ones may be cut by the region's window.
+    """
+
+    colors: Pixels
+    side: int
+
+
+def pixelate(
+    image: Pixels, region: Region, *, cells: int = 6, means: CellMeans | None = None, out: Pixels | None = None
+) -> Pixels:
     """Show square cells of their mean colour.
 
     Args:
         image: Where the means are taken from.
         region: What to hide.
         cells: Squares along the region's longer side, 1..8; fewer where they would be under four pixels wide.
-        out: Paint onto this picture instead of a copy of `image`: how several regions share one copy, each with its
-            means from the original.
+        means: What `cell_means` said of the region before anything was painted: how several regions that overlap are
+            painted onto one picture, each with its means from the original.
+        out: Paint onto this picture instead of a copy of `image`; may be `image` itself.
 
     Returns:
         The painted picture.
@@ -42,16 +59,14 @@ def pixelate(image: Pixels, region: Region, *, cells: int = 6, out: Pixels | Non
     Raises:
         ValueError: `cells` out of range.
     """
-    window = region.of(image)
-    means, side = _cell_means(window, cells)
-    return _lay(_grown(means, side, window, cv2.INTER_NEAREST), region, image, out)
+    return _lay(_grown(means or cell_means(image, region, cells=cells), region, cv2.INTER_NEAREST), region, image, out)
 
 
-def blur(image: Pixels, region: Region, *, cells: int = 6, out: Pixels | None = None) -> Pixels:
+def blur(
+    image: Pixels, region: Region, *, cells: int = 6, means: CellMeans | None = None, out: Pixels | None = None
+) -> Pixels:
     """Show the means of square cells, interpolated smoothly; arguments as for `pixelate`."""
-    window = region.of(image)
-    means, side = _cell_means(window, cells)
-    return _lay(_grown(means, side, window, cv2.INTER_CUBIC), region, image, out)
+    return _lay(_grown(means or cell_means(image, region, cells=cells), region, cv2.INTER_CUBIC), region, image, out)
 
 
 def solid(
@@ -91,43 +106,53 @@ def sticker(
     return _lay(patch, region, image, out)
 
 
-def _grown(means: Pixels, side: int, window: Pixels, interpolation: int) -> Pixels:
-    height, width = window.shape[:2]
-    rows, columns = means.shape[:2]
-    # A single row of cells is flat from top to bottom: a thin region needs no square as high as it is long.
-    size = (width if columns == 1 else columns * side, height if rows == 1 else rows * side)
-    grown = cv2.resize(means, size, interpolation=interpolation)
-    return np.asarray(grown, np.uint8)[:height, :width]
+def cell_means(image: Pixels, region: Region, *, cells: int = 6) -> CellMeans:
+    """The means of the square cells of a region's window.
 
-
-def _cell_means(window: Pixels, cells: int) -> tuple[Pixels, int]:
-    """Mean RGB of the square cells of a window, uint8 (rows, columns, 3), and the cells' side in pixels.
-
-    The last row and column of cells may be cut by the window; their means are over what is there.
+    Raises:
+        ValueError: `cells` out of range.
     """
     if not 1 <= cells <= MAX_CELLS:
         raise ValueError(f"cells must lie in 1..{MAX_CELLS}, not {cells}")
+    window = region.of(image)
     height, width = window.shape[:2]
     side = max(-(-max(height, width) // cells), _SMALLEST_CELL)
+    sums = np.array(  # whole numbers, exact in float64
+        [
+            [cv2.sumElems(window[top : top + side, left : left + side])[:3] for left in range(0, width, side)]
+            for top in range(0, height, side)
+        ]
+    )
     tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
-    columns = np.add.reduceat(window[..., :3], tops, axis=0, dtype=np.uint32)  # 255 * rows fits
-    sums = np.add.reduceat(columns, lefts, axis=1, dtype=np.uint64)
-    counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width)).astype(np.uint64)[..., None]
-    return ((sums + counts // 2) // counts).astype(np.uint8), side
+    counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))[..., None]
+    return CellMeans(((sums.astype(np.int64) + counts // 2) // counts).astype(np.uint8), side)
+
+
+def _grown(means: CellMeans, region: Region, interpolation: int) -> Pixels:
+    height, width = region.y1 - region.y0, region.x1 - region.x0
+    rows, columns = means.colors.shape[:2]
+    # A single row of cells is flat from top to bottom: a thin region needs no square as high as it is long.
+    size = (width if columns == 1 else columns * means.side, height if rows == 1 else rows * means.side)
+    grown = cv2.resize(means.colors, size, interpolation=interpolation)
+    return np.asarray(grown, np.uint8)[:height, :width]
 
 
 def _lay(patch: NDArray[np.uint8], region: Region, image: Pixels, out: Pixels | None) -> Pixels:
     """Paint a patch, (h, w, 3) or one colour (3,), over a region. Where the picture has transparency it is opaque."""
     canvas = image.copy() if out is None else out
     view = region.of(canvas)
-    shown = np.empty(view.shape, np.uint8)
-    shown[..., :3], shown[..., 3:] = patch, 255
+    shown = patch
+    if patch.shape != view.shape:
+        shown = np.empty(view.shape, np.uint8)
+        shown[..., :3], shown[..., 3:] = patch, 255
     if region.cover is None:
         view[:] = shown
         return canvas
-    soft = (region.cover > 0) & (region.cover < 255)
-    if soft.any():
-        share = region.cover[soft].astype(np.uint32)[:, None]
-        view[soft] = (shown[soft] * share + view[soft] * (255 - share) + 127) // 255
-    cv2.copyTo(shown, (region.cover == 255).view(np.uint8), view)
+    whole = cv2.inRange(region.cover, 255, 255)
+    soft = cv2.inRange(region.cover, 1, 254)
+    if cv2.countNonZero(soft):
+        where = soft > 0
+        share = region.cover[where].astype(np.uint32)[:, None]
+        view[where] = (shown[where] * share + view[where] * (255 - share) + 127) // 255
+    cv2.copyTo(shown, whole, view)
     return canvas

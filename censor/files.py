@@ -58,13 +58,13 @@ def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  
 
     Raises:
         WriteError: The encoder refuses, as WebP does beyond 16,383 pixels a side.
-        ValueError: An unknown format, or a quality out of range.
+        ValueError: An unknown format, a quality out of range, or a picture that was reduced in decoding.
     """
     if format not in SUFFIXES.values():
         raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
     if not 1 <= quality <= 100:
         raise ValueError(f"quality lies in 1..100, not {quality}")
-    pixels = picture.pixels
+    pixels = picture.whole
     if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
     options: dict[str, Any] = {}

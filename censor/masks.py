@@ -91,12 +91,11 @@ def region(
     window = Region(max(0, x0 - margin_x), max(0, y0 - margin_y), min(width, x1 + margin_x), min(height, y1 + margin_y))
     if shape == "box" and not soft:
         return window
-    core = _rasterise((x0, y0, x1, y1), window, shape)
-    cover = np.where(core, np.uint8(255), np.uint8(0))
+    cover = _rasterise((x0, y0, x1, y1), window, shape)
     if soft:
-        away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the core
+        away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the shape
         fade = np.clip(255 * (1 - away / (soft + 1)), 0, 254).astype(np.uint8)
-        cover = np.where(core, cover, fade)
+        cover = np.maximum(cover, fade)
     return Region(window.x0, window.y0, window.x1, window.y1, cover)
 
 
@@ -118,15 +117,20 @@ def _reach(width: int, height: int, shape: str) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _rasterise(box: tuple[int, int, int, int], window: Region, shape: str) -> NDArray[np.bool_]:
-    """Which of the window's pixels have their centre inside the shape around a box."""
+def _rasterise(box: tuple[int, int, int, int], window: Region, shape: str) -> NDArray[np.uint8]:
+    """255 for those of the window's pixels that have their centre inside the shape around a box, 0 for the others."""
     x0, y0, x1, y1 = box
     grow_x, grow_y = _reach(x1 - x0, y1 - y0, shape)
     a, b = (x1 - x0) / 2 + grow_x, (y1 - y0) / 2 + grow_y
     down = np.abs(np.arange(window.y0, window.y1) + 0.5 - (y0 + y1) / 2)
-    across = np.abs(np.arange(window.x0, window.x1) + 0.5 - (x0 + x1) / 2)
     half = np.where(down <= b, _HALF_WIDTHS[shape](np.minimum(down, b), a, b, _CORNER * min(x1 - x0, y1 - y0)), -1.0)
-    return np.asarray(across[None, :] <= half[:, None])
+    width, middle = window.x1 - window.x0, (x0 + x1) / 2 - 0.5 - window.x0
+    starts = np.clip(np.ceil(middle - half), 0, width).astype(int).tolist()
+    ends = np.clip(np.floor(middle + half) + 1, 0, width).astype(int).tolist()
+    cover = np.zeros((window.y1 - window.y0, width), np.uint8)
+    for row, start, end in zip(cover, starts, ends, strict=True):
+        row[start:end] = 255
+    return cover
 
 
 def _box_half_width(down: NDArray[np.float64], a: float, b: float, radius: float) -> NDArray[np.float64]:  # noqa: ARG001

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from censor import effects
 from censor.errors import DetectorError, PolicyError, RecheckError
-from censor.files import QUALITY, encode, format_of, over, write_atomic
+from censor.files import QUALITY, encode, format_of, write_atomic
 from censor.images import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
+from censor.looks import Canvas, Looks
 from censor.masks import Region, region
 from censor.policy import Policy, reached
 from censor.stickers import load_sticker
@@ -22,6 +24,7 @@ from censor.verdict import Verdict, judge
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
+from detect.reduction import spare_factor
 from detect.tiling import joined, lowest_score
 
 __all__ = ["Censor", "Censored", "Checked", "Hidden"]
@@ -131,7 +134,7 @@ class Censor:
         stickers = any(rule.effect == "sticker" for rule in self.policy.rules.values())
         self._sticker = load_sticker(self.policy.sticker) if stickers else None
         self._recheck = recheck
-        self._caps = {"max_bytes": max_bytes, "max_pixels": max_pixels}
+        self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     def check(self, source: Source) -> Checked:
         """Judge a picture without changing it.
@@ -143,7 +146,9 @@ class Censor:
         """
         self.policy.require(self.detector.names, judging=True)
         seconds: dict[str, float] = {}
-        return self._check(self._decode(source, seconds), seconds)[0]
+        with _timed(seconds, "decode"):
+            picture = self._decode(source, spare=partial(spare_factor, self.detector))
+        return self._check(picture, Looks.at(picture, self.detector), seconds)[0]
 
     def apply(self, source: Source) -> Censored:
         """Censor a picture in memory; the source is left alone.
@@ -156,21 +161,27 @@ class Censor:
             DetectError: The network failed.
         """
         seconds: dict[str, float] = {}
-        picture = self._decode(source, seconds)
-        checked, visible = self._check(picture, seconds)
+        with _timed(seconds, "decode"):
+            picture = self._decode(source)
+            pixels = picture.pixels
+            if isinstance(source, np.ndarray) or not pixels.flags.writeable:
+                picture = replace(picture, pixels=pixels.copy())
+        looks = Looks.at(picture, self.detector)
+        checked, visible = self._check(picture, looks, seconds)
+        canvas = Canvas(picture.pixels)
         marks = self._marks(visible, picture, rechecked=False)
         with _timed(seconds, "hide"):
-            pixels = self._paint(picture.pixels, marks)
+            self._paint(canvas, marks)
         if self._recheck and marks:
             with _timed(seconds, "recheck"):
-                pixels, marks = self._look_again(picture, pixels, marks)
+                marks = self._look_again(picture, canvas, looks, marks)
         return Censored(
             verdict=checked.verdict,
             detections=checked.detections,
             width=picture.width,
             height=picture.height,
             seconds=seconds,
-            picture=replace(picture, pixels=pixels, beneath=None),
+            picture=replace(picture, beneath=None),
             hidden=tuple(mark.hidden for mark in marks),
         )
 
@@ -205,16 +216,15 @@ class Censor:
             write_atomic(target, data, overwrite=overwrite)
         return done
 
-    def _decode(self, source: Source, seconds: dict[str, float]) -> Picture:
-        with _timed(seconds, "decode"):
-            return decode(source, **self._caps)
+    def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
+        return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
-    def _check(self, picture: Picture, seconds: dict[str, float]) -> tuple[Checked, Detections]:
+    def _check(self, picture: Picture, looks: Looks, seconds: dict[str, float]) -> tuple[Checked, Detections]:
         """Judge all there is; the second value holds what is left once the colours beneath transparency are gone."""
         with _timed(seconds, "detect"):
-            found = visible = self._detect(_views(picture.pixels), picture.name)
+            found = visible = self._detect(looks, picture)
             if picture.beneath is not None:
-                found = joined(Detections.concatenate([found, self._detect([picture.beneath], picture.name)]))
+                found = joined(Detections.concatenate([found, self._detect_view(picture.beneath, picture.name)]))
         checked = Checked(
             verdict=judge(found, self.policy, width=picture.width, height=picture.height),
             detections=found,
@@ -224,9 +234,9 @@ class Censor:
         )
         return checked, visible
 
-    def _detect(self, views: Iterable[RGBImage], name: str) -> Detections:
-        found = [self._detect_view(view, name) for view in views]  # one at a time: each may be 300 MB
-        return found[0] if len(found) == 1 else joined(Detections.concatenate(found))
+    def _detect(self, looks: Looks, picture: Picture) -> Detections:
+        found = [self._detect_view(view, picture.name) for view in looks]  # one at a time: each may be 300 MB
+        return looks.restore(found[0] if len(found) == 1 else joined(Detections.concatenate(found)), picture)
 
     def _detect_view(self, view: RGBImage, name: str) -> Detections:
         try:
@@ -267,30 +277,36 @@ class Censor:
                 marks.append(_Mark(hidden, area))
         return marks
 
-    def _paint(self, original: NDArray[np.uint8], marks: Sequence[_Mark]) -> NDArray[np.uint8]:
-        canvas = original.copy()
-        for mark in sorted(marks, key=lambda mark: _SHOWS_LESS.index(mark.hidden.effect)):
+    def _paint(self, canvas: Canvas, marks: Sequence[_Mark]) -> None:
+        """Paint onto the original, which the canvas keeps a copy of where it is painted over."""
+        pixels = canvas.begin([mark.region for mark in marks])
+        cells = self.policy.cells
+        means = [
+            effects.cell_means(pixels, mark.region, cells=cells) if mark.hidden.effect in ("pixelate", "blur") else None
+            for mark in marks
+        ]
+        for mark, mean in sorted(
+            zip(marks, means, strict=True), key=lambda each: _SHOWS_LESS.index(each[0].hidden.effect)
+        ):
             match mark.hidden.effect:
                 case "pixelate":
-                    effects.pixelate(original, mark.region, cells=self.policy.cells, out=canvas)
+                    effects.pixelate(pixels, mark.region, means=mean, out=pixels)
                 case "blur":
-                    effects.blur(original, mark.region, cells=self.policy.cells, out=canvas)
+                    effects.blur(pixels, mark.region, means=mean, out=pixels)
                 case "sticker" if self._sticker is not None:
-                    effects.sticker(original, mark.region, sticker=self._sticker, color=self.policy.color, out=canvas)
+                    effects.sticker(pixels, mark.region, sticker=self._sticker, color=self.policy.color, out=pixels)
                 case _:
-                    effects.solid(original, mark.region, color=self.policy.color, out=canvas)
-        return canvas
+                    effects.solid(pixels, mark.region, color=self.policy.color, out=pixels)
 
-    def _look_again(
-        self, picture: Picture, pixels: NDArray[np.uint8], marks: list[_Mark]
-    ) -> tuple[NDArray[np.uint8], list[_Mark]]:
-        """Detect on the output until nothing is left that should be hidden.
+    def _look_again(self, picture: Picture, canvas: Canvas, looks: Looks, marks: list[_Mark]) -> list[_Mark]:
+        """Detect on the output until nothing is left that should be hidden, and return all that was.
 
         A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and
         is passed over: a smiling sticker may well be found to be a face.
         """
         for attempt in range(1, _TRIES + 1):
-            again = self._detect(_views(pixels), picture.name)
+            looks.refresh(picture.pixels, canvas.window)
+            again = self._detect(looks, picture)
             effect = None if attempt == 1 else "solid"
             blank = _blank(picture, marks)
             fresh = [
@@ -299,10 +315,10 @@ class Censor:
                 if not mark.region.within(blank)
             ]
             if not fresh:
-                return pixels, marks
+                return marks
             if attempt < _TRIES:
                 marks = [*marks, *fresh]
-                pixels = self._paint(picture.pixels, marks)
+                self._paint(canvas, marks)
         left = ", ".join(f"{mark.hidden.label} {mark.hidden.score:.2f}" for mark in fresh)
         raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")
 
@@ -319,21 +335,6 @@ def _blank(picture: Picture, marks: Sequence[_Mark]) -> NDArray[np.bool_]:
         if mark.hidden.effect in ("solid", "sticker"):
             mark.region.mark(mask)
     return mask
-
-
-def _views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
-    """What a picture may look like to somebody.
-
-    With transparency that is more than one thing: the colours as they are once a careless program drops the
-    transparency, and laid on a light page or a dark one. A body may show in any of them and not in the others.
-    """
-    if pixels.shape[2] == 3:
-        yield pixels
-        return
-    yield np.ascontiguousarray(pixels[..., :3])
-    if not (pixels[..., 3] == 255).all():
-        yield over(pixels, 255)
-        yield over(pixels, 0)
 
 
 @contextmanager

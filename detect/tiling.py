@@ -8,6 +8,7 @@ import numpy as np
 
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
+from detect.reduction import spare_factor
 
 __all__ = ["FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
 
@@ -90,12 +91,15 @@ class LongDetector(_Wrapper):
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""
-        plain = [image for image in images if not self._is_long(image)]
+        plain = [image for image in images if not self._is_long(*image.shape[:2])]
         found = iter(self._detector.detect(plain) if plain else [])
-        return [self._detect_long(image) if self._is_long(image) else next(found) for image in images]
+        return [self._detect_long(image) if self._is_long(*image.shape[:2]) else next(found) for image in images]
 
-    def _is_long(self, image: RGBImage) -> bool:
-        height, width = image.shape[:2]
+    def spare_factor(self, height: int, width: int) -> float:
+        """As the wrapped detector; nothing for what is cut into stretches, whose length depends on the pixels."""
+        return 1.0 if self._is_long(height, width) else spare_factor(self._detector, height, width)
+
+    def _is_long(self, height: int, width: int) -> bool:
         return bool(max(height, width) > self._ratio * min(height, width))
 
     def _detect_long(self, image: RGBImage) -> Detections:
@@ -117,6 +121,10 @@ class FlipDetector(_Wrapper):
             raise ValueError(f"need join_above in [0, 1], not {join_above}")
         super().__init__(detector)
         self._join_above = join_above
+
+    def spare_factor(self, height: int, width: int) -> float:
+        """As the wrapped detector: see `detect.reduction`."""
+        return spare_factor(self._detector, height, width)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.detections import RGBImage
+from detect.reduction import halved
 
 __all__ = ["Letterbox", "shrink"]
 
 _GREY = 114
 """The padding that YOLO networks are trained with."""
+
+_REST = 1.25
+"""What remains to be shrunk after halving: at least this much, or how cells fall on pixels begins to show."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +102,14 @@ class Letterbox:
 def shrink(image: RGBImage, *, rows: int, columns: int) -> RGBImage:
     """Resize a picture so that small parts survive: every pixel counts when shrinking, bilinear when growing.
 
-    Averaging by whole factors is several times faster than by fractional ones, so where the way is not a whole factor
-    itself, a common divisor of both sides is taken out first. The rest of the way averages those means: a little
-    smoother than the average of the pixels, since a mean that two results share counts evenly for both.
+    Averaging two by two is many times faster than by fractions of pixels, so a picture that is far too large is halved
+    first. The rest of the way averages those means: a little smoother than the average of the pixels, since a mean that
+    two results share counts evenly for both.
     """
-    height, width = image.shape[:2]
-    ratio = min(height / rows, width / columns)
-    if ratio <= 1:
-        return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
-    whole = height % rows == 0 and width % columns == 0
-    candidates = () if whole else range(int(ratio / 1.5), 1, -1)
-    factor = next((k for k in candidates if height % k == 0 and width % k == 0), 1)
-    if factor > 1:
-        image = np.asarray(
-            cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA), np.uint8
-        )
-    return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    while min(image.shape[0] / rows, image.shape[1] / columns) >= 2 * _REST:
+        image = halved(image)
+    if image.shape[:2] == (rows, columns):
+        return image
+    shrinks = min(image.shape[0] / rows, image.shape[1] / columns) > 1
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=way), np.uint8)

@@ -106,12 +106,19 @@ class OnnxDetector:
                 found |= {p: self._read(read, fits[p]) for p, read in zip(part, candidates, strict=True)}
         return [found[position] for position in range(len(images))]
 
+    def spare_factor(self, height: int, width: int) -> float:
+        """By how much a picture of so many rows and columns is shrunk for the network: see `detect.reduction`."""
+        fit = self._letterbox(height, width)
+        return min(fit.height / fit.rows, fit.width / fit.columns)
+
     def _fit(self, image: RGBImage, position: int) -> Letterbox:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise ValueError(
                 f"image {position} must be uint8 of shape (H, W, 3) and not empty, not {image.dtype} {image.shape}"
             )
-        height, width = image.shape[:2]
+        return self._letterbox(*image.shape[:2])
+
+    def _letterbox(self, height: int, width: int) -> Letterbox:
         fixed = self._fixed_size or self._head.square
         return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed)
 

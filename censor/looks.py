@@ -1,0 +1,93 @@
+"""What a detector looks at: a picture, and the same picture after painting, without shrinking all of it twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from censor.files import over
+from censor.images import Picture
+from censor.masks import Region
+from detect import boxes
+from detect.detections import Detections, Detector, RGBImage
+from detect.reduction import reduced, spare_factor
+
+__all__ = ["Canvas", "Looks", "Window"]
+
+Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+
+class Canvas:
+    """Pixels that are painted in place: one picture in memory, not two.
+
+    Attributes:
+        window: What has been painted lies in here.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self._pixels = pixels
+        self.window: Window = (slice(0, 0), slice(0, 0))
+        self._original = pixels[self.window].copy()
+
+    def begin(self, regions: Sequence[Region]) -> NDArray[np.uint8]:
+        """The pixels as they came, of which a copy is kept where these regions lie."""
+        self._pixels[self.window] = self._original
+        if regions:
+            rows = slice(min(each.y0 for each in regions), max(each.y1 for each in regions))
+            columns = slice(min(each.x0 for each in regions), max(each.x1 for each in regions))
+            self.window = (rows, columns)
+            self._original = self._pixels[self.window].copy()
+        return self._pixels
+
+
+class Looks:
+    """The ways in which a detector looks at a picture.
+
+    With transparency there is more than one thing that somebody may see: the colours as they are once a careless
+    program drops the transparency, and laid on a light page or a dark one. A body may show in any of them and not in
+    the others. Without it there is one, and it is reduced as far as the detector allows, so that a second look has
+    to reduce anew only what was painted.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], factor: int) -> None:
+        """Look at pixels that have `factor` times fewer rows and columns than the picture."""
+        self._pixels, self._factor = pixels, factor
+
+    @classmethod
+    def at(cls, picture: Picture, detector: Detector) -> Looks:
+        """The looks of a detector at a picture, which may have been reduced in decoding."""
+        pixels = picture.pixels
+        if picture.reduced is not None:
+            return cls(pixels, picture.reduced[2])
+        factor = spare_factor(detector, picture.height, picture.width) if pixels.shape[2] == 3 else 1
+        return cls(reduced(pixels, factor), factor)
+
+    def __iter__(self) -> Iterator[RGBImage]:
+        """One view after the other: each may take 300 MB."""
+        pixels = self._pixels
+        if pixels.shape[2] == 3:
+            yield pixels
+            return
+        yield np.ascontiguousarray(pixels[..., :3])
+        if not (pixels[..., 3] == 255).all():
+            yield over(pixels, 255)
+            yield over(pixels, 0)
+
+    def refresh(self, pixels: NDArray[np.uint8], window: Window) -> None:
+        """Take over what was painted onto the whole picture inside a window."""
+        if self._factor == 1:
+            return  # the same pixels
+        factor = self._factor
+        rows, columns = (slice(side.start // factor, -(-side.stop // factor)) for side in window)
+        whole = pixels[rows.start * factor : rows.stop * factor, columns.start * factor : columns.stop * factor]
+        self._pixels[rows, columns] = reduced(whole, factor)
+
+    def restore(self, found: Detections, picture: Picture) -> Detections:
+        """Boxes in what was looked at to boxes in the whole picture."""
+        if self._factor == 1:
+            return found
+        xyxy = boxes.clip(found.xyxy * np.float32(self._factor), width=picture.width, height=picture.height)
+        return Detections(xyxy, found.scores, found.labels, found.names)
