@@ -11,7 +11,7 @@ from pathlib import Path
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
+from detect.runtime.sessions import OWN_PRECISION, PROVIDERS, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
 from detect.tiling import LongDetector
 
 __all__ = ["ENGINES", "PRECISIONS", "WEIGHTS_VARIABLE", "LoadedDetector", "choose", "find_weights", "load_detector"]
@@ -39,7 +39,7 @@ class LoadedDetector(LongDetector):
 
     Attributes:
         engine: ``onnxruntime``, ``openvino`` or ``torch``.
-        precision: What the network computes in: ``f32``, ``bf16`` or ``int8``.
+        precision: What the network computes in: ``f32``, ``bf16``, ``int8``, or ``mixed`` where nobody can say.
     """
 
     def __init__(self, detector: Detector, *, engine: str, precision: str) -> None:
@@ -57,6 +57,7 @@ def load_detector(
     streams: int = 0,
     engine: str = "auto",
     precision: str = "auto",
+    provider: str = "cpu",
     pictures: int | None = None,
 ) -> LoadedDetector:
     """Load the detector that the caller, the environment or the installation names, in this order.
@@ -74,15 +75,18 @@ def load_detector(
             room for.
         engine: One of `ENGINES`; see `choose`. Safetensors weights run on torch.
         precision: One of `PRECISIONS`; see `choose`.
+        provider: One of `detect.runtime.sessions.PROVIDERS`: what onnxruntime runs on. All but ``cpu`` are another
+            build of onnxruntime, and run on that alone.
         pictures: How many pictures the detector is for, if that is known; for one that is looked at and then no more,
             say 1.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
             damaged, altered or foreign, or quantised where that was not asked for, or the reverse.
-        EngineError: The engine is not installed, or does not compute in `precision` on this processor.
-        ValueError: An unknown engine or precision, an engine that has not that precision anywhere, or a number out of
-            its range.
+        EngineError: The engine is not installed, or does not compute in `precision` on this processor; or onnxruntime
+            has no such provider, or could not start it.
+        ValueError: An unknown engine, precision or provider, an engine that has not that precision or provider
+            anywhere, or a number out of its range.
     """
     path, expected = find_weights(weights)
     model = read_weights(path)
@@ -94,19 +98,20 @@ def load_detector(
     session: Session
     if _is_safetensors(model):
         _check_names(engine, precision)
-        if engine != "auto" or precision not in ("auto", "f32"):
+        if engine != "auto" or precision not in ("auto", "f32") or provider != "cpu":
             raise WeightsError(
-                f"{path}: safetensors weights run on torch in f32, not on {engine} in {precision}; "
+                f"{path}: safetensors weights run on torch in f32, not on {engine} in {precision} on {provider}; "
                 "export them with: python -m detect export"
             )
         session = _torch_session(path)
     else:
+        engine = _engine_of(provider, engine, precision)
         engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
         if engine == "openvino":
             hint = "bf16" if precision == "bf16" else "f32"
             session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
         else:
-            session = OnnxRuntimeSession(model, source=str(path), threads=threads)
+            session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LoadedDetector(detector, engine=session.engine, precision=session.precision)
 
@@ -180,6 +185,19 @@ def _check_names(engine: str, precision: str) -> None:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+
+
+def _engine_of(provider: str, engine: str, precision: str) -> str:
+    """Providers are onnxruntime's."""
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
+    if provider == "cpu":
+        return engine
+    if engine == "openvino":
+        raise ValueError(f"the provider {provider} is onnxruntime's, not {engine}'s")
+    if provider in OWN_PRECISION and precision != "auto":
+        raise ValueError(f"the provider {provider} rounds as it sees fit: {precision} cannot be promised")
+    return "onnxruntime"
 
 
 def _openvino_is_installed() -> bool:

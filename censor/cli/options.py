@@ -82,6 +82,13 @@ def shared(command: _F) -> _F:
             show_default=True,
             help="What the network computes in; bf16 is openvino's, int8 a quantised file's.",
         ),
+        click.option(
+            "--provider",
+            type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+            default="cpu",
+            show_default=True,
+            help="What onnxruntime runs on; all but cpu need a build of it that has them.",
+        ),
         click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
         click.option(
             "--tile-size",
@@ -231,6 +238,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
         streams=workers,
         engine=options["engine"],
         precision=options["precision"],
+        provider=options["provider"],
         pictures=pictures,
     )
     if options["verbose"]:

@@ -35,6 +35,11 @@ _INT = click.IntRange(min=1)
     type=click.Choice(["auto", "f32", "bf16", "int8"]),
     help="What the network computes in [default: auto].",
 )
+@click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+    help="What onnxruntime runs on [default: cpu].",
+)
 @click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
 @click.option("--max-pixels", type=_INT, metavar="N", help="Refuse larger pictures, undecoded [default: 25000000].")
 @click.option("--in-flight", type=_INT, metavar="N", help="Pictures a worker works on at once [default: its cores].")
@@ -86,6 +91,7 @@ def serve(**options: Any) -> None:
             min_score=min(0.05, policies.lowest),
             engine=settings.engine,
             precision=settings.precision,
+            provider=settings.provider,
             pictures=1,
         )
         policies.served_by(detector.names)

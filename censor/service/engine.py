@@ -70,6 +70,7 @@ class Engine:
                 streams=settings.at_once if settings.batch == 1 else 1,
                 engine=settings.engine,
                 precision=settings.precision,
+                provider=settings.provider,
             )
         return cls(settings=settings, detector=detector, policies=policies.served_by(detector.names), metrics=metrics)
 

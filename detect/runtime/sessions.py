@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from detect.errors import EngineError, InferenceError, WeightsError
 
-__all__ = ["OnnxRuntimeSession", "OpenVinoSession", "Session", "cores", "is_quantised"]
+__all__ = ["OWN_PRECISION", "PROVIDERS", "OnnxRuntimeSession", "OpenVinoSession", "Session", "cores", "is_quantised"]
 
 
 class Session(Protocol):
@@ -24,7 +26,7 @@ class Session(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: ``f32``, ``bf16``, or ``int8`` for a quantised file."""
+        """What it computes in: ``f32``, ``bf16``, ``int8`` for a quantised file, ``mixed`` where nobody can say."""
         ...
 
     @property
@@ -46,50 +48,72 @@ class Session(Protocol):
         ...
 
 
+PROVIDERS: Mapping[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""What onnxruntime can run a network on, and its own name for that."""
+
+OWN_PRECISION = ("tensorrt", "coreml")
+"""Providers that round as they see fit and cannot be kept from it."""
+
+
 class OnnxRuntimeSession:
     """A `Session` on onnxruntime: float32, or the whole numbers of a quantised file."""
 
     engine: ClassVar[str] = "onnxruntime"
 
-    def __init__(self, model: bytes, *, source: str, threads: int = 0) -> None:
+    def __init__(self, model: bytes, *, source: str, threads: int = 0, provider: str = "cpu") -> None:
         """Load a network.
 
         Args:
             model: The whole ONNX file.
             source: Where it came from; named in errors.
             threads: Threads for one run; 0 lets onnxruntime take every core.
+            provider: One of `PROVIDERS`.
 
         Raises:
+            EngineError: The installed onnxruntime has no such provider, or could not start it.
             WeightsError: The bytes are no ONNX model that onnxruntime can run, or its input is not one float image.
-            ValueError: `threads` is negative.
+            ValueError: `threads` is negative, or there is no such provider anywhere.
         """
         _check_threads(threads)
         import onnxruntime  # a tenth of a second, and `censor --help` does not need it
 
+        wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # what goes wrong is raised below; onnxruntime would print it as well
         try:
-            self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(model, options, providers=[wanted])
         except Exception as error:  # onnxruntime's errors share no base class but Exception
             raise WeightsError(
                 f"{source}: not a model that onnxruntime can run ({_first_line(error)}); "
                 "the file may be damaged or cut short"
             ) from error
+        if (name := PROVIDERS[provider]) not in (started := self._session.get_providers()):  # it falls back in silence
+            raise EngineError(f"{source}: onnxruntime could not start {name} and would run on {', '.join(started)}")
+        # A DirectML session must not be run by two threads at once.
+        self._turn = threading.Lock() if provider == "directml" else nullcontext()
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {found}")
         self._input = inputs[0].name
         self._source = source
-        self.precision = "int8" if is_quantised(model) else "f32"
+        exact = "int8" if is_quantised(model) else "f32"
+        self.precision = "mixed" if provider in OWN_PRECISION else exact
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input_shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape)
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See `Session.run`."""
         try:
-            outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
+            with self._turn:
+                outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
         except Exception as error:  # as above
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {_first_line(error)}"
@@ -157,6 +181,18 @@ class OpenVinoSession:
                 f"{self._source}: the network failed on {batch.shape}: {str(error).strip().splitlines()[-1]}"
             ) from error
         return list(answer.values())
+
+
+def _provider(provider: str, source: str) -> str | tuple[str, dict[str, str]]:
+    """What onnxruntime is told; a provider that it does not have would be passed over."""
+    import onnxruntime
+
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
+    name, available = PROVIDERS[provider], onnxruntime.get_available_providers()
+    if name not in available:
+        raise EngineError(f"{source}: the installed onnxruntime has no {name}; it has {', '.join(available)}")
+    return (name, {"use_tf32": "0"}) if provider == "cuda" else name  # TF32 keeps 10 bits of 23
 
 
 def is_quantised(model: bytes) -> bool:

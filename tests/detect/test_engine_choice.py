@@ -168,3 +168,69 @@ def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantised
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     result = run("--precision", "int8")
     assert (result.exit_code, "not quantised" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "coreml", "directml"])
+def test_a_provider_that_is_not_installed_is_refused(plain, tmp_path, monkeypatch, provider):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["AzureExecutionProvider"])
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(EngineError, match=r"w\.onnx: the installed onnxruntime has no .*; it has Azure"):
+        load_detector(tmp_path / "w.onnx", provider=provider)
+
+
+def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch):
+    """onnxruntime runs on the processor instead, without a word that a program could read."""
+    import onnxruntime
+
+    original = onnxruntime.InferenceSession
+
+    def fall_back(model, options, providers):
+        assert providers == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+        return original(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", fall_back)
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(EngineError, match="could not start CUDAExecutionProvider and would run on CPUExecution"):
+        load_detector(tmp_path / "w.onnx", provider="cuda")
+
+
+def test_providers_that_started_are_told_from_those_that_round(plain, tmp_path, monkeypatch):
+    import onnxruntime
+
+    original = onnxruntime.InferenceSession
+
+    def start(model, options, providers):
+        session = original(model, options, providers=["CPUExecutionProvider"])
+        monkeypatch.setattr(session, "get_providers", lambda: providers)
+        return session
+
+    names = {"coreml": "CoreMLExecutionProvider", "directml": "DmlExecutionProvider"}
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: list(names.values()))
+    monkeypatch.setattr("onnxruntime.InferenceSession", start)
+    (tmp_path / "w.onnx").write_bytes(plain)
+    found = {name: load_detector(tmp_path / "w.onnx", provider=name) for name in names}
+    assert {name: (each.engine, each.precision) for name, each in found.items()} == {
+        "coreml": ("onnxruntime", "mixed"), "directml": ("onnxruntime", "f32"),
+    }  # fmt: skip
+    assert len(found["directml"].detect([np.zeros((64, 64, 3), np.uint8)])[0]) == 1
+
+
+def test_what_a_provider_cannot_be_asked_for(plain, tmp_path):
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(ValueError, match="the provider cuda is onnxruntime's, not openvino's"):
+        load_detector(tmp_path / "w.onnx", provider="cuda", engine="openvino")
+    with pytest.raises(ValueError, match="coreml rounds as it sees fit: f32 cannot be promised"):
+        load_detector(tmp_path / "w.onnx", provider="coreml", precision="f32")
+    with pytest.raises(ValueError, match="bf16 needs the engine openvino"):
+        load_detector(tmp_path / "w.onnx", provider="cuda", precision="bf16")
+    for load in (load_detector, lambda path, provider: OnnxRuntimeSession(plain, source="x", provider=provider)):
+        with pytest.raises(ValueError, match=r"provider must be one of cpu, cuda, .*, not 'tpu'"):
+            load(tmp_path / "w.onnx", provider="tpu")
+
+
+def test_safetensors_run_on_torch_alone(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    for named in ({"engine": "openvino"}, {"precision": "bf16"}, {"provider": "cuda"}):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in f32, not on"):
+            load_detector(tmp_path / "w.safetensors", **named)
