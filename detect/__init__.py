@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detect.detections import Detections, Detector, RGBImage
-from detect.errors import DetectError, InferenceError, UnknownLabelError, WeightsError
+from detect.errors import DetectError, EngineError, InferenceError, UnknownLabelError, WeightsError
 from detect.labels import CLASSES, KNOWN_LABELS
 from detect.load import load_detector
 from detect.tiling import FlipDetector, LongDetector, TiledDetector
@@ -14,6 +14,7 @@ __all__ = [
     "DetectError",
     "Detections",
     "Detector",
+    "EngineError",
     "FlipDetector",
     "InferenceError",
     "LongDetector",

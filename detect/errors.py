@@ -6,7 +6,7 @@ answered) and says which file, which field, which value and what was expected.
 
 from __future__ import annotations
 
-__all__ = ["AnnotationsError", "DetectError", "InferenceError", "UnknownLabelError", "WeightsError"]
+__all__ = ["AnnotationsError", "DetectError", "EngineError", "InferenceError", "UnknownLabelError", "WeightsError"]
 
 
 class DetectError(Exception):
@@ -19,6 +19,10 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class EngineError(DetectError):
+    """An engine, a precision or a device that was asked for and is not to be had here."""
 
 
 class InferenceError(DetectError):

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 from pathlib import Path
 
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import ENGINES, Session
+from detect.runtime.sessions import OWN_PRECISION, PROVIDERS, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
 from detect.tiling import LongDetector
 
-__all__ = ["WEIGHTS_VARIABLE", "find_weights", "load_detector"]
+__all__ = ["ENGINES", "PRECISIONS", "WEIGHTS_VARIABLE", "LoadedDetector", "choose", "find_weights", "load_detector"]
+
+ENGINES = ("auto", "onnxruntime", "openvino")
+"""What can run an ONNX file."""
+
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+"""What a network can compute in."""
 
 WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
 """Environment variable that names a weights file."""
@@ -22,6 +29,24 @@ _NUDENET_FILE = "320n.onnx"
 _NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"
 """Of the 320n weights as distributed since nudenet 3.4.0."""
 
+_MANY = 3_000_000_000
+"""Pictures times bytes of the file from which OpenVINO's start pays: 250 pictures for the 320n weights, a dozen for a
+ResNet-101. A network's work on a picture grows with its weights, if not in step."""
+
+
+class LoadedDetector(LongDetector):
+    """What `load_detector` answers: a detector that says what runs it.
+
+    Attributes:
+        engine: ``onnxruntime``, ``openvino`` or ``torch``.
+        precision: What the network computes in: ``f32``, ``bf16``, ``int8``, or ``mixed`` where nobody can say.
+    """
+
+    def __init__(self, detector: Detector, *, engine: str, precision: str) -> None:
+        super().__init__(detector)
+        self.engine = engine
+        self.precision = precision
+
 
 def load_detector(
     weights: str | Path | None = None,
@@ -29,8 +54,12 @@ def load_detector(
     min_score: float = 0.05,
     iou_threshold: float = 0.45,
     threads: int = 0,
-    engine: str = "onnxruntime",
-) -> Detector:
+    streams: int = 0,
+    engine: str = "auto",
+    precision: str = "auto",
+    provider: str = "cpu",
+    pictures: int | None = None,
+) -> LoadedDetector:
     """Load the detector that the caller, the environment or the installation names, in this order.
 
     An explicit path comes first, then the file named by ``CENSOR_WEIGHTS``, then the weights inside an installed
@@ -42,15 +71,23 @@ def load_detector(
         min_score: In [0, 1]; lower-scored boxes are not reported.
         iou_threshold: In [0, 1]; see `OnnxDetector`.
         threads: Threads for one run of the network; 0 takes every core. torch decides for itself.
-        engine: "onnxruntime", or "openvino" where that extra is installed; safetensors weights run on torch.
+        streams: Runs that go on at once, where several threads share the detector; 0 for as many as the cores have
+            room for.
+        engine: One of `ENGINES`; see `choose`. Safetensors weights run on torch.
+        precision: One of `PRECISIONS`; see `choose`.
+        provider: One of `detect.runtime.sessions.PROVIDERS`: what onnxruntime runs on. All but ``cpu`` are another
+            build of onnxruntime, and run on that alone.
+        pictures: How many pictures the detector is for, if that is known; for one that is looked at and then no more,
+            say 1.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
-            damaged, altered or foreign, or the engine is not installed.
-        ValueError: An unknown engine, or a number out of its range.
+            damaged, altered or foreign, or quantised where that was not asked for, or the reverse.
+        EngineError: The engine is not installed, or does not compute in `precision` on this processor; or onnxruntime
+            has no such provider, or could not start it.
+        ValueError: An unknown engine, precision or provider, an engine that has not that precision or provider
+            anywhere, or a number out of its range.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     path, expected = find_weights(weights)
     model = read_weights(path)
     if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
@@ -60,11 +97,67 @@ def load_detector(
         )
     session: Session
     if _is_safetensors(model):
+        _check_names(engine, precision)
+        if engine != "auto" or precision not in ("auto", "f32") or provider != "cpu":
+            raise WeightsError(
+                f"{path}: safetensors weights run on torch in f32, not on {engine} in {precision} on {provider}; "
+                "export them with: python -m detect export"
+            )
         session = _torch_session(path)
     else:
-        session = ENGINES[engine](model, source=str(path), threads=threads)
+        engine = _engine_of(provider, engine, precision)
+        engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
+        if engine == "openvino":
+            hint = "bf16" if precision == "bf16" else "f32"
+            session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
+        else:
+            session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
-    return LongDetector(detector)
+    return LoadedDetector(detector, engine=session.engine, precision=session.precision)
+
+
+def choose(
+    model: bytes, source: str, *, engine: str = "auto", precision: str = "auto", pictures: int | None = None
+) -> tuple[str, str]:
+    """What runs an ONNX file, and in which precision.
+
+    What is named is taken or refused, never replaced. What is left open depends on the file, the machine and the
+    number of pictures, on nothing else: a quantised file runs in ``int8``; any other in ``bf16`` on OpenVINO where
+    that is installed, the processor has instructions for it and the pictures are many, because OpenVINO takes half a
+    second longer to start; else in ``f32`` on onnxruntime.
+
+    Args:
+        model: The whole ONNX file.
+        source: Where it came from; named in errors.
+        engine: One of `ENGINES`.
+        precision: One of `PRECISIONS`.
+        pictures: How many pictures it is for; None for many.
+
+    Returns:
+        Engine and precision, neither of them ``auto``.
+
+    Raises:
+        WeightsError: The file is quantised and the precision another, or the reverse.
+        ValueError: An unknown engine or precision, or an engine that has not that precision anywhere.
+    """
+    _check_names(engine, precision)
+    if (engine, precision) == ("onnxruntime", "bf16"):
+        raise ValueError("onnxruntime computes in f32 or int8; bf16 needs the engine openvino")
+    quantised = is_quantised(model)
+    if precision == "int8" and not quantised:
+        raise WeightsError(f"{source}: not quantised, so it cannot run in int8; see: python -m detect quantize --help")
+    if quantised and precision not in ("auto", "int8"):
+        raise WeightsError(f"{source}: quantised, so it runs in int8, not in {precision}")
+    if engine == "auto":
+        many = pictures is None or pictures * len(model) >= _MANY
+        wanted = precision == "bf16" or (
+            precision != "f32" and many and _openvino_is_installed() and (quantised or _has_bf16())
+        )
+        engine = "openvino" if wanted else "onnxruntime"
+    if precision == "auto":
+        bf16 = engine == "openvino" and not quantised and _has_bf16()
+        precision = "int8" if quantised else "bf16" if bf16 else "f32"
+    return engine, precision
 
 
 def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
@@ -85,6 +178,42 @@ def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
         f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
         "or install some with: pip install 'censor[nudenet]'"
     )
+
+
+def _check_names(engine: str, precision: str) -> None:
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+
+
+def _engine_of(provider: str, engine: str, precision: str) -> str:
+    """Providers are onnxruntime's."""
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
+    if provider == "cpu":
+        return engine
+    if engine == "openvino":
+        raise ValueError(f"the provider {provider} is onnxruntime's, not {engine}'s")
+    if provider in OWN_PRECISION and precision != "auto":
+        raise ValueError(f"the provider {provider} rounds as it sees fit: {precision} cannot be promised")
+    return "onnxruntime"
+
+
+def _openvino_is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _has_bf16() -> bool:
+    """Whether the processor computes in bfloat16 itself; where it does not say so, OpenVINO is asked."""
+    if platform.system() == "Linux" and platform.machine() == "x86_64":  # importing OpenVINO takes longer than this
+        flags = Path("/proc/cpuinfo").read_text()
+        return "avx512_bf16" in flags or "amx_bf16" in flags
+    try:
+        import openvino
+    except ImportError:  # then nobody would compute in it
+        return False
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _is_safetensors(model: bytes) -> bool:

@@ -16,6 +16,7 @@ from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
 if TYPE_CHECKING:
     from censor.pipeline import Censor
     from censor.policy import Policy
+    from detect.detections import Detector
 
 __all__ = ["FilePath", "hiding", "load_policy", "make_censor", "photos_argument", "shared", "within"]
 
@@ -69,10 +70,24 @@ def shared(command: _F) -> _F:
         ),
         click.option(
             "--engine",
-            type=click.Choice(["onnxruntime", "openvino"]),
-            default="onnxruntime",
+            type=click.Choice(["auto", "onnxruntime", "openvino"]),
+            default="auto",
             show_default=True,
             help="What runs the network; openvino is an extra.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "f32", "bf16", "int8"]),
+            default="auto",
+            show_default=True,
+            help="What the network computes in; bf16 is openvino's, int8 a quantised file's.",
+        ),
+        click.option(
+            "--provider",
+            type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+            default="cpu",
+            show_default=True,
+            help="What onnxruntime runs on; all but cpu need a build of it that has them.",
         ),
         click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
         click.option(
@@ -175,20 +190,18 @@ def load_policy(source: str) -> Policy:
         fail(error, EXIT_USAGE)
 
 
-def make_censor(options: dict[str, Any]) -> Censor:
-    """Policy, detector and limits as the options say. What is wrong with them ends the program."""
+def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Censor:
+    """Policy, detector and limits as options say, for so many pictures. What is wrong with them ends the program."""
     from censor.errors import CensorError
     from censor.pipeline import Censor
     from detect.errors import DetectError, UnknownLabelError, WeightsError
-    from detect.load import load_detector
     from detect.tiling import FlipDetector, TiledDetector
 
     base = load_policy(options["policy"])
     thresholds = [_parse_threshold(text) for text in options["thresholds"]]
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
     try:
-        threads = max(1, (os.cpu_count() or 1) // options["workers"])
-        detector = load_detector(options["weights"], min_score=lowest, threads=threads, engine=options["engine"])
+        detector = _load_detector(options, lowest, pictures)
         if options["tile"]:
             detector = TiledDetector(detector, tile=options["tile_size"])
         if options["flip"]:
@@ -206,6 +219,31 @@ def make_censor(options: dict[str, Any]) -> Censor:
         fail(error, EXIT_USAGE)
     except DetectError as error:
         fail(error, EXIT_FAILED)
+
+
+def _load_detector(options: dict[str, Any], min_score: float, pictures: int | None) -> Detector:
+    """A detector that as many pictures share as are worked on at once, and the cores among them."""
+    import cv2
+
+    from detect.load import load_detector
+    from detect.runtime.sessions import cores
+
+    workers = min(options["workers"], max(1, pictures)) if pictures is not None else options["workers"]
+    threads = max(1, cores() // workers)
+    cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
+    detector = load_detector(
+        options["weights"],
+        min_score=min_score,
+        threads=threads,
+        streams=workers,
+        engine=options["engine"],
+        precision=options["precision"],
+        provider=options["provider"],
+        pictures=pictures,
+    )
+    if options["verbose"]:
+        click.echo(f"engine {detector.engine}, precision {detector.precision}, threads {threads}", err=True)
+    return detector
 
 
 def _adjust(

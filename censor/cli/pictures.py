@@ -66,13 +66,13 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
     if "-" in photos:
         _hide_stream(photos, options)
         return
-    censor = make_censor(options)
 
     from censor.batch import gather, plan
 
     gathered = gather(photos, skip=out, outputs_beside=out is None and not in_place)
     jobs = plan(gathered.jobs, out=out, in_place=in_place, overwrite=options["force"])
     _check_report(options, jobs)
+    censor = make_censor(options, pictures=len(jobs))
     work_off(
         jobs,
         lambda job: outcome(job.source, lambda: _hide_one(censor, options, job)),
@@ -118,7 +118,7 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError(f"-o {out}: standard input has no name; give the output one")
     if out is None and stdout.isatty():
         raise click.UsageError("a picture is not written to a terminal; redirect the output or use -o")
-    censor = make_censor(options)
+    censor = make_censor(options, pictures=1)
 
     from censor.files import encode, format_of, write_atomic
     from censor.report import Outcome
@@ -147,16 +147,9 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
 
     Prints level, score, file and reasons.
     """
-    censor = make_censor(options)
-
     from censor.batch import Job, gather
     from censor.errors import PolicyError
     from censor.report import Outcome
-
-    try:
-        censor.policy.require(censor.detector.names, judging=True)
-    except PolicyError as error:
-        fail(error, EXIT_USAGE)
 
     if "-" in photos:
         if len(photos) > 1:
@@ -166,6 +159,11 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
     else:
         gathered = gather(photos)
         jobs, ignored = gathered.jobs, gathered.ignored
+    censor = make_censor(options, pictures=len(jobs))
+    try:
+        censor.policy.require(censor.detector.names, judging=True)
+    except PolicyError as error:
+        fail(error, EXIT_USAGE)
 
     def work(job: Job) -> Outcome:
         if job.error is not None:

@@ -25,6 +25,21 @@ _INT = click.IntRange(min=1)
 @click.option("--policy", metavar="FILE|PRESET", help="Of requests that name none [default: default].")
 @click.option("--policies", type=FilePath(file_okay=False), metavar="DIR", help="TOML policies that requests may name.")
 @click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "onnxruntime", "openvino"]),
+    help="What runs the network; openvino is an extra [default: auto].",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "f32", "bf16", "int8"]),
+    help="What the network computes in [default: auto].",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+    help="What onnxruntime runs on [default: cpu].",
+)
 @click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
 @click.option("--max-pixels", type=_INT, metavar="N", help="Refuse larger pictures, undecoded [default: 25000000].")
 @click.option("--in-flight", type=_INT, metavar="N", help="Pictures a worker works on at once [default: its cores].")
@@ -59,7 +74,7 @@ def serve(**options: Any) -> None:
             raise
         fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'censor[service]'"), EXIT_FAILED)
     from censor.errors import CensorError
-    from detect.errors import DetectError, WeightsError
+    from detect.errors import DetectError, EngineError, WeightsError
     from detect.load import load_detector
 
     # The workers are processes of their own and read the environment.
@@ -71,11 +86,19 @@ def serve(**options: Any) -> None:
         settings.key_digests()
         policies = Policies.load(settings)
         # What is wrong is said here, in one line, and not by each worker.
-        policies.served_by(load_detector(settings.weights, min_score=min(0.05, policies.lowest)).names)
+        detector = load_detector(
+            settings.weights,
+            min_score=min(0.05, policies.lowest),
+            engine=settings.engine,
+            precision=settings.precision,
+            provider=settings.provider,
+            pictures=1,
+        )
+        policies.served_by(detector.names)
     except pydantic.ValidationError as error:
         faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
         fail(ValueError("; ".join(faults)), EXIT_USAGE)
-    except WeightsError as error:
+    except (EngineError, WeightsError) as error:
         fail(error, EXIT_FAILED)
     except (CensorError, DetectError, ValueError) as error:
         fail(error, EXIT_USAGE)

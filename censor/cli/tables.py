@@ -21,7 +21,7 @@ def labels(weights: Path | None) -> None:
     from detect.load import load_detector
 
     try:
-        reported: tuple[str, ...] | None = load_detector(weights).names
+        reported: tuple[str, ...] | None = load_detector(weights, pictures=1).names
     except WeightsError as error:
         if weights is not None:
             fail(error, EXIT_FAILED)
@@ -69,7 +69,7 @@ def policy_check(source: str, weights: Path | None) -> None:
 
     loaded = load_policy(source)
     try:
-        loaded.require(load_detector(weights).names)
+        loaded.require(load_detector(weights, pictures=1).names)
     except WeightsError as error:
         if weights is not None:
             fail(error, EXIT_FAILED)

@@ -63,7 +63,15 @@ class Engine:
         policies = Policies.load(settings)
         if detector is None:
             lowest = min(0.05, policies.lowest)
-            detector = load_detector(settings.weights, min_score=lowest, threads=settings.detector_threads)
+            detector = load_detector(
+                settings.weights,
+                min_score=lowest,
+                threads=settings.detector_threads,
+                streams=settings.at_once if settings.batch == 1 else 1,
+                engine=settings.engine,
+                precision=settings.precision,
+                provider=settings.provider,
+            )
         return cls(settings=settings, detector=detector, policies=policies.served_by(detector.names), metrics=metrics)
 
     async def apply(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -29,6 +29,9 @@ class Settings(BaseSettings):
         port: TCP port; 0 takes a free one.
         workers: Processes that serve.
         weights: ONNX detector; by default the one that `detect.load_detector` finds.
+        engine: What runs the network: ``auto``, ``onnxruntime`` or ``openvino``; see `detect.load.choose`.
+        precision: What the network computes in: ``auto``, ``f32``, ``bf16`` or ``int8``.
+        provider: What onnxruntime runs on: ``cpu``, ``cuda``, ``tensorrt``, ``coreml`` or ``directml``.
         policy: The policy of requests that name none: a preset, a file in `policies`, or a path.
         policies: Folder of TOML policies that requests may name, by their files' stems, beside the presets.
         max_bytes: Cap on an encoded picture.
@@ -55,6 +58,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     weights: Path | None = None
+    engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
+    provider: Literal["cpu", "cuda", "tensorrt", "coreml", "directml"] = "cpu"
     policy: str = "default"
     policies: Path | None = None
     max_bytes: Annotated[int, Field(ge=1)] = 20 * 2**20

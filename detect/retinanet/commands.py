@@ -14,7 +14,7 @@ from detect.annotations import CocoDataset, load_coco
 from detect.annotations.pictures import list_pictures, read_rgb
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
-from detect.load import load_detector
+from detect.load import ENGINES, PRECISIONS, load_detector
 from detect.retinanet.evaluate import Evaluation, confusion
 from detect.retinanet.evaluate import evaluate as measure
 from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst
@@ -31,18 +31,33 @@ _LOWEST = 0.01
               help="Folder of the pictures.")  # fmt: skip
 @click.option("--weights", type=click.Path(path_type=Path, dir_okay=False),
               help="ONNX or safetensors file; the installed default where none is named.")  # fmt: skip
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="What runs the network.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True,
+              help="What it computes in.")  # fmt: skip
 @click.option("--score", type=click.FloatRange(0, 1), default=0.3, show_default=True,
               help="Boxes below this count neither as confusion nor in the contact sheet.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for metrics.json, curves.png, confusion.png and worst.jpg.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the measures as JSON.")
-def evaluate(file: Path, images_dir: Path, weights: Path | None, score: float, out: Path | None, as_json: bool) -> None:
+def evaluate(
+    file: Path,
+    images_dir: Path,
+    weights: Path | None,
+    engine: str,
+    precision: str,
+    score: float,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Measure a detector against the COCO file FILE: AP, AP50 and AR of each label, confusion, worst pictures."""
     data = load_coco(file, images_dir)
-    detector = load_detector(weights, min_score=_LOWEST)
+    detector = load_detector(weights, min_score=_LOWEST, engine=engine, precision=precision, pictures=len(data))
     found = _detect_all(detector, data)
     result, table = measure(data, found), confusion(data, found, min_score=score)
-    summary = result.summary() | {"confusion": {"names": list(data.names), "score": score, "table": table.tolist()}}
+    ran = {"engine": detector.engine, "precision": detector.precision}
+    summary = (
+        ran | result.summary() | {"confusion": {"names": list(data.names), "score": score, "table": table.tolist()}}
+    )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "metrics.json").write_text(json.dumps(summary, indent=1) + "\n")

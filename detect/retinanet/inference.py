@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ class TorchSession:
 
     The same `OnnxDetector` that runs an exported file runs this: one way to fit pictures, decode and suppress.
     """
+
+    engine: ClassVar[str] = "torch"
+    precision: ClassVar[str] = "f32"
 
     def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
         """Load weights.

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
-from typing import Any, Protocol
+from contextlib import nullcontext
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.errors import InferenceError, WeightsError
+from detect.errors import EngineError, InferenceError, WeightsError
 
-__all__ = ["ENGINES", "OnnxRuntimeSession", "OpenVinoSession", "Session"]
+__all__ = ["OWN_PRECISION", "PROVIDERS", "OnnxRuntimeSession", "OpenVinoSession", "Session", "cores", "is_quantised"]
 
 
 class Session(Protocol):
     """A network with one image input, ready to run; safe to call from several threads."""
+
+    @property
+    def engine(self) -> str:
+        """What runs it: ``onnxruntime``, ``openvino`` or ``torch``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: ``f32``, ``bf16``, ``int8`` for a quantised file, ``mixed`` where nobody can say."""
+        ...
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -35,47 +48,72 @@ class Session(Protocol):
         ...
 
 
-class OnnxRuntimeSession:
-    """A `Session` on onnxruntime."""
+PROVIDERS: Mapping[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""What onnxruntime can run a network on, and its own name for that."""
 
-    def __init__(self, model: bytes, *, source: str, threads: int = 0) -> None:
+OWN_PRECISION = ("tensorrt", "coreml")
+"""Providers that round as they see fit and cannot be kept from it."""
+
+
+class OnnxRuntimeSession:
+    """A `Session` on onnxruntime: float32, or the whole numbers of a quantised file."""
+
+    engine: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, model: bytes, *, source: str, threads: int = 0, provider: str = "cpu") -> None:
         """Load a network.
 
         Args:
             model: The whole ONNX file.
             source: Where it came from; named in errors.
             threads: Threads for one run; 0 lets onnxruntime take every core.
+            provider: One of `PROVIDERS`.
 
         Raises:
+            EngineError: The installed onnxruntime has no such provider, or could not start it.
             WeightsError: The bytes are no ONNX model that onnxruntime can run, or its input is not one float image.
-            ValueError: `threads` is negative.
+            ValueError: `threads` is negative, or there is no such provider anywhere.
         """
         _check_threads(threads)
         import onnxruntime  # a tenth of a second, and `censor --help` does not need it
 
+        wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # what goes wrong is raised below; onnxruntime would print it as well
         try:
-            self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(model, options, providers=[wanted])
         except Exception as error:  # onnxruntime's errors share no base class but Exception
             raise WeightsError(
                 f"{source}: not a model that onnxruntime can run ({_first_line(error)}); "
                 "the file may be damaged or cut short"
             ) from error
+        if (name := PROVIDERS[provider]) not in (started := self._session.get_providers()):  # it falls back in silence
+            raise EngineError(f"{source}: onnxruntime could not start {name} and would run on {', '.join(started)}")
+        # A DirectML session must not be run by two threads at once.
+        self._turn = threading.Lock() if provider == "directml" else nullcontext()
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {found}")
         self._input = inputs[0].name
         self._source = source
+        exact = "int8" if is_quantised(model) else "f32"
+        self.precision = "mixed" if provider in OWN_PRECISION else exact
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input_shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape)
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See `Session.run`."""
         try:
-            outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
+            with self._turn:
+                outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
         except Exception as error:  # as above
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {_first_line(error)}"
@@ -84,31 +122,47 @@ class OnnxRuntimeSession:
 
 
 class OpenVinoSession:
-    """A `Session` on OpenVINO (the extra `openvino`), in float32 like onnxruntime."""
+    """A `Session` on OpenVINO (the extra `openvino`): float32, bfloat16, or the whole numbers of a quantised file."""
 
-    def __init__(self, model: bytes, *, source: str, threads: int = 0) -> None:
-        """Load a network; arguments and errors as for `OnnxRuntimeSession`.
+    engine: ClassVar[str] = "openvino"
+
+    def __init__(
+        self, model: bytes, *, source: str, threads: int = 0, streams: int = 0, precision: str = "f32"
+    ) -> None:
+        """Load a network; what is not said here is as for `OnnxRuntimeSession`.
+
+        Args:
+            model: The whole ONNX file.
+            source: Where it came from; named in errors.
+            threads: Threads for one run; 0 takes every core.
+            streams: Runs that may go on at once, others wait; 0 for as many as the cores have room for.
+            precision: What to compute in: ``f32``, or ``bf16`` where the processor has instructions for it. Of a
+                quantised file, what its quantised layers are not; those are ``int8`` whatever is said here.
 
         Raises:
-            WeightsError: The bytes are no ONNX model that OpenVINO can run, its input is not one float image, or
-                OpenVINO is not installed.
-            ValueError: `threads` is negative.
+            EngineError: OpenVINO is not installed, or does not compute in `precision` on this processor.
+            WeightsError: The bytes are no ONNX model that OpenVINO can run, or its input is not one float image.
+            ValueError: `threads` or `streams` is negative, or `precision` is another.
         """
         _check_threads(threads)
+        if streams < 0 or precision not in ("f32", "bf16"):
+            raise ValueError(f"need streams >= 0 and precision f32 or bf16, not {streams} and {precision!r}")
+        openvino = _import_openvino(source)
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
         try:
-            import openvino
-        except ImportError as error:
-            raise WeightsError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
-        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-        try:
-            core = openvino.Core()
             network = core.read_model(model)
-            self._compiled: Any = core.compile_model(network, "CPU", options)
+            self._compiled: Any = core.compile_model(network, "CPU", _options(threads, streams, precision))
         except RuntimeError as error:
             raise WeightsError(
                 f"{source}: not a model that OpenVINO can run ({str(error).strip().splitlines()[-1]}); "
                 "the file may be damaged or cut short"
             ) from error
+        taken = self._compiled.get_property("INFERENCE_PRECISION_HINT")
+        if taken != getattr(openvino.Type, precision):  # OpenVINO calls it a hint
+            raise EngineError(f"{source}: OpenVINO would compute in {taken}, not in {precision}")
+        self.precision = "int8" if is_quantised(model) else precision
         inputs = network.inputs
         shape = inputs[0].partial_shape
         if len(inputs) != 1 or inputs[0].element_type != openvino.Type.f32 or len(shape) != 4:
@@ -119,14 +173,62 @@ class OpenVinoSession:
         self.input_shape = tuple(side.get_length() if side.is_static else None for side in shape)
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """See `Session.run`. Each call has a request of its own: they may overlap."""
+        """See `Session.run`. Each call has a request of its own: they may overlap, and nobody else has its memory."""
         try:
-            answer = self._compiled.create_infer_request().infer([batch])
+            answer = self._compiled.create_infer_request().infer([batch], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {str(error).strip().splitlines()[-1]}"
             ) from error
-        return [np.array(output) for output in answer.values()]
+        return list(answer.values())
+
+
+def _provider(provider: str, source: str) -> str | tuple[str, dict[str, str]]:
+    """What onnxruntime is told; a provider that it does not have would be passed over."""
+    import onnxruntime
+
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
+    name, available = PROVIDERS[provider], onnxruntime.get_available_providers()
+    if name not in available:
+        raise EngineError(f"{source}: the installed onnxruntime has no {name}; it has {', '.join(available)}")
+    return (name, {"use_tf32": "0"}) if provider == "cuda" else name  # TF32 keeps 10 bits of 23
+
+
+def is_quantised(model: bytes) -> bool:
+    """Whether an ONNX file rounds what its layers pass on: it has a node whose type is ``QuantizeLinear``.
+
+    Source:
+        onnx.proto: `NodeProto.op_type` is field 4, a string: the byte 0x22, its length, itself.
+    """
+    return b"\x22\x0eQuantizeLinear" in model
+
+
+def _import_openvino(source: str) -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise EngineError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
+    return openvino
+
+
+def _options(threads: int, streams: int, precision: str) -> dict[str, Any]:
+    """Every stream is a run at once with threads of its own; all together never more than there are cores."""
+    room = cores()
+    threads = min(threads or room, room)
+    streams = min(streams or room, room // threads) or 1
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads * streams,
+        "NUM_STREAMS": streams,
+        # Pinned, two processes would sit on the same cores while others are idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_threads(threads: int) -> None:
@@ -136,10 +238,3 @@ def _check_threads(threads: int) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0] or type(error).__name__
-
-
-ENGINES: Mapping[str, type[OnnxRuntimeSession | OpenVinoSession]] = {
-    "onnxruntime": OnnxRuntimeSession,
-    "openvino": OpenVinoSession,
-}
-"""What can run a network, by name."""

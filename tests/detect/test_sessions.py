@@ -8,9 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detect import DetectError, InferenceError, WeightsError, load_detector
-from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line
+from detect import DetectError, EngineError, InferenceError, WeightsError, boxes, load_detector
+from detect.load import _has_bf16
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _options
 
+needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
 HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
 
 
@@ -136,14 +138,86 @@ def test_openvino_reads_the_same_of_a_file(constant_network, declared):
     ours, theirs = OpenVinoSession(model, source="x"), OnnxRuntimeSession(model, source="x")
     assert ours.metadata == theirs.metadata
     assert ours.input_shape == theirs.input_shape
+    assert (ours.engine, ours.precision) == ("openvino", "f32")
+    assert (theirs.engine, theirs.precision) == ("onnxruntime", "f32")
 
 
 def test_openvino_finds_what_onnxruntime_finds(astronaut):
-    expected = load_detector(min_score=0.2).detect([astronaut])[0]
-    found = load_detector(min_score=0.2, engine="openvino").detect([astronaut])[0]
+    expected = load_detector(min_score=0.2, engine="onnxruntime").detect([astronaut])[0]
+    found = load_detector(min_score=0.2, engine="openvino", precision="f32").detect([astronaut])[0]
     assert found.labels.tolist() == expected.labels.tolist()
     assert np.abs(found.xyxy - expected.xyxy).max() < 0.1
     assert np.abs(found.scores - expected.scores).max() < 1e-4
+
+
+@needs_bf16
+def test_bf16_finds_nearly_what_f32_finds(astronaut):
+    expected = load_detector(min_score=0.2, engine="onnxruntime").detect([astronaut])[0]
+    rounded = load_detector(min_score=0.2, engine="openvino", precision="bf16")
+    found = rounded.detect([astronaut])[0]
+    assert (rounded.engine, rounded.precision) == ("openvino", "bf16")
+    assert found.labels.tolist() == expected.labels.tolist()
+    assert (np.diag(boxes.iou(found.xyxy, expected.xyxy)) > 0.9).all()
+    difference = np.abs(found.scores - expected.scores).max()
+    assert 1e-5 < difference < 0.02  # as exact as f32 it would be f32
+
+
+def test_a_processor_without_bf16_is_refused(constant_network, monkeypatch):
+    class Core:
+        def get_property(self, device, name):
+            return ["FP32", "INT8"]
+
+    monkeypatch.setattr("openvino.Core", Core)
+    with pytest.raises(EngineError, match=r"x\.onnx: this processor has no bfloat16 instructions"):
+        OpenVinoSession(constant_network(HEAD), source="x.onnx", precision="bf16")
+
+
+@needs_bf16
+def test_a_hint_that_openvino_does_not_follow_is_refused(constant_network, monkeypatch):
+    import openvino
+
+    class Core(openvino.Core):
+        def compile_model(self, network, device, options):
+            return super().compile_model(network, device, options | {"INFERENCE_PRECISION_HINT": "f32"})
+
+    monkeypatch.setattr("openvino.Core", Core)
+    with pytest.raises(EngineError, match=r"x: OpenVINO would compute in .*, not in bf16"):
+        OpenVinoSession(constant_network(HEAD), source="x", precision="bf16")
+
+
+@pytest.mark.parametrize("wrong", [{"streams": -1}, {"precision": "int8"}, {"threads": -1}])
+def test_openvino_refuses_what_makes_no_sense(constant_network, wrong):
+    with pytest.raises(ValueError, match=r"not -?[01]"):
+        OpenVinoSession(constant_network(HEAD), source="x", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("room", "threads", "streams", "expected"),
+    [
+        (8, 0, 0, (8, 1)),
+        (8, 1, 0, (8, 8)),
+        (8, 1, 3, (3, 3)),
+        (8, 3, 0, (6, 2)),
+        (8, 2, 9, (8, 4)),
+        (2, 4, 2, (2, 1)),
+        (1, 1, 4, (1, 1)),
+    ],
+)
+def test_all_runs_together_take_no_more_threads_than_there_are_cores(monkeypatch, room, threads, streams, expected):
+    monkeypatch.setattr("detect.runtime.sessions.cores", lambda: room)
+    options = _options(threads, streams, "f32")
+    assert (options["INFERENCE_NUM_THREADS"], options["NUM_STREAMS"]) == expected
+
+
+def test_what_openvino_answered_stays_when_it_answers_again(square_network):
+    session = OpenVinoSession(square_network(), source="x", threads=1)
+    batches = np.random.default_rng(3).random((50, 1, 3, 32, 32), np.float32)
+    outputs = [session.run(batch)[0] for batch in batches]
+    kept = [output.copy() for output in outputs]
+    for batch in batches[::-1]:
+        session.run(batch)
+    assert all(np.array_equal(a, b) for a, b in zip(outputs, kept, strict=True))
+    assert len({output.tobytes() for output in kept}) > 1
 
 
 def test_openvino_serves_several_threads(square_network):
@@ -171,8 +245,8 @@ def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
 
 
 def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
-    with pytest.raises(ValueError, match="engine must be one of onnxruntime, openvino, not 'tensorflow'"):
+    with pytest.raises(ValueError, match="engine must be one of auto, onnxruntime, openvino, not 'tensorflow'"):
         load_detector(engine="tensorflow")
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    with pytest.raises(WeightsError, match=r"pip install 'censor\[openvino\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
         load_detector(engine="openvino")

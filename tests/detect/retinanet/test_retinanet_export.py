@@ -91,7 +91,7 @@ def test_metadata_of_the_onnx_file(exported: Path) -> None:
 
 def test_torch_and_onnx_find_the_same_through_load_detector(weights: Path, exported: Path, squares: Squares) -> None:
     pictures = [read_rgb(path) for path in sorted(squares(5, seed=4)[1].glob("*.png"))]
-    one, other = (load_detector(path, min_score=0.5) for path in (weights, exported))
+    one, other = (load_detector(path, min_score=0.5, precision="f32") for path in (weights, exported))
     assert one.names == other.names == ("RED", "BLUE")
     found, expected = one.detect(pictures), other.detect(pictures)
     assert sum(map(len, found)) > 10

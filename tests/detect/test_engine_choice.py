@@ -1,0 +1,236 @@
+"""Which engine runs a file, and in which precision: what is named is taken or refused, what is open is decided."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, load_from_string
+from PIL import Image
+
+import detect
+from censor.cli import main
+from detect import EngineError, WeightsError, load_detector
+from detect.load import _MANY, _has_bf16, choose
+from detect.runtime.sessions import OnnxRuntimeSession, is_quantised
+
+needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
+HEAD = np.array([[20, 20], [20, 20], [20, 20], [20, 16], [0.5, 0.75], [0, 0]])
+
+
+@pytest.fixture
+def plain(constant_network):
+    return constant_network(HEAD, note="this file has no QuantizeLinear")
+
+
+@pytest.fixture
+def quantised(constant_network):
+    """A network that rounds its answer to whole numbers on the way out."""
+    model = load_from_string(constant_network(HEAD))
+    model.graph.node[-1].output[0] = "exact"
+    model.graph.initializer.append(helper.make_tensor("scale", TensorProto.FLOAT, [], [0.25]))
+    model.graph.initializer.append(helper.make_tensor("zero", TensorProto.UINT8, [], [0]))
+    model.graph.node.append(helper.make_node("QuantizeLinear", ["exact", "scale", "zero"], ["whole"]))
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["whole", "scale", "zero"], ["output0"]))
+    return model.SerializeToString()
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """``machine(openvino, bf16)``: what is installed and what the processor can do."""
+
+    def pretend(openvino, bf16):
+        monkeypatch.setattr("detect.load._openvino_is_installed", lambda: openvino)
+        monkeypatch.setattr("detect.load._has_bf16", lambda: bf16)
+
+    return pretend
+
+
+def test_a_quantised_file_is_known_by_its_nodes(plain, quantised):
+    assert is_quantised(quantised)
+    assert not is_quantised(plain)
+
+
+@pytest.mark.parametrize(
+    ("openvino", "bf16", "expected"),
+    [
+        (True, True, ("openvino", "bf16")),
+        (True, False, ("onnxruntime", "f32")),
+        (False, True, ("onnxruntime", "f32")),
+    ],
+)
+def test_openvino_is_chosen_where_it_pays(plain, machine, openvino, bf16, expected):
+    machine(openvino, bf16)
+    assert choose(plain, "x") == expected
+    enough = -(-_MANY // len(plain))
+    assert choose(plain, "x", pictures=enough) == expected
+    assert choose(plain, "x", pictures=enough - 1) == ("onnxruntime", "f32")
+
+
+def test_a_quantised_file_runs_in_int8(quantised, machine):
+    machine(True, False)
+    assert choose(quantised, "x") == ("openvino", "int8")
+    assert choose(quantised, "x", pictures=1) == ("onnxruntime", "int8")
+    machine(False, False)
+    assert choose(quantised, "x", precision="int8") == ("onnxruntime", "int8")
+
+
+def test_what_is_named_is_taken_on_every_machine(plain, quantised, machine):
+    for installed in (True, False):
+        for bf16 in (True, False):
+            machine(installed, bf16)
+            assert choose(plain, "x", precision="f32") == ("onnxruntime", "f32")
+            assert choose(plain, "x", precision="bf16", pictures=1) == ("openvino", "bf16")
+            assert choose(plain, "x", engine="onnxruntime") == ("onnxruntime", "f32")
+            assert choose(plain, "x", engine="openvino", pictures=1) == ("openvino", "bf16" if bf16 else "f32")
+            assert choose(plain, "x", engine="openvino", precision="f32") == ("openvino", "f32")
+            assert choose(quantised, "x", engine="openvino", precision="int8") == ("openvino", "int8")
+
+
+def test_what_cannot_be_is_refused(plain, quantised):
+    with pytest.raises(ValueError, match="onnxruntime computes in f32 or int8; bf16 needs the engine openvino"):
+        choose(plain, "x", engine="onnxruntime", precision="bf16")
+    with pytest.raises(ValueError, match="precision must be one of auto, f32, bf16, int8, not 'f64'"):
+        choose(plain, "x", precision="f64")
+    with pytest.raises(WeightsError, match=r"w\.onnx: not quantised, so it cannot run in int8; .*detect quantize"):
+        choose(plain, "w.onnx", precision="int8")
+    for precision in ("f32", "bf16"):
+        with pytest.raises(WeightsError, match=rf"w\.onnx: quantised, so it runs in int8, not in {precision}"):
+            choose(quantised, "w.onnx", precision=precision)
+
+
+def test_a_detector_says_what_runs_it(plain, quantised, tmp_path, machine):
+    machine(True, False)
+    (tmp_path / "plain.onnx").write_bytes(plain)
+    (tmp_path / "quantised.onnx").write_bytes(quantised)
+    image = np.zeros((64, 64, 3), np.uint8)
+    for engine in ("onnxruntime", "openvino"):
+        exact = load_detector(tmp_path / "plain.onnx", engine=engine, precision="f32")
+        rounded = load_detector(tmp_path / "quantised.onnx", engine=engine)
+        assert (exact.engine, exact.precision) == (engine, "f32")
+        assert (rounded.engine, rounded.precision) == (engine, "int8")
+        assert exact.detect([image]) == rounded.detect([image])  # multiples of the scale, all of them
+
+
+@needs_bf16
+def test_bf16_that_openvino_cannot_bring_is_refused(plain, tmp_path, monkeypatch):
+    (tmp_path / "plain.onnx").write_bytes(plain)
+    assert load_detector(tmp_path / "plain.onnx", precision="bf16").precision == "bf16"
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+    with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
+        load_detector(tmp_path / "plain.onnx", precision="bf16")
+
+
+def test_f32_is_what_onnxruntime_computes_bit_for_bit(astronaut, monkeypatch):
+    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
+    runs = []
+    original = OnnxRuntimeSession.run
+    monkeypatch.setattr(OnnxRuntimeSession, "run", lambda self, batch: runs.append(1) or original(self, batch))
+    named = load_detector(engine="onnxruntime", precision="f32").detect([astronaut])
+    assert load_detector(precision="f32").detect([astronaut]) == named
+    assert load_detector(pictures=1).detect([astronaut]) == named
+    assert len(runs) == 3
+
+
+def test_one_picture_is_not_made_to_wait_for_openvino(astronaut, tmp_path):
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    script = f"""
+import sys
+from censor.cli import main
+try:
+    main(["check", "-v", {str(tmp_path / "a.png")!r}])
+finally:
+    print(*sorted(name for name in sys.modules if name in ("onnxruntime", "openvino", "nncf", "torch", "onnx")))
+"""
+    root = Path(detect.__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
+    assert done.stdout.splitlines()[-1] == "onnxruntime"
+    assert done.stderr.startswith("engine onnxruntime, precision f32, threads ")
+
+
+def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantised):
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    (tmp_path / "plain.onnx").write_bytes(plain)
+    (tmp_path / "quantised.onnx").write_bytes(quantised)
+
+    def run(*options):
+        return CliRunner().invoke(main, ["check", "--policy", "faces", "-v", str(tmp_path / "a.png"), *options])
+
+    result = run("--engine", "openvino", "--precision", "f32", "--weights", str(tmp_path / "plain.onnx"))
+    assert result.stderr.startswith("engine openvino, precision f32, threads ")
+    result = run("--weights", str(tmp_path / "quantised.onnx"))
+    assert result.stderr.startswith("engine onnxruntime, precision int8, threads ")
+    result = run("--engine", "onnxruntime", "--precision", "bf16")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    result = run("--precision", "int8")
+    assert (result.exit_code, "not quantised" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "coreml", "directml"])
+def test_a_provider_that_is_not_installed_is_refused(plain, tmp_path, monkeypatch, provider):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["AzureExecutionProvider"])
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(EngineError, match=r"w\.onnx: the installed onnxruntime has no .*; it has Azure"):
+        load_detector(tmp_path / "w.onnx", provider=provider)
+
+
+def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch):
+    """onnxruntime runs on the processor instead, without a word that a program could read."""
+    import onnxruntime
+
+    original = onnxruntime.InferenceSession
+
+    def fall_back(model, options, providers):
+        assert providers == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+        return original(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", fall_back)
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(EngineError, match="could not start CUDAExecutionProvider and would run on CPUExecution"):
+        load_detector(tmp_path / "w.onnx", provider="cuda")
+
+
+def test_providers_that_started_are_told_from_those_that_round(plain, tmp_path, monkeypatch):
+    import onnxruntime
+
+    original = onnxruntime.InferenceSession
+
+    def start(model, options, providers):
+        session = original(model, options, providers=["CPUExecutionProvider"])
+        monkeypatch.setattr(session, "get_providers", lambda: providers)
+        return session
+
+    names = {"coreml": "CoreMLExecutionProvider", "directml": "DmlExecutionProvider"}
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: list(names.values()))
+    monkeypatch.setattr("onnxruntime.InferenceSession", start)
+    (tmp_path / "w.onnx").write_bytes(plain)
+    found = {name: load_detector(tmp_path / "w.onnx", provider=name) for name in names}
+    assert {name: (each.engine, each.precision) for name, each in found.items()} == {
+        "coreml": ("onnxruntime", "mixed"), "directml": ("onnxruntime", "f32"),
+    }  # fmt: skip
+    assert len(found["directml"].detect([np.zeros((64, 64, 3), np.uint8)])[0]) == 1
+
+
+def test_what_a_provider_cannot_be_asked_for(plain, tmp_path):
+    (tmp_path / "w.onnx").write_bytes(plain)
+    with pytest.raises(ValueError, match="the provider cuda is onnxruntime's, not openvino's"):
+        load_detector(tmp_path / "w.onnx", provider="cuda", engine="openvino")
+    with pytest.raises(ValueError, match="coreml rounds as it sees fit: f32 cannot be promised"):
+        load_detector(tmp_path / "w.onnx", provider="coreml", precision="f32")
+    with pytest.raises(ValueError, match="bf16 needs the engine openvino"):
+        load_detector(tmp_path / "w.onnx", provider="cuda", precision="bf16")
+    for load in (load_detector, lambda path, provider: OnnxRuntimeSession(plain, source="x", provider=provider)):
+        with pytest.raises(ValueError, match=r"provider must be one of cpu, cuda, .*, not 'tpu'"):
+            load(tmp_path / "w.onnx", provider="tpu")
+
+
+def test_safetensors_run_on_torch_alone(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    for named in ({"engine": "openvino"}, {"precision": "bf16"}, {"provider": "cuda"}):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in f32, not on"):
+            load_detector(tmp_path / "w.safetensors", **named)
