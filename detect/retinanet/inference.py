@@ -30,6 +30,7 @@ class TorchSession:
 
     engine: ClassVar[str] = "torch"
     precision: ClassVar[str] = "f32"
+    step: ClassVar[int] = 1
 
     def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
         """Load weights.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ class OnnxDetector:
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
         self._size = (sides[0] or 0, sides[1] or 0) if self._fixed_size else read_size(session.metadata, source)
-        self._stride = read_stride(session.metadata, source)
+        self._stride = math.lcm(read_stride(session.metadata, source), session.step)
 
     @classmethod
     def from_file(

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from detect import DetectError, EngineError, InferenceError, WeightsError, boxes, load_detector
-from detect.load import _has_bf16
+from detect.load import _has_bf16, find_weights
+from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _options
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
@@ -181,7 +182,7 @@ def test_a_hint_that_openvino_does_not_follow_is_refused(constant_network, monke
             return super().compile_model(network, device, options | {"INFERENCE_PRECISION_HINT": "f32"})
 
     monkeypatch.setattr("openvino.Core", Core)
-    with pytest.raises(EngineError, match=r"x: OpenVINO would compute in .*, not in bf16"):
+    with pytest.raises(EngineError, match=r"x: OpenVINO would compute in .*float32.*, not in bf16"):
         OpenVinoSession(constant_network(HEAD), source="x", precision="bf16")
 
 
@@ -250,3 +251,36 @@ def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
     with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
         load_detector(engine="openvino")
+
+
+def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_of_any():
+    path, _ = find_weights()
+    model = path.read_bytes()
+    ours, theirs = OpenVinoSession(model, source="x", threads=1), OnnxRuntimeSession(model, source="x", threads=1)
+    rng = np.random.default_rng(0)
+    for shape in ((1, 3, 192, 320), (3, 3, 192, 320), (1, 3, 320, 256), (2, 3, 192, 320)):
+        batch = rng.random(shape, np.float32)
+        for mine, other in zip(ours.run(batch), theirs.run(batch), strict=True):
+            assert np.allclose(mine, other, rtol=1e-2, atol=1e-2)
+    assert sorted(ours._compiled) == [(192, 320), (320, 256), (320, 320)]
+
+
+def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers():
+    path, _ = find_weights()
+    model = path.read_bytes()
+    session = OpenVinoSession(model, source="x", threads=1)
+    batches = [np.full((1, 3, rows, 320), rows / 320, np.float32) for rows in (64, 128, 64, 128, 320)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(session.run, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        assert np.array_equal(answer[0], session.run(batch)[0])
+
+
+@needs_bf16
+def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear():
+    path, _ = find_weights()
+    session = OpenVinoSession(path.read_bytes(), source="x", threads=1, precision="bf16")
+    detector = OnnxDetector(session)
+    for rows in range(150, 480, 15):
+        detector.detect([np.zeros((rows, 480, 3), np.uint8)])
+    assert sorted(session._compiled) == [(128, 320), (192, 320), (256, 320), (320, 320)]
