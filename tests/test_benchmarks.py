@@ -165,9 +165,10 @@ def test_a_quick_run_draws_and_writes_a_table(quick: Path) -> None:
 
 
 def test_a_missing_peer_is_named_with_the_way_to_install_it(quick: Path) -> None:
-    assert "deface is missing, so nothing was compared with it; install it: python -m venv" in (
-        quick / "results.md"
-    ).read_text()
+    assert (
+        "deface is missing, so nothing was compared with it; install it: python -m venv"
+        in (quick / "results.md").read_text()
+    )
 
 
 def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(quick: Path, tmp_path: Path) -> None:

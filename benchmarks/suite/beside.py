@@ -28,6 +28,7 @@ def censor(bench: Bench) -> Section:
 
 def _beside(bench: Bench, verb: str) -> Section:
     """One picture at a time with all cores, then what the command does by default, with one worker and with all."""
+    section = "check" if verb == "check" else "censor"
     out = bench.fresh("out")
     rows: list[Row] = []
     data: dict[str, Any] = {}
@@ -39,14 +40,14 @@ def _beside(bench: Bench, verb: str) -> Section:
     with processes(sides) as ready:
         for paths, target in zip((bench.large, bench.photographs), _TARGETS[verb], strict=True):
             seconds = alternate({name: side.on(paths) for name, side in ready.items()}, bench.rounds)
-            what = f"{'check' if verb == 'check' else 'censor'}, {describe_pictures(paths)}"
+            what = f"{section}, {describe_pictures(paths)}"
             rows += against(PEER, seconds, what, pictures=len(paths), at_least={default: target})
             if SINGLE in seconds:
                 pair = {side: seconds[side] for side in (SINGLE, default)}
                 goal = {default: 1.8} if bench.workers == 2 else None
                 rows += against(SINGLE, pair, f"{what}, against 1 worker", pictures=len(paths), at_least=goal)[1:]
             data[what] = {"pictures": len(paths), "target": target, "default": default, "seconds": seconds}
-        notes = _engines(ready)
+        notes = _engines(section, ready)
     return Section(rows=rows, data=data, notes=notes)
 
 
@@ -55,13 +56,13 @@ def codec(bench: Bench) -> Section:
     path, side = bench.large[0], "censor, file to file"
     with processes({BARE: (bare_codec,), side: (ours, "hide", bench.fresh("out"), ("--workers", "1"))}) as ready:
         seconds = alternate({name: each.on([path]) for name, each in ready.items()}, 3 * bench.rounds)
-        notes = _engines(ready)
+        notes = _engines("codec", ready)
     what = f"censor beside its bare codec, {describe_pictures([path])}"
     rows = against(BARE, seconds, what, at_most={side: 1.35}, share=True)
     return Section(rows=rows, data={"seconds": seconds}, notes=notes)
 
 
-def _engines(ready: dict[str, Side]) -> list[str]:
+def _engines(section: str, ready: dict[str, Side]) -> list[str]:
     """What ran our network, where the detector says so."""
-    said = {name: side.about for name, side in ready.items() if side.about.get("engine")}
-    return [f"{name}: the network ran on {about['engine']} in {about['precision']}." for name, about in said.items()]
+    said = {(about["engine"], about["precision"]) for side in ready.values() if (about := side.about).get("engine")}
+    return [f"{section}: our network ran on {engine} in {precision}." for engine, precision in sorted(said)]
