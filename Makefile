@@ -22,9 +22,8 @@ lint: .venv/.installed-dev+nudenet+train+service
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed-dev+nudenet+service  ## ours beside the nudenet package, in one run
-	$(BIN)/python benchmarks/throughput.py
-	$(BIN)/python benchmarks/memory.py
+bench: .venv/.installed-dev+nudenet  ## ours beside others, in one run: ARGS=--quick to try it
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
 	rm -rf .venv demo

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from throughput import make_photos
+from suite.photographs import make_photos
 
 from censor import Censor
 from censor.batch import run

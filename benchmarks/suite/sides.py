@@ -1,0 +1,177 @@
+"""The sides of a comparison, each in a process of its own: they would share thread pools and OpenCV's settings."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = [
+    "BARE",
+    "FACES",
+    "PEER",
+    "POLICY",
+    "Side",
+    "bare_codec",
+    "command",
+    "nudenet",
+    "ours",
+    "processes",
+]
+
+POLICY = "faces"
+FACES = ["FACE_FEMALE", "FACE_MALE"]
+"""What that policy hides: the peer is asked for the same."""
+
+PEER = "nudenet"
+BARE = "libjpeg-turbo: decode + encode"
+
+
+class Prepared(NamedTuple):
+    """What a side does with some pictures, and what is worth knowing about it."""
+
+    work: Callable[[Sequence[Path]], object]
+    about: dict[str, Any]
+
+
+class Side:
+    """A process that is ready, and works when it is told to."""
+
+    def __init__(self, name: str, channel: Connection) -> None:
+        """Wait until it is ready."""
+        self._name = name
+        self._channel = channel
+        self.about: dict[str, Any] = self._answer()
+
+    def on(self, paths: Sequence[Path]) -> Callable[[], float]:
+        """For `alternate`: works the pictures off once, and returns the seconds, taken in the process itself."""
+
+        def side() -> float:
+            self._channel.send(list(paths))
+            return float(self._answer())
+
+        return side
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._channel.recv()
+        except EOFError:
+            raise RuntimeError(f"{self._name}: the process died") from None
+        if isinstance(answer, str):
+            raise RuntimeError(f"{self._name}: {answer}")
+        return answer
+
+
+@contextmanager
+def processes(sides: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Side]]:
+    """Start a process for each side; they end with the block.
+
+    Args:
+        sides: By name, a function of this module's kind that returns `Prepared`, and its arguments.
+
+    Raises:
+        RuntimeError: One could not be prepared, then or when told to work; with its own words.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        channels = {}
+        for name, (prepare, *arguments) in sides.items():
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there, prepare, arguments), daemon=True)
+            process.start()
+            there.close()
+            stack.callback(process.join)
+            stack.callback(here.close)  # closed first: the process reads the end of its orders, and ends
+            channels[name] = here
+        yield {name: Side(name, channel) for name, channel in channels.items()}
+
+
+def _serve(channel: Connection, prepare: Callable[..., Prepared], arguments: Sequence[Any]) -> None:
+    try:
+        prepared = prepare(*arguments)
+        channel.send(prepared.about)
+        while True:
+            paths = channel.recv()
+            start = time.perf_counter()
+            prepared.work(paths)
+            channel.send(time.perf_counter() - start)
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        pass
+    except Exception as error:  # noqa: BLE001  # told to the process that asked
+        traceback.print_exc()
+        channel.send(f"{type(error).__name__}: {error}")
+
+
+def nudenet(verb: str, out: Path) -> Prepared:
+    """The package's own loop, as its README says."""
+    from nudenet import NudeDetector
+
+    detector = NudeDetector()
+
+    def work(paths: Sequence[Path]) -> None:
+        for path in paths:
+            if verb == "check":
+                detector.detect(str(path))
+            else:
+                detector.censor(str(path), classes=FACES, output_path=str(out / path.name))
+
+    return Prepared(work, {})
+
+
+def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | None = None) -> Prepared:
+    """What `censor VERB ARGUMENTS --policy faces` does with a folder of many pictures, through its own code.
+
+    Args:
+        verb: "check" or "hide".
+        out: Where censored copies go.
+        arguments: Further options of the command.
+        at_once: Pictures worked on at once, where that is to differ from what everything else is set for.
+    """
+    from censor.batch import run
+
+    censor, workers = command(verb, *arguments)
+
+    def one(path: Path) -> object:
+        return censor.check(path) if verb == "check" else censor.apply_file(path, out / path.name, overwrite=True)
+
+    def work(paths: Sequence[Path]) -> None:
+        for _ in run(paths, one, workers=min(at_once or workers, len(paths))):
+            pass
+
+    said = {name: getattr(censor.detector, name, None) for name in ("engine", "precision")}
+    return Prepared(work, {"workers": workers, **said})
+
+
+def command(verb: str, *arguments: str) -> tuple[Any, int]:
+    """The `Censor` that the command would make of these options, and its number of workers."""
+    from censor.cli.options import make_censor
+    from censor.cli.pictures import check, hide
+
+    given = {"hide": hide, "check": check}[verb].make_context(verb, ["-", "--policy", POLICY, *arguments])
+    try:
+        return make_censor(given.params), given.params["workers"]
+    except SystemExit as error:
+        raise RuntimeError(f"`censor {verb} {' '.join(arguments)}` ends with exit code {error.code}") from error
+
+
+def bare_codec() -> Prepared:
+    """The same decoder and encoder as ours, at the same quality and subsampling, in memory, with nothing in between."""
+    import simplejpeg
+
+    from censor.files import QUALITY
+
+    held: dict[Path, bytes] = {}
+
+    def work(paths: Sequence[Path]) -> None:
+        for path in paths:
+            if path not in held:
+                held[path] = path.read_bytes()  # in the uncounted round
+            pixels = simplejpeg.decode_jpeg(held[path], colorspace="RGB")
+            simplejpeg.encode_jpeg(pixels, quality=QUALITY, colorsubsampling="420")
+
+    return Prepared(work, {})
