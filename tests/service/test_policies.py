@@ -28,6 +28,13 @@ def test_a_folder_of_policies_stands_beside_the_presets(tmp_path: Path) -> None:
         Policies.load(Settings(policies=tmp_path))
 
 
+def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "house.toml").write_text(OWN)
+    for wrong in (tmp_path / "none", tmp_path / "house.toml"):
+        with pytest.raises(PolicyError, match="is no folder"):
+            Policies.load(Settings(policies=wrong))
+
+
 def test_the_default_may_lie_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)
