@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from censor.errors import PolicyError
+from censor.errors import CensorError, PolicyError
 from censor.policy import PRESETS, Policy
 from censor.service.problems import Problem
 from censor.service.settings import Settings
+from censor.stickers import load_sticker
 from detect.errors import UnknownLabelError
 
 __all__ = ["Censoring", "Judging", "Policies", "merged", "once"]
@@ -99,6 +100,14 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[:_NAME]}…"
 
 
+def _check_sticker(name: str, policy: Policy) -> None:
+    """Any request may ask for stickers; what is wrong with one is no fault of the picture that was sent."""
+    try:
+        load_sticker(policy.sticker)
+    except CensorError as error:
+        raise PolicyError(f"policy {name!r}: its sticker cannot be used: {error}") from error
+
+
 class Policies:
     """Policies by name. A request names one of these and nothing else: it can never name a file.
 
@@ -115,7 +124,8 @@ class Policies:
         """The presets, the files in the folder of policies, and the default, wherever it lies.
 
         Raises:
-            PolicyError: There is no such folder, one is not valid, or a file has the name of a preset.
+            PolicyError: There is no such folder, one is not valid or its sticker cannot be read, or a file has the name
+                of a preset.
         """
         if settings.policies is not None and not settings.policies.is_dir():
             raise PolicyError(f"{settings.policies}: the folder of policies is no folder")
@@ -130,6 +140,8 @@ class Policies:
             if default in offered:
                 raise PolicyError(f"{settings.policy}: another policy is called {default!r} already")
             offered[default] = Policy.load(settings.policy)
+        for name, policy in offered.items():
+            _check_sticker(name, policy)
         return cls(offered, default)
 
     @property

@@ -15,7 +15,6 @@ let version = 0; // of the options: results of older ones are stale
 let running = 0;
 
 const form = $("controls");
-const policyNow = () => policies.find((policy) => policy.name === $("policy").value);
 
 // ---- pictures come in ----
 
@@ -55,6 +54,7 @@ function clear() {
 function makeThumb(item) {
   const button = document.createElement("button");
   button.type = "button";
+  button.title = item.file.name;
   const image = document.createElement("img");
   image.alt = "";
   image.src = item.beforeUrl;
@@ -135,6 +135,7 @@ async function render(item) {
     if (!SHOWN.has(result.picture.media_type)) { // the file's name had said something else
       result = await api.censor(item.file, { ...wanted, format: "jpeg" }, item.abort.signal);
     }
+    if (!words.judges(policies.find((policy) => policy.name === wanted.policy))) result.verdict.level = "unjudged";
     const blob = api.blobOf(result.picture);
     if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
     delete result.picture;
@@ -312,7 +313,7 @@ function outputName(item) {
 // ---- controls ----
 
 function adoptPolicy() {
-  const policy = policyNow();
+  const policy = policies.find((each) => each.name === $("policy").value);
   if (!policy) return;
   touched = {};
   const rules = Object.values(policy.labels).filter((rule) => rule.censor_at !== null);
