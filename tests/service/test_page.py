@@ -245,8 +245,19 @@ def test_it_fits_a_phone(opened: Callable[..., Page], portrait: Path, scheme: st
     page.set_input_files("#photo-input", portrait)
     verdict(page, "safe")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(each) for each in re.findall(r"\d+", background)) < 200) == (scheme == "dark")
+
+
+def test_what_is_chosen_is_seen_in_a_systems_own_colours(opened: Callable[..., Page]) -> None:
+    page = opened(forced_colors="active")
+    script = "(each) => getComputedStyle(each.nextElementSibling).outlineStyle"
+    assert page.locator("input[value=pixelate]").evaluate(script) == "solid"
+    assert page.locator("input[value=solid]").evaluate(script) == "none"
+    assert page.locator(".track").evaluate("(each) => getComputedStyle(each).borderTopStyle") == "solid"
 
 
 def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page], portrait: Path) -> None:
