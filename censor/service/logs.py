@@ -20,7 +20,7 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": record.getMessage().partition("\n")[0],  # further lines, asyncio's, quote exceptions
             "worker": os.getpid(),
             **getattr(record, "fields", {}),
         }

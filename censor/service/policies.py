@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from censor.errors import PolicyError
+from censor.errors import CensorError, PolicyError
 from censor.policy import PRESETS, Policy
 from censor.service.problems import Problem
 from censor.service.settings import Settings
+from censor.stickers import load_sticker
 from detect.errors import UnknownLabelError
 
-__all__ = ["Censoring", "Judging", "Policies", "merged"]
+__all__ = ["Censoring", "Judging", "Policies", "merged", "once"]
 
 _LOG = logging.getLogger("censor.service")
 _O = TypeVar("_O", bound="Judging")
+
+_FAULTS, _NAME = 5, 50
+"""How many faults, and how many characters of a name that the client made up, a problem's detail repeats."""
 
 
 class Judging(BaseModel):
@@ -36,7 +40,8 @@ class Censoring(Judging):
     """Options of POST /v1/censor."""
 
     label: Annotated[
-        list[str], Field(max_length=50, description="Hide these labels and no others; see GET /v1/labels. Repeatable.")
+        list[Annotated[str, Field(max_length=100)]],
+        Field(max_length=50, description="Hide these labels and no others; see GET /v1/labels. Repeatable."),
     ] = []
     replacewith: Annotated[
         Literal["pixelate", "blur", "solid", "sticker"] | None, Field(description="What is shown instead.")
@@ -52,6 +57,19 @@ class Censoring(Judging):
     quality: Annotated[int, Field(ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC.")] = 95
 
 
+def once(query: Iterable[tuple[str, str]]) -> None:
+    """Refuse a query string that says one thing and then another; FastAPI would take the last and forget the first.
+
+    Raises:
+        Problem: "bad-option": an option other than `label` is given twice.
+    """
+    seen: set[str] = set()
+    for name, _ in query:
+        if name in seen and name != "label":
+            raise Problem("bad-option", f"{_short(name)}: given more than once")
+        seen.add(name)
+
+
 def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
     """Options from the query string and from a form's fields together; what the form says wins.
 
@@ -61,7 +79,7 @@ def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
     given: dict[str, Any] = query.model_dump(exclude_unset=True)
     for name, values in fields.items():
         if len(values) > 1 and name != "label":
-            raise Problem("bad-option", f"{name}: given more than once")
+            raise Problem("bad-option", f"{_short(name)}: given more than once")
         given[name] = values if name == "label" else values[0]
     try:
         return type(query).model_validate(given)
@@ -69,9 +87,25 @@ def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
         raise Problem("bad-option", explained(error.errors(include_input=False, include_url=False))) from None
 
 
-def explained(faults: list[Any]) -> str:
-    """What pydantic found, in one line, without repeating what was sent."""
-    return "; ".join(f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in faults)
+def explained(faults: Sequence[Any]) -> str:
+    """What pydantic found, in one line, without repeating values; of names and of faults only so many."""
+    told = []
+    for each in faults[:_FAULTS]:
+        where = each["loc"][1:] if each["loc"][:1] == ("query",) else each["loc"]
+        told.append(f"{_short('.'.join(str(part) for part in where))}: {each['msg']}")
+    return "; ".join(told) + (f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[:_NAME]}…"
+
+
+def _check_sticker(name: str, policy: Policy) -> None:
+    """Any request may ask for stickers; what is wrong with one is no fault of the picture that was sent."""
+    try:
+        load_sticker(policy.sticker)
+    except CensorError as error:
+        raise PolicyError(f"policy {name!r}: its sticker cannot be used: {error}") from error
 
 
 class Policies:
@@ -90,8 +124,11 @@ class Policies:
         """The presets, the files in the folder of policies, and the default, wherever it lies.
 
         Raises:
-            PolicyError: One is not valid, or a file has the name of a preset.
+            PolicyError: There is no such folder, one is not valid or its sticker cannot be read, or a file has the name
+                of a preset.
         """
+        if settings.policies is not None and not settings.policies.is_dir():
+            raise PolicyError(f"{settings.policies}: the folder of policies is no folder")
         offered = {name: Policy.load(name) for name in PRESETS}
         for path in sorted(settings.policies.glob("*.toml")) if settings.policies is not None else ():
             if path.stem in offered:
@@ -103,6 +140,8 @@ class Policies:
             if default in offered:
                 raise PolicyError(f"{settings.policy}: another policy is called {default!r} already")
             offered[default] = Policy.load(settings.policy)
+        for name, policy in offered.items():
+            _check_sticker(name, policy)
         return cls(offered, default)
 
     @property

@@ -13,7 +13,7 @@ from censor.pipeline import Checked
 from censor.report import Outcome
 from censor.service import documentation as doc
 from censor.service.engine import Engine
-from censor.service.policies import Censoring, Judging, merged
+from censor.service.policies import Censoring, Judging, merged, once
 from censor.service.uploads import Account, Upload, receive
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
 
@@ -116,6 +116,7 @@ def _account(request: Request, engine: Engine) -> Account:
 
 
 async def _receive(request: Request, engine: Engine, account: Account, query: _O) -> tuple[Upload, _O]:
+    once(request.query_params.multi_items())
     start = time.perf_counter()
     upload = await receive(request, engine.settings, account)
     engine.metrics.stage_seconds.labels("receive").observe(time.perf_counter() - start)

@@ -137,10 +137,31 @@ def test_options_out_of_range(client: httpx.Client, scene_png: bytes, option: st
 
 
 def test_an_option_given_twice(client: httpx.Client, scene_png: bytes) -> None:
+    for route, options in (
+        ("censor", "cells=1&cells=8"),
+        ("censor", "policy=strict&policy=faces"),
+        ("check", "policy=a&policy=faces"),
+    ):
+        response = client.post(f"/v1/{route}?{options}", content=scene_png, headers=PNG)
+        assert is_problem(response, "bad-option")
+        assert "more than once" in response.json()["detail"]
     twice = client.post("/v1/censor", files={"file": scene_png}, data={"quality": ["80", "81"]})
     assert is_problem(twice, "bad-option")
     both = client.post("/v1/censor?format=webp", files={"file": scene_png}, data={"format": "bmp"})
     assert both.headers["content-type"] == "image/bmp"  # what the form says wins
+
+
+def test_a_problem_repeats_little_of_what_was_sent(client: httpx.Client, scene_png: bytes) -> None:
+    many = "&".join(f"x{number}={'y' * 20}" for number in range(1000))
+    for options in (many, f"{'n' * 5000}=1", f"{'n' * 5000}=1&{'n' * 5000}=2", f"label={'n' * 5000}"):
+        response = client.post(f"/v1/censor?{options}", content=scene_png, headers=PNG)
+        assert is_problem(response, "bad-option")
+        assert len(response.content) < 500
+    assert client.post(f"/v1/censor?{many}", content=scene_png, headers=PNG).json()["detail"].endswith("and 995 more")
+    form = [(f"{number}{'n' * 900}", (None, b"1")) for number in range(50)]
+    response = client.post("/v1/censor", files=[("file", ("x.png", scene_png)), *form])
+    assert is_problem(response, "bad-option")
+    assert len(response.content) < 700
 
 
 def bad_pictures(encoded: Callable[..., bytes]) -> dict[str, tuple[bytes, str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Route, expect, sync_playwright
 
 from detect.load import load_detector
 
@@ -243,8 +245,19 @@ def test_it_fits_a_phone(opened: Callable[..., Page], portrait: Path, scheme: st
     page.set_input_files("#photo-input", portrait)
     verdict(page, "safe")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(each) for each in re.findall(r"\d+", background)) < 200) == (scheme == "dark")
+
+
+def test_what_is_chosen_is_seen_in_a_systems_own_colours(opened: Callable[..., Page]) -> None:
+    page = opened(forced_colors="active")
+    script = "(each) => getComputedStyle(each.nextElementSibling).outlineStyle"
+    assert page.locator("input[value=pixelate]").evaluate(script) == "solid"
+    assert page.locator("input[value=solid]").evaluate(script) == "none"
+    assert page.locator(".track").evaluate("(each) => getComputedStyle(each).borderTopStyle") == "solid"
 
 
 def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page], portrait: Path) -> None:
@@ -257,6 +270,248 @@ def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page], portrait:
     page.set_input_files("#pick-input", portrait)
     verdict(page, "safe")
     assert page.evaluate("Object.keys(localStorage).length + Object.keys(sessionStorage).length") == 0
+
+
+def choose(page: Page, value: str) -> None:
+    page.locator(f"input[value={value}]").check(force=True)
+
+
+def test_an_older_answer_is_never_shown_over_a_newer_one(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened()
+    page.set_input_files("#pick-input", portrait)
+    verdict(page, "safe")
+    asked: list[str] = []
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route.request.url)
+        held.append(route)
+
+    page.route("**/v1/censor?*", hold)
+    choose(page, "blur")
+    page.wait_for_timeout(200)
+    choose(page, "solid")
+    page.wait_for_timeout(200)
+    assert ["replacewith=blur" in each for each in asked] == [True, False]
+    # What is on the stage goes for older options until the answer comes, and must not be taken for the new one.
+    expect(page.locator("#veil")).to_be_visible()
+    expect(page.locator("#verdict")).to_have_attribute("aria-busy", "true")
+    assert page.locator("#download").get_attribute("href") is None
+    for route in reversed(held):
+        with contextlib.suppress(Error):  # the browser has given up the first
+            route.continue_()
+    expect(page.locator("#verdict")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#reasons li")).to_contain_text("under solid colour")
+    page.wait_for_timeout(300)
+    assert after(page)[100:160, 190:250].max() < 12
+    assert page.locator("#download").get_attribute("href") is not None
+
+
+def test_a_service_that_is_gone_leaves_no_picture_after(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened()
+    page.set_input_files("#pick-input", portrait)
+    verdict(page, "safe")
+    page.route("**/v1/censor?*", lambda route: route.abort())
+    choose(page, "solid")
+    verdict(page, "failed")
+    expect(page.locator("#verdict-title")).to_have_text("No answer")
+    expect(page.locator("#after")).to_be_hidden()
+    assert page.locator("#after").get_attribute("src") is None
+    assert page.locator("#download").get_attribute("href") is None
+    page.unroute("**/v1/censor?*")
+    page.get_by_role("button", name="Try again").click()
+    verdict(page, "safe")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+def test_a_busy_service_is_asked_again(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened()
+    answers = iter([True])
+    asked: list[float] = []
+    document = '{"type": "/problems/busy", "title": "Too busy", "status": 503, "detail": "Wait."}'
+
+    def busy_once(route: Route) -> None:
+        asked.append(time.monotonic())
+        if next(answers, False):
+            route.fulfill(status=503, headers={"Retry-After": "Sat, 01 Jan 2050 00:00:00 GMT"}, body=document)
+        else:
+            route.continue_()
+
+    page.route("**/v1/censor?*", busy_once)
+    page.set_input_files("#pick-input", portrait)
+    verdict(page, "safe")
+    first, second = asked
+    assert second - first > 0.8  # a date is no number of seconds, and no reason to ask again at once
+
+
+def test_what_the_browser_cannot_read_is_not_blamed_on_the_service(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened()
+    page.evaluate("""() => {
+      const file = new File(["x"], "folder");
+      Object.defineProperty(file, "slice", { value: () => ({ arrayBuffer: () => Promise.reject(new Error("gone")) }) });
+      const drop = new DragEvent("drop", { bubbles: true, cancelable: true });
+      Object.defineProperty(drop, "dataTransfer", { value: { files: [file], types: ["Files"] } });
+      window.fetch = () => Promise.reject(new TypeError("Failed to fetch"));
+      document.body.dispatchEvent(drop);
+    }""")
+    verdict(page, "failed")
+    expect(page.locator("#verdict-title")).to_have_text("Cannot be read")
+
+
+def test_an_empty_file_is_spoken_of(opened: Callable[..., Page], tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    page = opened()
+    page.set_input_files("#pick-input", tmp_path / "empty.txt")
+    verdict(page, "failed")
+    expect(page.locator("#verdict-title")).to_have_text("No picture")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+def test_a_result_that_the_browser_cannot_show_is_asked_for_as_jpeg(
+    opened: Callable[..., Page], tmp_path: Path, astronaut: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "<b>no jpeg<img src=x>.jpg"
+    Image.fromarray(astronaut).save(path, "TIFF")
+    page = opened()
+    page.set_input_files("#pick-input", path)
+    verdict(page, "safe")
+    assert after(page).shape == astronaut.shape
+    name = page.locator("#download").get_attribute("download")
+    assert name == "<b>no jpeg<img src=x>.censored.jpg"
+    assert page.locator("#thumbs button").get_attribute("title") == path.name
+    expect(page.locator("img")).to_have_count(4)  # the icon, before, after, the thumb: none made of the file's name
+    expect(page.locator("#before-note")).to_be_visible()
+
+
+def test_transparent_places_show_nothing_of_the_other_picture(
+    opened: Callable[..., Page], tmp_path: Path, astronaut: NDArray[np.uint8]
+) -> None:
+    alpha = np.full((512, 512, 1), 255, np.uint8)
+    alpha[:, :100] = 0
+    Image.fromarray(np.concatenate([astronaut, alpha], axis=2)).save(tmp_path / "clear.png")
+    page = opened(viewport={"width": 1280, "height": 860})
+    page.set_input_files("#pick-input", tmp_path / "clear.png")
+    verdict(page, "safe")
+    page.evaluate("""() => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [512, 512];
+      canvas.getContext("2d").fillRect(0, 0, 512, 512);
+      return new Promise((resolve) => {
+        const image = document.getElementById("after");
+        image.addEventListener("load", resolve, { once: true });
+        canvas.toBlob((blob) => { image.src = URL.createObjectURL(blob); });
+      });
+    }""")
+    shot = np.asarray(Image.open(io.BytesIO(page.locator("#picture").screenshot())).convert("RGB"))
+    height, width = shot.shape[:2]
+    assert shot[height // 2, width // 20].min() > 150  # the stage, and not the black picture after
+    assert shot[height // 2, -width // 20].max() < 30
+
+
+def test_a_policy_without_a_verdict_is_not_called_safe(
+    opened: Callable[..., Page], portrait: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "house.toml").write_text("[labels.FACE_FEMALE]\ncensor_at = 0.2\n")
+    page = opened({"policies": tmp_path})
+    page.set_input_files("#pick-input", portrait)
+    verdict(page, "safe")
+    page.get_by_label("Policy").select_option("house")
+    verdict(page, "unjudged")
+    expect(page.locator("#verdict-title")).to_have_text("No verdict")
+    expect(page.locator("#verdict-text")).to_have_text(
+        "This policy hides, but has no rule for a verdict. One region was hidden."
+    )
+
+
+def test_nothing_can_turn_text_into_markup(opened: Callable[..., Page]) -> None:
+    script = (
+        "() => { try { document.body.innerHTML = '<b>x</b>'; return 'taken'; } catch (error) { return error.name; } }"
+    )
+    assert opened().evaluate(script) == "TypeError"
+
+
+def test_clearing_forgets_every_picture(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened()
+    page.evaluate("""() => {
+      window.alive = new Set();
+      const [make, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
+      URL.createObjectURL = (blob) => { const url = make.call(URL, blob); alive.add(url); return url; };
+      URL.revokeObjectURL = (url) => { alive.delete(url); revoke.call(URL, url); };
+    }""")
+    page.set_input_files("#pick-input", [portrait, portrait])
+    expect(page.locator("#queue-text")).to_have_text("2 of 2 done", timeout=20_000)
+    for value in ("blur", "solid", "sticker"):
+        choose(page, value)
+        expect(page.locator("#queue-text")).to_have_text("2 of 2 done", timeout=20_000)
+        assert page.evaluate("() => alive.size") == 4  # before and after, of each
+    choose(page, "pixelate")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("button", name="Choose pictures")).to_be_focused()
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => alive.size") == 0
+    assert page.locator("#before").get_attribute("src") is None
+    assert page.locator("#after").get_attribute("src") is None
+    page.set_input_files("#pick-input", portrait)
+    verdict(page, "safe")
+    expect(page.locator("#main")).to_be_focused()
+
+
+def test_the_question_for_a_key_can_be_declined(opened: Callable[..., Page], portrait: Path) -> None:
+    page = opened({"api_keys": "open-sesame"}, ready="#key-dialog[open]")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("body[data-ready=failed]")
+    expect(page.locator("#start-title")).to_have_text("API key missing or wrong")
+    page.set_input_files("#pick-input", portrait)
+    field = page.get_by_label("API key", exact=True)
+    field.fill("schlüssel")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#key-dialog")).to_be_visible()  # no header can hold it
+    field.fill("wrong")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#key-text")).to_contain_text("not taken")
+    page.keyboard.press("Escape")
+    verdict(page, "failed")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_label("API key", exact=True).fill(" open-sesame ")
+    page.get_by_role("button", name="Continue").click()
+    verdict(page, "safe")
+    expect(page.get_by_label("Policy")).to_have_value("faces")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(opened: Callable[..., Page], portrait: Path, scheme: str) -> None:
+    page = opened(color_scheme=scheme)
+    script = """() => {
+      const canvas = document.createElement("canvas");
+      canvas.width = canvas.height = 1;
+      const context = canvas.getContext("2d", { willReadFrequently: true });
+      const paint = (colors) => {
+        for (const color of colors) { context.fillStyle = color; context.fillRect(0, 0, 1, 1); }
+        return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+      };
+      const light = (rgb) => {
+        const linear = (c) => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
+        const [r, g, b] = rgb.map((each) => linear(each / 255));
+        return .2126 * r + .7152 * g + .0722 * b;
+      };
+      const under = (each) => each ? [...under(each.parentElement), getComputedStyle(each).backgroundColor] : [];
+      const poor = [];
+      for (const each of document.querySelectorAll("body *")) {
+        const own = [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+        const off = each.closest(".picture, .off, [disabled], [aria-disabled=true], .skip, option, noscript");
+        if (!own || off || !each.checkVisibility({ visibilityProperty: true })) continue;
+        const below = under(each);
+        const [a, b] = [light(paint([...below, getComputedStyle(each).color])), light(paint(below))];
+        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        if (ratio < 4.5) poor.push(`${each.tagName} ${each.textContent.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+      }
+      return poor;
+    }"""
+    assert page.evaluate(script) == []
+    page.set_input_files("#pick-input", [portrait, portrait])
+    expect(page.locator("#queue-text")).to_have_text("2 of 2 done", timeout=20_000)
+    page.wait_for_timeout(600)  # for what fades in
+    assert page.evaluate(script) == []
 
 
 def test_what_is_sent_where_is_said(opened: Callable[..., Page]) -> None:

@@ -28,6 +28,21 @@ def test_a_folder_of_policies_stands_beside_the_presets(tmp_path: Path) -> None:
         Policies.load(Settings(policies=tmp_path))
 
 
+def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "house.toml").write_text(OWN)
+    for wrong in (tmp_path / "none", tmp_path / "house.toml"):
+        with pytest.raises(PolicyError, match="is no folder"):
+            Policies.load(Settings(policies=wrong))
+
+
+def test_a_sticker_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for sticker in ("text.png", "none.png"):
+        (tmp_path / "house.toml").write_text(f'sticker = "{tmp_path / sticker}"\n{OWN}')
+        with pytest.raises(PolicyError, match=f"policy 'house': its sticker cannot be used: .*{sticker}"):
+            Policies.load(Settings(policies=tmp_path))
+
+
 def test_the_default_may_lie_anywhere(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(OWN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hashlib
 import io
 import json
@@ -191,6 +193,19 @@ def test_exceptions_in_logs_lose_their_words() -> None:
     assert line["error"]["type"] == "Problem"
     assert "policies.py" in line["error"]["at"][-1]
     assert "grandma" not in json.dumps(line)
+
+
+def test_what_asyncio_says_of_an_exception_is_not_quoted(log: io.StringIO) -> None:
+    async def lose_a_failure() -> None:
+        task = asyncio.get_running_loop().create_future()
+        task.set_exception(Problem("unknown-label", "grandma.png"))
+        del task
+        gc.collect()
+
+    asyncio.run(lose_a_failure())
+    events = [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+    assert events == ["Future exception was never retrieved"]
+    assert "grandma" not in log.getvalue()
 
 
 def test_ready_is_more_than_alive(started: Callable[..., httpx.Client]) -> None:

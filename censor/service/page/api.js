@@ -7,43 +7,64 @@ export class ProblemError extends Error {
   constructor(problem) {
     super(problem.detail || problem.title);
     this.title = problem.title || "Something went wrong";
+    this.status = problem.status ?? 0;
   }
 }
 
-function askForKey() {
+function askForKey(text) {
   const dialog = document.getElementById("key-dialog");
   asking ??= new Promise((resolve) => {
     const field = document.getElementById("key");
     field.value = "";
+    document.getElementById("key-text").textContent = text;
+    dialog.returnValue = "";
     dialog.addEventListener("close", () => {
-      key = field.value.trim();
+      const given = dialog.returnValue === "ok";
+      key = given ? field.value.trim() : "";
       field.value = "";
       asking = null;
-      resolve();
+      resolve(given);
     }, { once: true });
     dialog.showModal();
   });
   return asking;
 }
 
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+const pause = (seconds, signal) => new Promise((resolve) => {
+  setTimeout(resolve, 1000 * seconds);
+  signal?.addEventListener("abort", resolve, { once: true });
+});
+
+const isReadable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
+async function noAnswer(file) {
+  if (file && !(await isReadable(file))) {
+    return { title: "Cannot be read", detail: "This is a folder, or the file has changed or gone since it was chosen." };
+  }
+  return { title: "No answer", detail: "The service cannot be reached. Is it still running?" };
+}
 
 async function call(path, options = {}) {
   for (let attempt = 1; ; attempt += 1) {
-    const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+    const used = key;
+    const headers = { ...options.headers, ...(used ? { Authorization: `Bearer ${used}` } : {}) };
     let response;
     try {
       response = await fetch(path, { ...options, headers, credentials: "omit", cache: "no-store" });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ProblemError({ title: "No answer", detail: "The service cannot be reached. Is it still running?" });
+      throw new ProblemError(await noAnswer(options.body));
     }
     if (response.ok) return response.json();
-    const problem = await response.json().catch(() => ({ title: `Answer ${response.status}`, detail: "" }));
+    const fallback = { title: `Answer ${response.status}`, status: response.status };
+    const problem = await response.json().catch(() => fallback);
+    options.signal?.throwIfAborted();
     if (response.status === 401 && attempt < 4) {
-      await askForKey();
+      // Another request may have asked for the key while this one was on its way.
+      const text = used ? "That key was not taken. Try another." : "It is kept in this tab only, until you close it.";
+      if (used === key && !(await askForKey(text))) throw new ProblemError(problem);
     } else if (response.status === 503 && attempt < 20) {
-      await pause(Number(response.headers.get("Retry-After") || 1));
+      await pause(Math.min(Number(response.headers.get("Retry-After")) || 1, 10), options.signal);
     } else {
       throw new ProblemError(problem);
     }

@@ -15,16 +15,13 @@ let version = 0; // of the options: results of older ones are stale
 let running = 0;
 
 const form = $("controls");
-const policyNow = () => policies.find((policy) => policy.name === $("policy").value);
 
 // ---- pictures come in ----
 
 function add(files) {
-  const pictures = [...files].filter((file) => file.size > 0 || file.type.startsWith("image/"));
+  const pictures = [...files]; // what is no picture is said by the service, never dropped without a word
   if (!pictures.length) return;
-  $("start").hidden = true;
-  $("work").hidden = false;
-  $("add-more").hidden = false;
+  if (!items.length) showWork(true);
   for (const file of pictures) {
     const item = { file, beforeUrl: URL.createObjectURL(file), state: "waiting", version: -1 };
     item.thumb = makeThumb(item);
@@ -34,9 +31,30 @@ function add(files) {
   work();
 }
 
+function showWork(shown) {
+  $("start").hidden = shown;
+  for (const id of ["work", "add-more", "clear"]) $(id).hidden = !shown;
+  $(shown ? "main" : "pick").focus({ preventScroll: true }); // or the focus would be lost with what had it
+}
+
+function clear() {
+  for (const item of items) {
+    item.abort?.abort();
+    for (const url of [item.beforeUrl, item.afterUrl]) if (url) URL.revokeObjectURL(url);
+  }
+  items.length = 0;
+  current = null;
+  $("thumbs").replaceChildren();
+  $("boxes").replaceChildren();
+  for (const id of ["before", "after"]) $(id).removeAttribute("src");
+  showVerdict({ state: "waiting" });
+  showWork(false);
+}
+
 function makeThumb(item) {
   const button = document.createElement("button");
   button.type = "button";
+  button.title = item.file.name;
   const image = document.createElement("img");
   image.alt = "";
   image.src = item.beforeUrl;
@@ -88,7 +106,9 @@ document.addEventListener("drop", (event) => {
 
 // ---- the queue: two at a time, the one on the stage first ----
 
-const open = (item) => item.version !== version && item.state !== "working";
+const isStale = (item) => item.version !== version; // what is known of it goes for other options
+const isFresh = (item) => item.state === "done" && !isStale(item);
+const open = (item) => isStale(item) && item.state !== "working";
 
 async function work() {
   while (running < 2) {
@@ -109,7 +129,13 @@ async function render(item) {
   item.abort = new AbortController();
   show(item);
   try {
-    const result = await api.censor(item.file, options(item), item.abort.signal);
+    if (!policies.length) await begin();
+    const wanted = options(item);
+    let result = await api.censor(item.file, wanted, item.abort.signal);
+    if (!SHOWN.has(result.picture.media_type)) { // the file's name had said something else
+      result = await api.censor(item.file, { ...wanted, format: "jpeg" }, item.abort.signal);
+    }
+    if (!words.judges(policies.find((policy) => policy.name === wanted.policy))) result.verdict.level = "unjudged";
     const blob = api.blobOf(result.picture);
     if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
     delete result.picture;
@@ -134,7 +160,10 @@ function options(item) {
 
 function changed() {
   version += 1;
-  for (const item of items) if (item.state === "working") item.abort.abort();
+  for (const item of items) {
+    if (item.state === "working") item.abort.abort();
+    show(item);
+  }
   work();
 }
 
@@ -168,7 +197,8 @@ $("before").addEventListener("error", () => {
 });
 
 function show(item) {
-  const level = item.state === "done" ? item.result.verdict.level : item.state;
+  const stale = isStale(item);
+  const level = isFresh(item) ? item.result.verdict.level : stale && item.state !== "working" ? "waiting" : item.state;
   item.thumb.dataset.level = level;
   item.thumb.setAttribute("aria-label", `Picture ${items.indexOf(item) + 1}: ${words.title(level) ?? level}`);
   showQueue();
@@ -178,7 +208,8 @@ function show(item) {
   $("before-note").hidden = !$("before").hidden || !item.result;
   const picture = $("picture");
   picture.classList.toggle("failed", failed);
-  $("veil").hidden = item.state !== "working" && item.state !== "waiting";
+  $("veil").hidden = !stale;
+  $("verdict").setAttribute("aria-busy", String(stale));
   if (item.afterUrl) {
     $("after").src = item.afterUrl;
     picture.classList.remove("pending");
@@ -190,7 +221,7 @@ function show(item) {
   showVerdict(item);
   showBoxes();
   const link = $("download");
-  if (item.blob) {
+  if (isFresh(item)) {
     link.href = item.afterUrl;
     link.download = outputName(item);
     link.removeAttribute("aria-disabled");
@@ -203,6 +234,7 @@ function show(item) {
 function showVerdict(item) {
   const box = $("verdict");
   const list = $("reasons");
+  $("retry").hidden = item.state !== "failed" || (item.error.status >= 400 && item.error.status < 500 && item.error.status !== 401);
   if (item.state === "failed") {
     box.dataset.level = "failed";
     $("verdict-title").textContent = item.error.title || "Something went wrong";
@@ -255,14 +287,16 @@ function showBoxes() {
 }
 
 function showQueue() {
-  const done = items.filter((item) => item.state === "done" || item.state === "failed").length;
-  const failed = items.filter((item) => item.state === "failed").length;
+  const failed = items.filter((item) => item.state === "failed" && !isStale(item)).length;
+  const fresh = items.filter(isFresh).length;
+  const done = fresh + failed;
   $("queue").hidden = items.length < 2;
   $("queue-text").textContent = `${done} of ${items.length} done${failed ? `, ${failed} failed` : ""}`;
   $("queue-progress").max = Math.max(1, items.length);
   $("queue-progress").value = done;
   $("queue-progress").hidden = done === items.length;
   $("download-all").hidden = items.filter((item) => item.blob).length < 2;
+  $("download-all").disabled = fresh < 2;
 }
 
 function setSplit(value) {
@@ -279,7 +313,7 @@ function outputName(item) {
 // ---- controls ----
 
 function adoptPolicy() {
-  const policy = policyNow();
+  const policy = policies.find((each) => each.name === $("policy").value);
   if (!policy) return;
   touched = {};
   const rules = Object.values(policy.labels).filter((rule) => rule.censor_at !== null);
@@ -327,7 +361,8 @@ $("format").addEventListener("change", changed);
 $("show-boxes").addEventListener("change", showBoxes);
 $("split").addEventListener("input", () => setSplit(Number($("split").value)));
 $("download-all").addEventListener("click", async () => {
-  for (const item of items.filter((each) => each.blob)) {
+  for (const item of items.filter(isFresh)) {
+    if (!isFresh(item)) continue; // it has changed since the first was downloaded
     const link = document.createElement("a");
     link.href = item.afterUrl;
     link.download = outputName(item);
@@ -336,15 +371,27 @@ $("download-all").addEventListener("click", async () => {
   }
 });
 
+$("clear").addEventListener("click", clear);
+$("retry").addEventListener("click", () => {
+  current.version = -1;
+  $("main").focus({ preventScroll: true });
+  show(current);
+  work();
+});
+
 // ---- begin ----
 
-for (const each of document.querySelectorAll(".host")) each.textContent = location.host;
-
-try {
+async function begin() {
   policies = await api.policies();
   $("policy").replaceChildren(...policies.map((policy) => new Option(policy.name, policy.name, policy.default, policy.default)));
   adoptPolicy();
   document.body.dataset.ready = "true";
+}
+
+for (const each of document.querySelectorAll(".host")) each.textContent = location.host;
+
+try {
+  await begin();
 } catch (error) {
   $("start-title").textContent = error.title ?? "The service does not answer";
   document.body.dataset.ready = "failed";

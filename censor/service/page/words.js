@@ -23,7 +23,10 @@ const LABELS = {
 
 const EFFECTS = { pixelate: "under a mosaic", blur: "blurred", solid: "under solid colour", sticker: "under a sticker" };
 
-const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work" };
+const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work", unjudged: "No verdict" };
+
+/** Whether a policy says what is safe: of one that does not, "safe" would mean nothing. */
+export const judges = (policy) => Object.values(policy.labels).some((rule) => rule.review_at !== null || rule.nsfw_at !== null);
 
 export const label = (name) => LABELS[name] ?? name.toLowerCase().replaceAll("_", " ");
 
@@ -40,6 +43,7 @@ export function explanation(result) {
     safe: "Nothing in the picture counts against it.",
     review: "Something may be there; a person should decide.",
     nsfw: "The picture as it came must not be shown.",
+    unjudged: "This policy hides, but has no rule for a verdict.",
   }[result.verdict.level];
   return `${verdict} ${hidden}`;
 }
