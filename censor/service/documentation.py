@@ -211,6 +211,9 @@ def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Seque
         labels: The detector's labels. Older spellings are taken, too; the document names today's.
         keys: Whether requests to /v1 must bear a key.
     """
+    # FastAPI's own answer to wrong parameters never goes out: problems do.
+    document["paths"]["/problems/{name}"]["get"]["responses"].pop("422", None)
+    document.get("components", {}).pop("schemas", None)
     if keys:
         document.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in document["paths"].items():
