@@ -16,8 +16,9 @@ __all__ = ["Letterbox", "shrink"]
 _GREY = 114
 """The padding that YOLO networks are trained with."""
 
-_REST = 1.25
-"""What remains to be shrunk after halving: at least this much, or how cells fall on pixels begins to show."""
+_SHORT = 1.5
+"""Factor below which bilinear interpolation lets every pixel count for more than half of its share: a pixel midway
+between two results that lie r apart has the weight 2 - r of 1 / r, and so on both axes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,11 @@ class Letterbox:
         Returns:
             float32 of shape (3, input_height, input_width), RGB in [0, 1].
         """
-        return self.pixels(image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        pixels = self.pixels(image)
+        colors = np.empty((3, *pixels.shape[:2]), np.float32)
+        for color, plane in zip(colors, cv2.split(pixels), strict=True):  # a transposed copy takes ten times as long
+            np.divide(plane, np.float32(255), out=color)
+        return colors
 
     def pixels(self, image: RGBImage) -> RGBImage:
         """Resize and pad one picture: uint8 of shape (input_height, input_width, 3)."""
@@ -102,14 +107,14 @@ class Letterbox:
 def shrink(image: RGBImage, *, rows: int, columns: int) -> RGBImage:
     """Resize a picture so that small parts survive: every pixel counts when shrinking, bilinear when growing.
 
-    Averaging two by two is many times faster than by fractions of pixels, so a picture that is far too large is halved
-    first. The rest of the way averages those means: a little smoother than the average of the pixels, since a mean that
-    two results share counts evenly for both.
+    Averaging two by two is many times faster than by fractions of pixels, so a picture that is twice too large or more
+    is halved first. Where the rest of the way is short, bilinear interpolation still lets every pixel count, at a third
+    of the cost of averages.
     """
-    while min(image.shape[0] / rows, image.shape[1] / columns) >= 2 * _REST:
+    while min(image.shape[0] / rows, image.shape[1] / columns) >= 2:
         image = halved(image)
     if image.shape[:2] == (rows, columns):
         return image
-    shrinks = min(image.shape[0] / rows, image.shape[1] / columns) > 1
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    less, more = sorted((image.shape[0] / rows, image.shape[1] / columns))
+    way = cv2.INTER_LINEAR if less <= 1 or more < _SHORT else cv2.INTER_AREA
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=way), np.uint8)

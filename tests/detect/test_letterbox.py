@@ -131,15 +131,15 @@ def test_every_pixel_counts_when_shrinking():
 
 
 def halvings(image, rows, columns):
-    """Means of two by two pixels, unrounded, while the (even) sides are at least two and a half times too long."""
+    """Means of two by two pixels, unrounded, while the (even) sides are at least twice too long."""
     means, count = image.astype(float), 0
-    while min(means.shape[0] / rows, means.shape[1] / columns) >= 2.5:
+    while min(means.shape[0] / rows, means.shape[1] / columns) >= 2:
         means, count = (means[::2, ::2] + means[1::2, ::2] + means[::2, 1::2] + means[1::2, 1::2]) / 4, count + 1
     return means, count
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_shrinking_is_an_area_average(height, width, rows, columns, seed):
+def test_shrinking_far_is_an_area_average(height, width, rows, columns, seed):
     height, width = 8 * height, 8 * width
     rows, columns = (min(max(small, side // 8), side) for small, side in ((rows, height), (columns, width)))
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
@@ -147,8 +147,23 @@ def test_shrinking_is_an_area_average(height, width, rows, columns, seed):
     assert small.dtype == np.uint8
     assert small.shape == (rows, columns, 3)
     means, count = halvings(image, rows, columns)
-    if min(means.shape[0] / rows, means.shape[1] / columns) > 1:
+    less, more = sorted((means.shape[0] / rows, means.shape[1] / columns))
+    if less > 1 and more >= 1.5:
         assert np.abs(small - area_means(means, rows, columns)).max() <= 0.51 * (count + 1)  # each step rounds
+
+
+def test_shrinking_a_little_interpolates_by_hand():
+    image = np.repeat(np.array([[0, 30, 60, 90]], np.uint8)[..., None], 3, axis=2).repeat(4, axis=0)
+    assert shrink(image, rows=3, columns=3)[1, :, 0].tolist() == [5, 45, 85]  # at columns 1/6, 3/2 and 17/6
+
+
+@given(st.integers(6, 40), st.floats(1.01, 1.49), st.data())
+def test_every_pixel_counts_when_shrinking_a_little(rows, factor, data):
+    side = int(rows * factor)
+    y, x = data.draw(st.integers(0, side - 1)), data.draw(st.integers(0, side - 1))
+    image = np.zeros((side, side, 3), np.uint8)
+    image[y, x] = 255
+    assert shrink(image, rows=rows, columns=rows)[..., 0].sum() > 255 * (rows / side) ** 2 / 2 - 8  # rounding
 
 
 @pytest.mark.parametrize("shape", [(640, 480), (800, 640), (501, 703), (1999, 1501)])
