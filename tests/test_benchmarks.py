@@ -198,3 +198,22 @@ def test_a_side_that_fails_in_its_process_fails_its_section(module: Any, tmp_pat
 def test_wrong_options_are_refused() -> None:
     assert "invalid choice: 'nonsense'" in bench("--only", "nonsense").stderr
     assert bench("--rounds", "0").returncode == 2
+
+
+def test_a_side_that_cannot_be_prepared_or_dies_is_told(module: Any, tmp_path: Path) -> None:
+    sides = module("suite.sides")
+    nowhere = ("--weights", str(tmp_path / "none.onnx"))
+    with (
+        pytest.raises(RuntimeError, match=r"ours: RuntimeError: `censor check .*none\.onnx` ends with exit code 1"),
+        sides.processes({"ours": (sides.ours, "check", tmp_path, nowhere)}),
+    ):
+        pass
+    with pytest.raises(RuntimeError, match="ours: the process died"), sides.processes({"ours": (os._exit, 0)}):
+        pass
+
+
+def test_a_program_that_fails_is_told_with_its_last_words(module: Any) -> None:
+    child = module("suite.child")
+    assert child.run_python("print('well')").output == "well\n"
+    with pytest.raises(RuntimeError, match="exit code 3: gone wrong"):
+        child.run_python("import sys; print('gone wrong', file=sys.stderr); sys.exit(3)")

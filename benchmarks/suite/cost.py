@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from alternate import alternate, timed
 from censor.pipeline import Censor
 from censor.policy import Policy
 from detect.detections import Detections, RGBImage
-from suite.child import COMMAND, LOOP, Child, run_python
+from suite.child import COMMAND, LOOP, run_python
 from suite.photographs import grown, make_large
 from suite.section import Bench, Section
 from suite.sides import BARE, FACES, PEER, POLICY, bare_codec, nudenet, ours, processes
@@ -52,22 +53,30 @@ def pictures(bench: Bench) -> Section:
     points: list[dict[str, Any]] = []
     for count in (2,) if bench.quick else (1, 3, 10, 30, 100, 300, 1000):
         folder = _copies(bench, count)
-        children: dict[str, list[Child]] = {PEER: [], "censor": []}
+        peaks: dict[str, float | None] = {}
 
-        def theirs(folder: Path = folder, seen: list[Child] = children[PEER]) -> None:
-            seen.append(run_python(LOOP, folder, bench.fresh("out")))
-
-        def mine(folder: Path = folder, seen: list[Child] = children["censor"]) -> None:
-            seen.append(run_python(COMMAND, folder, "-o", bench.fresh("out"), "--policy", POLICY, "-q"))
-
-        seconds = alternate(
-            {PEER: timed(theirs), "censor": timed(mine)}, 1 if bench.quick else 2 if count >= 300 else 3
-        )
-        peaks = {
-            side: max((child.peak for child in seen if child.peak), default=None) for side, seen in children.items()
+        sides = {
+            PEER: _whole(bench, PEER, peaks, LOOP, folder),
+            "censor": _whole(bench, "censor", peaks, COMMAND, folder, "--policy", POLICY, "-q", "-o"),
         }
+        seconds = alternate(sides, 1 if bench.quick else 2 if count >= 300 else 3)
         points.append(_point(count, seconds, peaks))
     return _section("photographs in a folder, a process for each", "s", points)
+
+
+def _whole(
+    bench: Bench, name: str, peaks: dict[str, float | None], program: str, *arguments: object
+) -> Callable[[], float]:
+    """A side for `alternate`: a fresh process that is given, last, a folder for its outputs; notes its peak memory."""
+
+    def side() -> float:
+        with TemporaryDirectory(dir=bench.folder) as out:
+            child = run_python(program, *arguments, out)
+        if child.peak is not None:
+            peaks[name] = max(child.peak, peaks.get(name) or 0)
+        return child.seconds
+
+    return side
 
 
 def _copies(bench: Bench, count: int) -> Path:
