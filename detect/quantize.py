@@ -89,9 +89,14 @@ def _run_nncf(graph: Any, transform: Any, pictures: Sequence[Path], kept: set[st
             "ignore"
         )  # of its own and torch's deprecated calls; what matters is checked on the result
         import nncf
+        import onnxruntime
 
         nncf.set_log_level(logging.ERROR)
         # Names of nodes that the graph does not have are an error to it, and shape arithmetic is not in its graph.
         scope = nncf.IgnoredScope(names=sorted(kept), validate=False)
         data = nncf.Dataset(list(pictures), transform)
-        return nncf.quantize(graph, data, subset_size=len(pictures), ignored_scope=scope)
+        onnxruntime.set_default_logger_severity(3)  # the file's traced shapes are guesses, of which it warns
+        try:
+            return nncf.quantize(graph, data, subset_size=len(pictures), ignored_scope=scope)
+        finally:
+            onnxruntime.set_default_logger_severity(2)  # as it comes
