@@ -87,7 +87,7 @@ def shared(command: _F) -> _F:
             type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
             default="cpu",
             show_default=True,
-            help="What onnxruntime runs on; all but cpu need a build of it that has them.",
+            help="What the network runs on; all but cpu need another build of onnxruntime.",
         ),
         click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
         click.option(

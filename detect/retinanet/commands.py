@@ -12,14 +12,16 @@ from PIL import Image
 
 from detect.annotations import CocoDataset, load_coco
 from detect.annotations.pictures import list_pictures, read_rgb
+from detect.atomic import write_whole
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
 from detect.load import ENGINES, PRECISIONS, load_detector
 from detect.retinanet.evaluate import Evaluation, confusion
 from detect.retinanet.evaluate import evaluate as measure
 from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst
+from detect.runtime.onnx_detector import read_weights
 
-__all__ = ["evaluate", "export"]
+__all__ = ["evaluate", "export", "quantize"]
 
 _LOWEST = 0.01
 """Curves start at this score."""
@@ -83,6 +85,42 @@ def export(weights: Path, target: Path, images_dir: Path | None, limit: int, ove
     pictures = list_pictures(images_dir)[:limit] if images_dir else []
     worst = export_onnx(weights, target, pictures=pictures)
     click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {len(pictures) or 'no'} pictures")
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--images", "images_dir", type=click.Path(path_type=Path, file_okay=False), required=True,
+              help="Pictures to calibrate on, like those that the detector will see.")  # fmt: skip
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="ONNX file to write.")
+@click.option("--annotations", type=click.Path(path_type=Path, dir_okay=False),
+              help="COCO file of pictures in the folder: measure AP before and after.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(1), default=300, show_default=True,
+              help="Calibrate on at most this many pictures.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+def quantize(model: Path, images_dir: Path, out: Path, annotations: Path | None, limit: int, overwrite: bool) -> None:
+    """Turn the ONNX file MODEL into one that computes in eight-bit whole numbers: smaller, faster, less exact."""
+    from detect.quantize import quantise
+
+    if out.exists() and not overwrite:
+        raise DetectError(f"{out}: exists; add --overwrite to replace it")
+    data = load_coco(annotations, images_dir) if annotations else None
+    pictures = list_pictures(images_dir)
+    pictures = pictures[:: max(1, len(pictures) // limit)][:limit]  # from all over the folder
+    content = quantise(read_weights(model), pictures, source=str(model))
+    try:
+        write_whole(out, content, overwrite=overwrite)
+    except OSError as error:
+        raise DetectError(f"{out}: cannot be written: {error.strerror or error}") from error
+    click.echo(f"{out}: calibrated on {len(pictures)} pictures; {len(content) / model.stat().st_size:.0%} of the size")
+    if data is None:
+        return
+    for path, precision in ((model, "f32"), (out, "int8")):
+        detector = load_detector(path, min_score=_LOWEST, precision=precision)
+        result = measure(data, _detect_all(detector, data))
+        click.echo(
+            f"{path}: AP {result.ap:.4f}  AP50 {result.ap50:.4f}  AR {result.ar:.4f} "
+            f"({detector.engine}, {detector.precision})"
+        )
 
 
 def _detect_all(detector: Detector, data: CocoDataset, batch_size: int = 8) -> list[Detections]:

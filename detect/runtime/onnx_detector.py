@@ -112,6 +112,11 @@ class OnnxDetector:
         fit = self._letterbox(height, width)
         return min(fit.height / fit.rows, fit.width / fit.columns)
 
+    def prepare(self, image: RGBImage) -> NDArray[np.float32]:
+        """What the network is given for one picture: float32, (B, 3, H, W), B = 1 unless the network fixes it."""
+        batch = self._filled(self._fit(image, 0).apply(image)[None])
+        return self._head.prepare(batch)
+
     def _fit(self, image: RGBImage, position: int) -> Letterbox:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise ValueError(
@@ -125,12 +130,17 @@ class OnnxDetector:
 
     def _run(self, batch: NDArray[np.float32]) -> list[Candidates]:
         wanted = len(batch)
-        if self._fixed_batch and wanted < self._batch_size:
-            batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - wanted, axis=0)])
+        batch = self._filled(batch)
         outputs = [np.asarray(output) for output in self._session.run(self._head.prepare(batch))]
         # Ten candidates for each box that may be kept: suppression rarely removes more, and its cost is bounded.
         top_k = 10 * self._max_detections
         return self._head.decode(outputs, batch.shape, min_score=self.min_score, top_k=top_k)[:wanted]
+
+    def _filled(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As many pictures as a network with a fixed batch wants, the last one repeated."""
+        if not self._fixed_batch or len(batch) == self._batch_size:
+            return batch
+        return np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - len(batch), axis=0)])
 
     def _read(self, found: Candidates, fit: Letterbox) -> Detections:
         keep = boxes.nms(found.xyxy, found.scores, found.labels, iou_threshold=self._iou_threshold)

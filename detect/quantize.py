@@ -1,0 +1,102 @@
+"""From a detector's ONNX file to one that computes in eight-bit whole numbers, calibrated on pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detect.annotations.pictures import read_rgb
+from detect.errors import AnnotationsError, InferenceError, WeightsError
+from detect.runtime.onnx_detector import OnnxDetector
+from detect.runtime.sessions import OnnxRuntimeSession, is_quantised
+
+__all__ = ["quantise"]
+
+
+def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
+    """Quantise a detector after its training.
+
+    The ranges of what the layers pass on are measured on pictures, fitted and normalised as the detector does it; so
+    they should be like those it will see. The last convolutions before each output, and what follows them, stay in
+    float32: a box's edge and a score near a threshold have to be finer than one in 256, and they are a small part of
+    the work.
+
+    Args:
+        model: The whole ONNX file.
+        pictures: At least one; some three hundred are enough.
+        source: Where the file came from; named in errors.
+
+    Returns:
+        An ONNX file with the same inputs, outputs and metadata, for onnxruntime and for OpenVINO.
+
+    Raises:
+        WeightsError: The file is no detector, is quantised already, or has no convolutions to quantise.
+        AnnotationsError: There are no pictures, or one cannot be decoded.
+        InferenceError: The result answers nonsense on the first picture.
+
+    Source:
+        Jacob et al., Quantization and Training of Neural Networks (arXiv:1712.05877); done by NNCF, which
+        corrects biases as in Nagel et al. (arXiv:1906.04721).
+    """
+    if is_quantised(model):
+        raise WeightsError(f"{source}: is quantised already; start from the file that it was made of")
+    if not pictures:
+        raise AnnotationsError(f"{source}: no pictures to calibrate on")
+    detector = OnnxDetector(OnnxRuntimeSession(model, source=source), source=source)
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    kept = _after_last_convolutions(graph.graph)
+    if not any(node.op_type == "Conv" and node.name not in kept for node in graph.graph.node):
+        raise WeightsError(f"{source}: has no convolutions to quantise")
+    name = graph.graph.input[0].name
+    result = _run_nncf(graph, lambda path: {name: detector.prepare(read_rgb(path))}, pictures, kept)
+    onnx.helper.set_model_props(result, {prop.key: prop.value for prop in graph.metadata_props})
+    content = bytes(result.SerializeToString())
+    if not is_quantised(content):
+        raise InferenceError(f"{source}: nothing of it was quantised")
+    OnnxDetector(OnnxRuntimeSession(content, source=source), source=source).detect([read_rgb(pictures[0])])
+    return content
+
+
+def _after_last_convolutions(graph: Any) -> set[str]:
+    """Names of the last convolutions on every way to an output, and of all nodes behind them."""
+    for number, node in enumerate(graph.node):
+        node.name = node.name or f"node_{number}"
+    makers = {output: node for node in graph.node for output in node.output}
+    waiting = [output.name for output in graph.output]
+    kept: set[str] = set()
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None or node.name in kept:
+            continue
+        kept.add(node.name)
+        if node.op_type != "Conv":
+            waiting += node.input
+    return kept
+
+
+def _run_nncf(graph: Any, transform: Any, pictures: Sequence[Path], kept: set[str]) -> Any:
+    os.environ.setdefault("NNCF_DEV", "1")  # or it reports its use to Google Analytics
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):  # its bars belong there
+        warnings.simplefilter(
+            "ignore"
+        )  # of its own and torch's deprecated calls; what matters is checked on the result
+        import nncf
+        import onnxruntime
+
+        nncf.set_log_level(logging.ERROR)
+        # Names of nodes that the graph does not have are an error to it, and shape arithmetic is not in its graph.
+        scope = nncf.IgnoredScope(names=sorted(kept), validate=False)
+        data = nncf.Dataset(list(pictures), transform)
+        onnxruntime.set_default_logger_severity(3)  # the file's traced shapes are guesses, of which it warns
+        try:
+            return nncf.quantize(graph, data, subset_size=len(pictures), ignored_scope=scope)
+        finally:
+            onnxruntime.set_default_logger_severity(2)  # as it comes
