@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from censor.cli import main
+from censor.cli import run
 
 if __name__ == "__main__":
-    main(prog_name="censor")
+    run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -102,4 +103,5 @@ def serve(**options: Any) -> None:
         fail(error, EXIT_FAILED)
     except (CensorError, DetectError, ValueError) as error:
         fail(error, EXIT_USAGE)
+    gc.enable()
     serve_forever(settings)

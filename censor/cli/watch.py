@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -196,6 +197,7 @@ def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, options: dict[
     end = listen(inbox, notice=watcher.notice, trouble=lambda reason: log("no notices", serious=True, reason=reason))
     log("started", pid=os.getpid())
     try:
+        gc.enable()
         watcher.run()
     finally:
         end()
