@@ -67,6 +67,9 @@ OWN_PRECISION = ("tensorrt", "coreml")
 """Providers that round as they see fit and cannot be kept from it."""
 
 
+_FIRST_USE = threading.Lock()
+
+
 class OnnxRuntimeSession:
     """A `Session` on onnxruntime: float32, or the whole numbers of a quantised file."""
 
@@ -246,6 +249,11 @@ def _import_openvino(source: str) -> Any:
         import openvino
     except ImportError as error:
         raise EngineError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
+    # Its binding to numpy sets itself up at the first use, and two threads that are first would wait for one another
+    # for ever: one holds the setting up and wants Python's lock, the other the reverse.
+    with _FIRST_USE:
+        openvino.Type.f32.to_dtype()
+        openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
     return openvino
 
 

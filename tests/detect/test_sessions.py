@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -284,3 +285,27 @@ def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear():
     for rows in range(150, 480, 15):
         detector.detect([np.zeros((rows, 480, 3), np.uint8)])
     assert sorted(session._compiled) == [(128, 320), (192, 320), (256, 320), (320, 320)]
+
+
+FIRST_USE = """
+import os, sys, threading
+import numpy as np
+from detect.load import find_weights
+from detect.runtime.sessions import OpenVinoSession
+sys.setswitchinterval(1e-6)
+session = OpenVinoSession(find_weights()[0].read_bytes(), source="x", threads=1)
+start = threading.Barrier(8)
+def first():
+    start.wait()
+    session.run(np.zeros((1, 3, 64, 64), np.float32))
+threads = [threading.Thread(target=first, daemon=True) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join(30)
+os._exit(any(thread.is_alive() for thread in threads))
+"""
+
+
+def test_threads_that_are_first_to_use_openvino_do_not_wait_for_one_another_for_ever():
+    """One process in four did; in a process of its own, since only the first use can."""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)
