@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,7 +28,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def started(listening: Callable[..., int]) -> Iterator[Callable[..., httpx.Client]]:
-    """Start the service with some settings and a detector: ``started(detector, queue=0)``."""
+    """Start the service with some settings and a detector, ``started(detector, queue=0)``, or with workers that are
+    processes: ``started(load=Moody, workers=2)``."""
     clients: list[httpx.Client] = []
 
     def start(detector: Detector | None = None, **settings: Any) -> httpx.Client:
@@ -37,6 +40,17 @@ def started(listening: Callable[..., int]) -> Iterator[Callable[..., httpx.Clien
     yield start
     for client in clients:
         client.close()
+
+
+def workers_of(process: int) -> list[int]:
+    """Process ids of the workers that a process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == process and b"censor.service.worker" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 @pytest.fixture
@@ -56,9 +70,11 @@ def listening() -> Iterator[Callable[..., int]]:
     """Start the service on a port of this machine, for clients that misbehave below HTTP: returns the port."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(detector: Detector | None = None, **settings: Any) -> int:
+    def start(
+        detector: Detector | None = None, *, load: Callable[[], Detector] | None = None, **settings: Any
+    ) -> int:
         chosen = Settings(port=0, **settings)
-        app = create_app(chosen, finder() if detector is None else detector)
+        app = create_app(chosen, finder() if detector is None and load is None else detector, load=load)
         server = uvicorn.Server(configured(app, chosen, log_config=None))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -52,10 +53,17 @@ def test_a_policy_that_was_asked_for_and_cannot_be_served_stops_the_start(tmp_pa
 
 def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(tmp_path: Path) -> None:
     (tmp_path / "low.toml").write_text(OWN.replace("0.15", "0.01"))
-    engine = Engine.load(Settings(policies=tmp_path, in_flight=1), None, Metrics())
-    assert getattr(engine.detector, "min_score", None) == 0.01
-    assert len(engine.names) == 18
-    engine.close()
+
+    async def look() -> None:
+        settings = Settings(policies=tmp_path, policy="low", in_flight=1)
+        engine = await Engine.load(settings, Metrics(), detector=None, load=None)
+        try:
+            assert await engine.is_ready()  # with a policy that a detector loaded for less could not serve
+            assert len(engine.names) == 18
+        finally:
+            await engine.close()
+
+    asyncio.run(look())
 
 
 def test_the_command_hands_its_options_to_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

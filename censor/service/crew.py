@@ -1,0 +1,384 @@
+"""Pictures worked on in processes of their own, so that no picture can take the service down, or another's request.
+
+A worker that dies is replaced, and the pictures in its hands are handed on. A picture at whose side a worker died is
+given a worker of its own from then on: if that dies too, the picture is to blame, and no other suffers by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from censor.service.logs import where
+from censor.service.problems import Problem
+from censor.service.settings import Settings
+from censor.service.work import ClientGone, Job, Result, time_limit
+from censor.service.worker import LENGTHS, Terms, ask, frame
+from censor.service.workroom import first_of
+from detect.detections import Detector
+from detect.errors import DetectError
+
+__all__ = ["Crew"]
+
+_LOG = logging.getLogger("censor.service")
+
+_TRIES = 3
+"""Workers that one picture may see die; all but the first work on nothing else meanwhile."""
+
+_GRACE_SECONDS = 2.0
+"""What an overdue picture has to come to its end by itself before its worker is killed."""
+
+_START_SECONDS = 60.0
+_STARTS = 3
+"""Starts that may fail in a row before the service says that it is not ready."""
+
+_PROGRAM = (
+    "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
+    "main(int(sys.argv[1])); os._exit(0)"  # without waiting for threads: nobody waits for what they do
+)
+"""Not multiprocessing, whose processes import the program that started the service once more."""
+
+
+@dataclass(eq=False)
+class _Task:
+    """A job on its way; `died` counts the workers that died with it."""
+
+    number: int
+    job: Job
+    answer: asyncio.Future[Result]
+    submitted: float
+    trial: bool = False
+    died: int = 0
+    waited: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class _Child:
+    """The parent's end of one worker process."""
+
+    def __init__(self, terms: bytes, most: int) -> None:
+        self._connection, theirs = socket.socketpair()
+        self._connection.setblocking(False)
+        command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603  # ourselves
+                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+        self._most = most
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self.tasks: dict[int, _Task] = {}
+        self.ready = False
+        self.doomed = False
+        self.say(frame(b"", len(terms)), terms)
+        self._sender = asyncio.create_task(self._send())
+
+    @property
+    def jobs(self) -> int:
+        """Pictures of clients in its hands."""
+        return sum(not task.trial for task in self.tasks.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether it works on a picture that another worker died with."""
+        return any(task.died for task in self.tasks.values())
+
+    def say(self, *parts: bytes) -> None:
+        for part in parts:
+            self._outbox.put_nowait(part)
+
+    async def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await loop.sock_sendall(self._connection, await self._outbox.get())
+        except OSError:  # it died, as who receives will see
+            return
+
+    async def receive(self) -> tuple[dict[str, Any], bytearray]:
+        """The next frame, checked for its size: a worker may be in other hands.
+
+        Raises:
+            EOFError: It died.
+            OSError, ValueError: It makes no sense.
+        """
+        head, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
+        if head + body > self._most:
+            raise ValueError("more bytes than any answer has")
+        return json.loads(await self._exactly(head)), await self._exactly(body)
+
+    async def _exactly(self, size: int) -> bytearray:
+        loop, data = asyncio.get_running_loop(), bytearray(size)
+        view, got = memoryview(data), 0
+        while got < size:
+            if not (more := await loop.sock_recv_into(self._connection, view[got:])):
+                raise EOFError
+            got += more
+        return data
+
+    async def end(self) -> None:
+        """Wait for the end of one that was killed."""
+        self._sender.cancel()
+        await asyncio.gather(self._sender, return_exceptions=True)
+        self._connection.close()
+        await asyncio.to_thread(self.process.wait)
+
+
+@dataclass
+class _Starts:
+    """How starting workers goes."""
+
+    first: asyncio.Future[tuple[str, ...]]
+    failed: int = 0
+    said: str = field(default="the processes that work on pictures end as they start")
+
+
+class Crew:
+    """`Workers` that are processes. To be made, and used, in one event loop."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
+        """Make the crew; `start` starts it.
+
+        Args:
+            settings: For the number of workers and the limits.
+            load: Loads the detector, in each worker; must be something that can be pickled.
+        """
+        terms = Terms(
+            load=load,
+            at_once=settings.at_once,
+            batch=settings.batch,
+            batch_wait=settings.batch_wait,
+            max_bytes=settings.max_bytes,
+            max_pixels=settings.max_pixels,
+            seconds=settings.picture_seconds,
+        )
+        self._terms = pickle.dumps(terms)
+        self._settings = settings
+        self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
+        self._numbers = itertools.count()
+        self._queue: deque[_Task] = deque()
+        self._children: list[_Child] = []
+        self._tenders: list[asyncio.Task[None]] = []
+        self._starts = _Starts(asyncio.get_running_loop().create_future())
+        self.names: tuple[str, ...] = ()
+
+    async def start(self) -> None:
+        """Start the workers, and wait for the first that can take pictures.
+
+        Raises:
+            DetectError: None can.
+        """
+        self._tenders = [asyncio.create_task(self._tend()) for _ in range(self._settings.workers)]
+        try:
+            self.names = await asyncio.shield(self._starts.first)
+        except BaseException:
+            await self.close()
+            raise
+
+    @property
+    def inside(self) -> int:
+        """See `Workers`."""
+        return len(self._queue) + sum(child.jobs for child in self._children)
+
+    @property
+    def waiting(self) -> int:
+        """See `Workers`."""
+        return len(self._queue)
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """See `Workers`."""
+        return tuple(child.process.pid for child in self._able())
+
+    @property
+    def able(self) -> bool:
+        """See `Workers`."""
+        return bool(self._able())
+
+    def _able(self) -> list[_Child]:
+        return [child for child in self._children if child.ready and not child.doomed]
+
+    def refuse_if_full(self) -> None:
+        """See `Workers`."""
+        if self._starts.failed >= _STARTS and not self.able:
+            raise Problem("not-ready", headers={"retry-after": "10"})
+        if self.inside >= self._settings.workers * self._settings.at_once + self._settings.queue:
+            raise Problem("busy", headers={"retry-after": "1"})
+
+    async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
+        """See `Workers`."""
+        self.refuse_if_full()
+        task = self._task(job)
+        self._queue.append(task)
+        self._hand_out()
+        gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
+        try:
+            await first_of(task.answer, gone)
+            if not task.answer.done():
+                raise ClientGone
+            result = task.answer.result()
+            result.seconds["wait"] = task.waited
+            return result
+        finally:
+            gone.cancel()
+            self._leave(task)
+
+    def _task(self, job: Job, *, trial: bool = False) -> _Task:
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio would complain
+        return _Task(next(self._numbers), job, answer, time.perf_counter(), trial)
+
+    def _leave(self, task: _Task) -> None:
+        """Nobody waits any more. Where it is worked on, its place stays taken until that ends."""
+        if task.answer.done():
+            return
+        task.answer.cancel()
+        if task in self._queue:
+            self._queue.remove(task)
+        for child in self._children:
+            if task.number in child.tasks:
+                child.say(frame(pickle.dumps({"cut": task.number})))
+
+    async def try_out(self, job: Job) -> None:
+        """See `Workers`. The worker that has least to do is asked."""
+        if not (able := self._able()):
+            raise Problem("not-ready")
+        task = self._task(job, trial=True)
+        self._give(task, min(able, key=lambda child: (child.alone, child.jobs)))
+        await task.answer
+
+    def _hand_out(self) -> None:
+        """Give waiting pictures to workers, in their order."""
+        while self._queue and (child := self._place_for(self._queue[0])):
+            self._give(self._queue.popleft(), child)
+
+    def _place_for(self, task: _Task) -> _Child | None:
+        most = 1 if task.died else self._settings.at_once
+        free = [child for child in self._able() if child.jobs < most and not child.alone]
+        return min(free, key=lambda child: child.jobs, default=None)
+
+    def _give(self, task: _Task, child: _Child) -> None:
+        child.tasks[task.number] = task
+        task.waited = time.perf_counter() - task.submitted
+        loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
+        task.timer = loop.call_later(seconds, self._overdue, task, child)
+        child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
+
+    def _overdue(self, task: _Task, child: _Child) -> None:
+        task.fail(time_limit(self._settings.picture_seconds))
+        task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._doom, child)
+
+    def _doom(self, child: _Child) -> None:
+        child.doomed = True
+        child.process.kill()
+
+    async def _tend(self) -> None:
+        """Keep one worker alive."""
+        while True:
+            await self._keep_one()
+            if self._starts.failed:
+                await asyncio.sleep(min(5.0, 0.1 * 2**self._starts.failed))
+
+    async def _keep_one(self) -> None:
+        """Start a worker, and settle what it answers until it dies."""
+        try:
+            child = _Child(self._terms, self._most)
+        except OSError as refused:
+            self._not_started(refused)
+            return
+        self._children.append(child)
+        error: Exception | None = None
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                self._welcome(child, (await child.receive())[0])
+            while True:
+                self._settle(child, *await child.receive())
+        except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
+            error = caught
+        finally:
+            child.process.kill()
+            self._children.remove(child)
+            if error is not None:
+                self._bury(child, error)
+            await child.end()
+
+    def _welcome(self, child: _Child, hello: dict[str, Any]) -> None:
+        if "failed" in hello:
+            raise DetectError(str(hello["failed"]))
+        names = tuple(map(str, hello["names"]))
+        if self.names and names != self.names:
+            raise DetectError("the detector is another one than before; start the service again")
+        child.ready, self._starts.failed = True, 0
+        if not self._starts.first.done():
+            self._starts.first.set_result(names)
+        _LOG.info("worker ready", extra={"fields": {"worker": child.process.pid}})
+        self._hand_out()
+
+    def _settle(self, child: _Child, head: dict[str, Any], body: bytearray) -> None:
+        task = child.tasks.pop(head["number"])
+        if task.timer is not None:
+            task.timer.cancel()
+        if "problem" in head:
+            task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
+        elif not task.answer.done():
+            result = Result(
+                record=head["record"], seconds=head["seconds"], encoded=memoryview(body), format=head["format"]
+            )
+            task.answer.set_result(result)
+        self._hand_out()
+
+    def _bury(self, child: _Child, error: Exception) -> None:
+        """Hand on what it had, and say so."""
+        kept = []
+        for task in child.tasks.values():
+            if task.timer is not None:
+                task.timer.cancel()
+            if task.answer.done():
+                continue
+            task.died += not child.doomed  # one that was killed for another's picture died by no fault of this
+            if task.trial or task.died >= _TRIES:
+                task.fail(Problem("worker-died"))
+            else:
+                kept.append(task)
+        self._queue.extendleft(reversed(kept))
+        told = {"worker": child.process.pid, "held": len(child.tasks), "handed_on": len(kept), "error": where(error)}
+        _LOG.error("worker overdue" if child.doomed else "worker died", extra={"fields": told})
+        if not child.ready:
+            self._not_started(error)
+        self._hand_out()
+
+    def _not_started(self, error: Exception) -> None:
+        starts = self._starts
+        starts.failed += 1
+        if isinstance(error, DetectError):
+            starts.said = str(error)
+        if not starts.first.done() and (isinstance(error, DetectError) or starts.failed >= _STARTS):
+            starts.first.set_exception(DetectError(starts.said))
+        if starts.failed >= _STARTS and not self.able:
+            _fail_all(self._queue, Problem("not-ready", headers={"retry-after": "10"}))
+            self._queue.clear()
+
+    async def close(self) -> None:
+        """End the workers."""
+        for tender in self._tenders:
+            tender.cancel()
+        await asyncio.gather(*self._tenders, return_exceptions=True)
+
+
+def _fail_all(tasks: Iterable[_Task], error: Exception) -> None:
+    for task in tasks:
+        task.fail(error)
