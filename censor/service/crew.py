@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,9 +76,13 @@ class _Child:
         self._connection.setblocking(False)
         command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
         with theirs:
-            self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-            )
+            try:
+                self.process = subprocess.Popen(  # noqa: S603  # ourselves
+                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                )
+            except OSError:
+                self._connection.close()
+                raise
         self._most = most
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.tasks: dict[int, _Task] = {}
@@ -215,7 +219,7 @@ class Crew:
     def refuse_if_full(self) -> None:
         """See `Workers`."""
         if self._starts.failed >= _STARTS and not self.able:
-            raise Problem("not-ready", headers={"retry-after": "10"})
+            raise _not_ready()
         if self.inside >= self._settings.workers * self._settings.at_once + self._settings.queue:
             raise Problem("busy", headers={"retry-after": "1"})
 
@@ -256,7 +260,7 @@ class Crew:
     async def try_out(self, job: Job) -> None:
         """See `Workers`. The worker that has least to do is asked."""
         if not (able := self._able()):
-            raise Problem("not-ready")
+            raise _not_ready()
         task = self._task(job, trial=True)
         self._give(task, min(able, key=lambda child: (child.alone, child.jobs)))
         await task.answer
@@ -369,7 +373,8 @@ class Crew:
         if not starts.first.done() and (isinstance(error, DetectError) or starts.failed >= _STARTS):
             starts.first.set_exception(DetectError(starts.said))
         if starts.failed >= _STARTS and not self.able:
-            _fail_all(self._queue, Problem("not-ready", headers={"retry-after": "10"}))
+            for task in self._queue:
+                task.fail(_not_ready())
             self._queue.clear()
 
     async def close(self) -> None:
@@ -379,6 +384,5 @@ class Crew:
         await asyncio.gather(*self._tenders, return_exceptions=True)
 
 
-def _fail_all(tasks: Iterable[_Task], error: Exception) -> None:
-    for task in tasks:
-        task.fail(error)
+def _not_ready() -> Problem:
+    return Problem("not-ready", headers={"retry-after": "5"})

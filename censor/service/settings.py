@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 __all__ = ["Settings"]
 
 
-_HTTP = 256 * 2**20
+_HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
 
 _BASE = 256 * 2**20

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -42,17 +40,6 @@ def started(listening: Callable[..., int]) -> Iterator[Callable[..., httpx.Clien
         client.close()
 
 
-def workers_of(process: int) -> list[int]:
-    """Process ids of the workers that a process has started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == process and b"censor.service.worker" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
-
-
 @pytest.fixture
 def client(started: Callable[..., httpx.Client]) -> httpx.Client:
     """The service as it comes."""
@@ -70,9 +57,7 @@ def listening() -> Iterator[Callable[..., int]]:
     """Start the service on a port of this machine, for clients that misbehave below HTTP: returns the port."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(
-        detector: Detector | None = None, *, load: Callable[[], Detector] | None = None, **settings: Any
-    ) -> int:
+    def start(detector: Detector | None = None, *, load: Callable[[], Detector] | None = None, **settings: Any) -> int:
         chosen = Settings(port=0, **settings)
         app = create_app(chosen, finder() if detector is None and load is None else detector, load=load)
         server = uvicorn.Server(configured(app, chosen, log_config=None))

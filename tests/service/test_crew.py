@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import workers_of
 from fakes import BABBLING, DEADLY, ENDLESS, Moody, RedFinder, finder
 from numpy.typing import NDArray
 from PIL import Image
+from processes import ended, workers_of
 
 from censor import Censor
 from censor.files import encode
@@ -89,7 +89,7 @@ class Asking:
         return [each for each in self.answers if each is not None]
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -323,11 +323,4 @@ asyncio.run(main())
         workers = workers_of(parent.pid)
         assert len(workers) == 2
         parent.kill()
-    until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and alive(pid) for pid in workers), seconds=5)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    until(lambda: all(map(ended, workers)), seconds=10)
