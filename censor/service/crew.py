@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import pickle
 import socket
 import subprocess
@@ -52,7 +53,7 @@ _PROGRAM = (
 
 @dataclass(eq=False)
 class _Task:
-    """A job on its way; `died` counts the workers that died with it."""
+    """A job on its way; `died` counts the workers that died with it, `late` is one over its time."""
 
     number: int
     job: Job
@@ -60,12 +61,17 @@ class _Task:
     submitted: float
     trial: bool = False
     died: int = 0
+    late: bool = False
     waited: float = 0.0
     timer: asyncio.TimerHandle | None = None
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def stop_clock(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class _Child:
@@ -74,11 +80,12 @@ class _Child:
     def __init__(self, terms: bytes, most: int) -> None:
         self._connection, theirs = socket.socketpair()
         self._connection.setblocking(False)
+        environment = {name: value for name, value in os.environ.items() if name != "CENSOR_API_KEYS"}
         command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
         with theirs:
             try:
                 self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
                 )
             except OSError:
                 self._connection.close()
@@ -97,9 +104,9 @@ class _Child:
         return sum(not task.trial for task in self.tasks.values())
 
     @property
-    def alone(self) -> bool:
-        """Whether it works on a picture that another worker died with."""
-        return any(task.died for task in self.tasks.values())
+    def shunned(self) -> bool:
+        """Whether it should get nothing more: it may die of what it has, or be killed for it."""
+        return any(task.died or task.late for task in self.tasks.values())
 
     def say(self, *parts: bytes) -> None:
         for part in parts:
@@ -177,6 +184,7 @@ class Crew:
         self._queue: deque[_Task] = deque()
         self._children: list[_Child] = []
         self._tenders: list[asyncio.Task[None]] = []
+        self._endings: set[asyncio.Task[None]] = set()
         self._starts = _Starts(asyncio.get_running_loop().create_future())
         self.names: tuple[str, ...] = ()
 
@@ -262,7 +270,7 @@ class Crew:
         if not (able := self._able()):
             raise _not_ready()
         task = self._task(job, trial=True)
-        self._give(task, min(able, key=lambda child: (child.alone, child.jobs)))
+        self._give(task, min(able, key=lambda child: (child.shunned, child.jobs)))
         await task.answer
 
     def _hand_out(self) -> None:
@@ -272,7 +280,7 @@ class Crew:
 
     def _place_for(self, task: _Task) -> _Child | None:
         most = 1 if task.died else self._settings.at_once
-        free = [child for child in self._able() if child.jobs < most and not child.alone]
+        free = [child for child in self._able() if child.jobs < most and not child.shunned]
         return min(free, key=lambda child: child.jobs, default=None)
 
     def _give(self, task: _Task, child: _Child) -> None:
@@ -283,6 +291,7 @@ class Crew:
         child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
 
     def _overdue(self, task: _Task, child: _Child) -> None:
+        task.late = True
         task.fail(time_limit(self._settings.picture_seconds))
         task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._doom, child)
 
@@ -318,7 +327,10 @@ class Crew:
             self._children.remove(child)
             if error is not None:
                 self._bury(child, error)
-            await child.end()
+            ending = asyncio.create_task(child.end())
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
 
     def _welcome(self, child: _Child, hello: dict[str, Any]) -> None:
         if "failed" in hello:
@@ -333,9 +345,7 @@ class Crew:
         self._hand_out()
 
     def _settle(self, child: _Child, head: dict[str, Any], body: bytearray) -> None:
-        task = child.tasks.pop(head["number"])
-        if task.timer is not None:
-            task.timer.cancel()
+        task = child.tasks[head["number"]]
         if "problem" in head:
             task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
         elif not task.answer.done():
@@ -343,14 +353,15 @@ class Crew:
                 record=head["record"], seconds=head["seconds"], encoded=memoryview(body), format=head["format"]
             )
             task.answer.set_result(result)
+        del child.tasks[task.number]  # only now: an answer that made no sense has not been given
+        task.stop_clock()
         self._hand_out()
 
     def _bury(self, child: _Child, error: Exception) -> None:
         """Hand on what it had, and say so."""
         kept = []
         for task in child.tasks.values():
-            if task.timer is not None:
-                task.timer.cancel()
+            task.stop_clock()
             if task.answer.done():
                 continue
             task.died += not child.doomed  # one that was killed for another's picture died by no fault of this
@@ -382,6 +393,7 @@ class Crew:
         for tender in self._tenders:
             tender.cancel()
         await asyncio.gather(*self._tenders, return_exceptions=True)
+        await asyncio.gather(*self._endings)
 
 
 def _not_ready() -> Problem:

@@ -186,6 +186,18 @@ def test_signals_for_everybody_do_not_end_workers(
     assert deaths == []
 
 
+def test_workers_are_given_no_keys_and_no_connections(
+    started: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENSOR_API_KEYS", "hush-hush")
+    client = started(load=Moody, workers=1)
+    assert client.get("/v1/labels").status_code == 401
+    (worker,) = workers_of(os.getpid())
+    assert b"hush" not in Path(f"/proc/{worker}/environ").read_bytes()
+    open_files = [str(each.readlink()) for each in Path(f"/proc/{worker}/fd").iterdir()]
+    assert sum(each.startswith("socket:") for each in open_files) == 1  # to its parent
+
+
 def test_answers_are_those_of_the_work_in_process(
     started: Callable[..., httpx.Client], scene: NDArray[Any], scene_png: bytes, encoded: Callable[..., bytes]
 ) -> None:
