@@ -1,31 +1,27 @@
 """Pictures worked on in processes of their own, so that no picture can take the service down, or another's request.
 
 A worker that dies is replaced, and the pictures in its hands are handed on. A picture at whose side a worker died is
-given a worker of its own from then on: if that dies too, the picture is to blame, and no other suffers by it.
+given a worker of its own from then on: no other suffers by it if it was to blame, and it is given up after three.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
-import os
 import pickle
-import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from censor.service.child import Child, Task
 from censor.service.logs import where
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.work import ClientGone, Job, Result, time_limit
-from censor.service.worker import LENGTHS, Terms, ask, frame
+from censor.service.worker import Terms, ask, frame
 from censor.service.workroom import first_of
 from detect.detections import Detector
 from detect.errors import DetectError
@@ -43,110 +39,6 @@ _GRACE_SECONDS = 2.0
 _START_SECONDS = 60.0
 _STARTS = 3
 """Starts that may fail in a row before the service says that it is not ready."""
-
-_PROGRAM = (
-    "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
-    "main(int(sys.argv[1])); os._exit(0)"  # without waiting for threads: nobody waits for what they do
-)
-"""Not multiprocessing, whose processes import the program that started the service once more."""
-
-
-@dataclass(eq=False)
-class _Task:
-    """A job on its way; `died` counts the workers that died with it, `late` is one over its time."""
-
-    number: int
-    job: Job
-    answer: asyncio.Future[Result]
-    submitted: float
-    trial: bool = False
-    died: int = 0
-    late: bool = False
-    waited: float = 0.0
-    timer: asyncio.TimerHandle | None = None
-
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def stop_clock(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-
-
-class _Child:
-    """The parent's end of one worker process."""
-
-    def __init__(self, terms: bytes, most: int) -> None:
-        self._connection, theirs = socket.socketpair()
-        self._connection.setblocking(False)
-        environment = {name: value for name, value in os.environ.items() if name != "CENSOR_API_KEYS"}
-        command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
-        with theirs:
-            try:
-                self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
-                )
-            except OSError:
-                self._connection.close()
-                raise
-        self._most = most
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.tasks: dict[int, _Task] = {}
-        self.ready = False
-        self.doomed = False
-        self.say(frame(b"", len(terms)), terms)
-        self._sender = asyncio.create_task(self._send())
-
-    @property
-    def jobs(self) -> int:
-        """Pictures of clients in its hands."""
-        return sum(not task.trial for task in self.tasks.values())
-
-    @property
-    def shunned(self) -> bool:
-        """Whether it should get nothing more: it may die of what it has, or be killed for it."""
-        return any(task.died or task.late for task in self.tasks.values())
-
-    def say(self, *parts: bytes) -> None:
-        for part in parts:
-            self._outbox.put_nowait(part)
-
-    async def _send(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                await loop.sock_sendall(self._connection, await self._outbox.get())
-        except OSError:  # it died, as who receives will see
-            return
-
-    async def receive(self) -> tuple[dict[str, Any], bytearray]:
-        """The next frame, checked for its size: a worker may be in other hands.
-
-        Raises:
-            EOFError: It died.
-            OSError, ValueError: It makes no sense.
-        """
-        head, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
-        if head + body > self._most:
-            raise ValueError("more bytes than any answer has")
-        return json.loads(await self._exactly(head)), await self._exactly(body)
-
-    async def _exactly(self, size: int) -> bytearray:
-        loop, data = asyncio.get_running_loop(), bytearray(size)
-        view, got = memoryview(data), 0
-        while got < size:
-            if not (more := await loop.sock_recv_into(self._connection, view[got:])):
-                raise EOFError
-            got += more
-        return data
-
-    async def end(self) -> None:
-        """Wait for the end of one that was killed."""
-        self._sender.cancel()
-        await asyncio.gather(self._sender, return_exceptions=True)
-        self._connection.close()
-        await asyncio.to_thread(self.process.wait)
 
 
 @dataclass
@@ -181,8 +73,8 @@ class Crew:
         self._settings = settings
         self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
         self._numbers = itertools.count()
-        self._queue: deque[_Task] = deque()
-        self._children: list[_Child] = []
+        self._queue: deque[Task] = deque()
+        self._children: list[Child] = []
         self._tenders: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[None]] = set()
         self._starts = _Starts(asyncio.get_running_loop().create_future())
@@ -221,7 +113,7 @@ class Crew:
         """See `Workers`."""
         return bool(self._able())
 
-    def _able(self) -> list[_Child]:
+    def _able(self) -> list[Child]:
         return [child for child in self._children if child.ready and not child.doomed]
 
     def refuse_if_full(self) -> None:
@@ -249,12 +141,12 @@ class Crew:
             gone.cancel()
             self._leave(task)
 
-    def _task(self, job: Job, *, trial: bool = False) -> _Task:
+    def _task(self, job: Job, *, trial: bool = False) -> Task:
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio would complain
-        return _Task(next(self._numbers), job, answer, time.perf_counter(), trial)
+        return Task(next(self._numbers), job, answer, time.perf_counter(), trial)
 
-    def _leave(self, task: _Task) -> None:
+    def _leave(self, task: Task) -> None:
         """Nobody waits any more. Where it is worked on, its place stays taken until that ends."""
         if task.answer.done():
             return
@@ -278,24 +170,24 @@ class Crew:
         while self._queue and (child := self._place_for(self._queue[0])):
             self._give(self._queue.popleft(), child)
 
-    def _place_for(self, task: _Task) -> _Child | None:
+    def _place_for(self, task: Task) -> Child | None:
         most = 1 if task.died else self._settings.at_once
         free = [child for child in self._able() if child.jobs < most and not child.shunned]
         return min(free, key=lambda child: child.jobs, default=None)
 
-    def _give(self, task: _Task, child: _Child) -> None:
+    def _give(self, task: Task, child: Child) -> None:
         child.tasks[task.number] = task
         task.waited = time.perf_counter() - task.submitted
         loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
         task.timer = loop.call_later(seconds, self._overdue, task, child)
         child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
 
-    def _overdue(self, task: _Task, child: _Child) -> None:
+    def _overdue(self, task: Task, child: Child) -> None:
         task.late = True
         task.fail(time_limit(self._settings.picture_seconds))
         task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._doom, child)
 
-    def _doom(self, child: _Child) -> None:
+    def _doom(self, child: Child) -> None:
         child.doomed = True
         child.process.kill()
 
@@ -309,7 +201,7 @@ class Crew:
     async def _keep_one(self) -> None:
         """Start a worker, and settle what it answers until it dies."""
         try:
-            child = _Child(self._terms, self._most)
+            child = Child(self._terms, self._most)
         except OSError as refused:
             self._not_started(refused)
             return
@@ -332,7 +224,7 @@ class Crew:
             ending.add_done_callback(self._endings.discard)
             await asyncio.shield(ending)
 
-    def _welcome(self, child: _Child, hello: dict[str, Any]) -> None:
+    def _welcome(self, child: Child, hello: dict[str, Any]) -> None:
         if "failed" in hello:
             raise DetectError(str(hello["failed"]))
         names = tuple(map(str, hello["names"]))
@@ -344,7 +236,7 @@ class Crew:
         _LOG.info("worker ready", extra={"fields": {"worker": child.process.pid}})
         self._hand_out()
 
-    def _settle(self, child: _Child, head: dict[str, Any], body: bytearray) -> None:
+    def _settle(self, child: Child, head: dict[str, Any], body: bytearray) -> None:
         task = child.tasks[head["number"]]
         if "problem" in head:
             task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
@@ -357,7 +249,7 @@ class Crew:
         task.stop_clock()
         self._hand_out()
 
-    def _bury(self, child: _Child, error: Exception) -> None:
+    def _bury(self, child: Child, error: Exception) -> None:
         """Hand on what it had, and say so."""
         kept = []
         for task in child.tasks.values():
