@@ -143,10 +143,10 @@ def test_a_worker_held_up_by_a_picture_is_killed_and_its_others_are_handed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("censor.service.crew._GRACE_SECONDS", 0.2)
-    client = started(load=functools.partial(Moody, 0.5), workers=1, in_flight=2, picture_seconds=1.5)
+    client = started(load=functools.partial(Moody, 0.7), workers=1, in_flight=2, picture_seconds=4)
     held_up = Asking(client, black(ENDLESS))
     until(lambda: inside(client, 1))
-    time.sleep(1.3)  # so that the next is in its hands when it is killed
+    time.sleep(3.4)  # so that the next is in its hands when it is killed
     beside = Asking(client, scene_png)
     (late,), (other,) = held_up.all(), beside.all()
     assert problem(late) == "time-limit"

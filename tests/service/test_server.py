@@ -149,7 +149,7 @@ def test_whoever_is_killed_is_replaced_and_leaves_nobody_behind(
 
 def test_sigterm_lets_requests_end(serving: Callable[..., Serving], astronaut: NDArray[np.uint8]) -> None:
     served = serving("--policy", "faces")
-    served.started()
+    http, workers = served.started(), served.workers(1)
     large = io.BytesIO()
     Image.fromarray(astronaut).resize((4000, 4000)).save(large, "PNG", compress_level=1)
     answers: list[int] = []
@@ -161,6 +161,8 @@ def test_sigterm_lets_requests_end(serving: Callable[..., Serving], astronaut: N
     thread = threading.Thread(target=ask)
     thread.start()
     time.sleep(0.3)
+    for pid in (served.process.pid, http, *workers):  # as systemd does it: everybody, at once
+        os.kill(pid, signal.SIGTERM)
     assert served.stop() == 0
     thread.join(30)
     assert answers == [200]
