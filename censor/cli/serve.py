@@ -70,7 +70,7 @@ def serve(**options: Any) -> None:
         settings = Settings()
         settings.key_digests()
         policies = Policies.load(settings)
-        # What is wrong is said here, in one line, and not by a process of the service.
+        # What is wrong is said here, in one line, and not by each worker.
         policies.served_by(load_detector(settings.weights, min_score=min(0.05, policies.lowest)).names)
     except pydantic.ValidationError as error:
         faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
