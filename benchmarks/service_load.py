@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -62,15 +63,24 @@ class Service:
                 pass
             time.sleep(0.05)
 
+    def family(self) -> dict[int, bytes]:
+        """Process ids of the service and all that it started, with their command lines."""
+        found, parents = {}, [self.process.pid]
+        while parents:
+            parent = parents.pop()
+            with contextlib.suppress(OSError):  # it has just ended
+                found[parent] = Path(f"/proc/{parent}/cmdline").read_bytes()
+                for children in Path(f"/proc/{parent}/task").glob("*/children"):
+                    parents.extend(map(int, children.read_text().split()))
+        return found
+
     def workers(self) -> list[int]:
-        """Process ids of the workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        named = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-        return [int(pid) for pid, line in named.items() if b"spawn_main" in line]
+        """Process ids of those who work on pictures."""
+        return [pid for pid, line in self.family().items() if b"censor.service.worker" in line]
 
     def peak_mb(self) -> float:
-        """Peak resident memory of all workers together."""
-        peaks = [Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0] for pid in self.workers()]
+        """Peak resident memory of all processes together."""
+        peaks = [Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0] for pid in self.family()]
         return sum(map(int, peaks)) / 1024
 
     def stop(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,6 +59,34 @@ OTHERS = (
 def finder() -> RedFinder:
     """A `RedFinder` that serves all presets."""
     return RedFinder(others=OTHERS)
+
+
+TEST_PICTURE = (96, 96, 3)
+"""Shape of the picture with which the service tries itself out."""
+
+DEADLY, ENDLESS, BABBLING = (40, 40, 3), (41, 41, 3), (42, 42, 3)
+"""Shapes of pictures at which `Moody` ends its process, never ends, and writes nonsense to its parent."""
+
+
+class Moody(RedFinder):
+    """A `RedFinder` for processes of their own, which takes its time and has its whims."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__(others=OTHERS)
+        self.seconds = seconds
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        for image in images:
+            if image.shape == DEADLY:
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif image.shape == BABBLING:
+                os.write(int(sys.argv[1]), b"nonsense" * 10)
+                time.sleep(60)
+            elif image.shape == ENDLESS:
+                time.sleep(60)
+            elif image.shape != TEST_PICTURE:
+                time.sleep(self.seconds)
+        return super().detect(images)
 
 
 class Scripted:

@@ -22,7 +22,7 @@ _INT = click.IntRange(min=1)
 @click.option(
     "--port", type=click.IntRange(0, 65_535), metavar="N", help="TCP port [default: 8000]; 0 takes a free one."
 )
-@click.option("--workers", type=_INT, metavar="N", help="Processes; one that dies is replaced [default: 1].")
+@click.option("--workers", type=_INT, metavar="N", help="Processes that work on pictures [default: 1].")
 @click.option("--policy", metavar="FILE|PRESET", help="Of requests that name none [default: default].")
 @click.option("--policies", type=FilePath(file_okay=False), metavar="DIR", help="TOML policies that requests may name.")
 @click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")
@@ -78,7 +78,7 @@ def serve(**options: Any) -> None:
     from detect.errors import DetectError, EngineError, WeightsError
     from detect.load import load_detector
 
-    # The workers are processes of their own and read the environment.
+    # Who speaks HTTP is a process of its own and reads the environment.
     for name, value in options.items():
         if value is not None:
             os.environ[f"CENSOR_{name.upper()}"] = str(value.resolve() if isinstance(value, Path) else value)

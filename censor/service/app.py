@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -25,7 +24,7 @@ from censor.service.policies import explained
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
 from censor.service.shield import KeyCheck, Shield
-from censor.service.workroom import ClientGone
+from censor.service.work import ClientGone
 from detect.detections import Detector
 from detect.errors import DetectError
 
@@ -39,12 +38,20 @@ Errors are problem documents (RFC 9457) whose `type` is stable; GET it to read w
 memory for the time of their request and nowhere else. There is no way to pass a URL instead of a picture."""
 
 
-def create_app(settings: Settings | None = None, detector: Detector | None = None) -> FastAPI:
-    """Make the application; the detector is loaded when it starts.
+def create_app(
+    settings: Settings | None = None,
+    detector: Detector | None = None,
+    *,
+    load: Callable[[], Detector] | None = None,
+) -> FastAPI:
+    """Make the application. When it starts, so do the processes that work on pictures, unless it is given a detector.
 
     Args:
         settings: By default those of the environment.
-        detector: By default the one that the settings name. It must be safe to call from several threads.
+        detector: Pictures are worked on by this one, in threads of this process: then a picture that ends it ends the
+            application. It must be safe to call from several threads.
+        load: Called in each process that works on pictures, for its detector; by default it is the one that the
+            settings name. A function of a module that can be imported, or a `functools.partial` of one.
 
     Raises:
         ValueError: The settings make no sense.
@@ -54,12 +61,12 @@ def create_app(settings: Settings | None = None, detector: Detector | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = await asyncio.to_thread(Engine.load, settings, detector, metrics)
+        engine = await Engine.load(settings, metrics, detector=detector, load=load)
         app.state.engine = engine
         ready = await engine.is_ready()
         _LOG.info("started", extra={"fields": {"ready": ready, "memory_bound_mb": settings.memory_bound >> 20}})
         yield
-        engine.close()
+        await engine.close()
         _LOG.info("stopped")
 
     app = FastAPI(
@@ -97,7 +104,7 @@ def create_app(settings: Settings | None = None, detector: Detector | None = Non
 
 
 def from_environment() -> FastAPI:
-    """The application with the settings of the environment: what each worker process calls."""
+    """The application with the settings of the environment: what the process that speaks HTTP calls."""
     return create_app(Settings())
 
 
@@ -118,7 +125,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     request.scope.setdefault("state", {})["outcome"] = problem.name
     if problem.status >= 500 and problem.name != "busy":
-        _LOG.error("failed", extra={"fields": {"problem": problem.name, "error": where(error)}})
+        _LOG.error("failed", extra={"fields": {"problem": problem.name, "error": problem.where or where(error)}})
     return problem.response()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from detect.detections import Detections, Detector, RGBImage
 from detect.tiling import lowest_score
 
-__all__ = ["BatchingDetector"]
+__all__ = ["BatchingDetector", "batching"]
 
 _Job = tuple[RGBImage, "Future[Detections]"]
 
@@ -103,3 +103,11 @@ class BatchingDetector:
             return
         for job in batch:
             self._run([job])
+
+
+def batching(detector: Detector, size: int, wait: float) -> tuple[Detector, Callable[[], None]]:
+    """A detector that runs so many pictures together, which for one is itself; and how to close it."""
+    if size == 1:
+        return detector, lambda: None
+    batches = BatchingDetector(detector, size=size, wait=wait)
+    return batches, batches.close

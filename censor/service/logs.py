@@ -13,7 +13,7 @@ __all__ = ["CONFIG", "JsonFormatter", "where"]
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time, level, event, worker, and the fields that came as ``extra={"fields": …}``."""
+    """A record as one JSON object: time, level, event, process, and the fields that came as ``extra={"fields": …}``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record. Of an exception, type and place are told; its message may quote what a client sent."""
@@ -21,7 +21,7 @@ class JsonFormatter(logging.Formatter):
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage().partition("\n")[0],  # further lines, asyncio's, quote exceptions
-            "worker": os.getpid(),
+            "process": os.getpid(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:

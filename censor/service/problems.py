@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from starlette.responses import JSONResponse
+from typing import TYPE_CHECKING, Any
 
 from censor import errors
 from detect.errors import DetectError, UnknownLabelError
+
+if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
 
 __all__ = ["KINDS", "MEDIA_TYPE", "Kind", "Problem", "problem_of"]
 
@@ -67,6 +68,9 @@ KINDS: dict[str, Kind] = {
     "still-visible": Kind(422, "Could not be hidden", "After hiding, the detector still found what must not be shown."),
     "internal-error": Kind(500, "Internal error", "Something broke on our side. There is no picture and no verdict."),
     "detector-failed": Kind(500, "The detector failed", "The network failed on this picture. Nothing was judged."),
+    "worker-died": Kind(
+        500, "Working on it ends the process", "Every process that was given this picture died. Do not send it again."
+    ),
     "busy": Kind(503, "Too busy", "Too many pictures wait already. Try again after the seconds in `Retry-After`."),
     "not-ready": Kind(503, "Not ready", "The detector is not loaded, or fails on a test picture."),
     "time-limit": Kind(504, "Picture took too long", "Work on this picture was given up at the time limit."),
@@ -94,13 +98,22 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
         name: One of `KINDS`.
         detail: What is wrong with this request, for its sender.
         headers: Further headers of the answer.
+        where: For the log: type and place of the error behind it, if that happened in another process.
     """
 
-    def __init__(self, name: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
         kind = KINDS[name]
         super().__init__(f"{name}: {detail}")
         self.name, self.detail = name, detail or kind.meaning
         self.headers = dict(headers or {})
+        self.where = where
 
     @property
     def status(self) -> int:
@@ -118,6 +131,8 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
 
     def response(self) -> JSONResponse:
         """The answer."""
+        from starlette.responses import JSONResponse  # not for processes that answer nobody
+
         return JSONResponse(self.document(), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from censor.pipeline import Checked
-from censor.report import Outcome
 from censor.service import documentation as doc
 from censor.service.engine import Engine
 from censor.service.policies import Censoring, Judging, merged, once
 from censor.service.uploads import Account, Upload, receive
+from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
 
 __all__ = ["MEDIA_TYPES", "engine_of", "router"]
@@ -36,7 +35,7 @@ _O = TypeVar("_O", bound=Judging)
 
 
 def engine_of(request: Request) -> Engine:
-    """What the worker's requests share."""
+    """What all requests share."""
     engine: Engine = request.app.state.engine
     return engine
 
@@ -52,35 +51,35 @@ async def censor(request: Request, engine: _Engine, query: Annotated[Censoring, 
     form, which win. The answer is the censored picture, with the verdict on the original in headers; with `Accept:
     application/json` it is JSON with verdict, reasons, boxes and the picture in base64.
     """
-    engine.room.refuse_if_full()
+    engine.workers.refuse_if_full()
     account = _account(request, engine)
     upload, options = await _receive(request, engine, account, query)
-    done, encoded, kind = await engine.apply(upload.data, options, request.receive)
+    done = await engine.apply(upload.data, options, request.receive)
     account.close()
-    account.hold(len(encoded))
+    account.hold(len(done.encoded))
     _tell(request, done, sent=len(upload.data))
     if "application/json" not in request.headers.get("accept", ""):
         headers = {
-            "censor-verdict": done.verdict.level.value,
-            "censor-score": f"{done.verdict.score:.4f}",
-            "censor-regions": str(len(done.hidden)),
+            "censor-verdict": done.record["verdict"]["level"],
+            "censor-score": f"{done.record['verdict']['score']:.4f}",
+            "censor-regions": str(done.regions),
             "vary": "accept",
         }
-        return Response(encoded, media_type=MEDIA_TYPES[kind], headers=headers)
-    picture = {"media_type": MEDIA_TYPES[kind], "base64": base64.b64encode(encoded).decode()}
-    response = JSONResponse({**_record(done), "picture": picture}, headers={"vary": "accept"})
-    account.hold(len(response.body) - len(encoded))
+        return Response(done.encoded, media_type=MEDIA_TYPES[done.format], headers=headers)
+    picture = {"media_type": MEDIA_TYPES[done.format], "base64": base64.b64encode(done.encoded).decode()}
+    response = JSONResponse({**done.document, "picture": picture}, headers={"vary": "accept"})
+    account.hold(len(response.body) - len(done.encoded))
     return response
 
 
 @router.post("/check", **doc.CHECK)
 async def check(request: Request, engine: _Engine, query: Annotated[Judging, Query()]) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
-    engine.room.refuse_if_full()
+    engine.workers.refuse_if_full()
     upload, options = await _receive(request, engine, _account(request, engine), query)
     done = await engine.check(upload.data, options, request.receive)
     _tell(request, done, sent=len(upload.data))
-    return JSONResponse(_record(done))
+    return JSONResponse(done.document)
 
 
 @router.get("/labels", **doc.LABELS)
@@ -123,17 +122,12 @@ async def _receive(request: Request, engine: Engine, account: Account, query: _O
     return upload, merged(query, upload.fields)
 
 
-def _record(done: Checked) -> dict[str, Any]:
-    record = Outcome.of("", done).record
-    return {key: value for key, value in record.items() if key not in ("file", "output")}
-
-
-def _tell(request: Request, done: Checked, *, sent: int) -> None:
+def _tell(request: Request, done: Result, *, sent: int) -> None:
     """For the log line: numbers and the verdict's level."""
     request.scope.setdefault("state", {})["told"] = {
         "bytes": sent,
-        "width": done.width,
-        "height": done.height,
-        "verdict": done.verdict.level.value,
+        "width": done.record["width"],
+        "height": done.record["height"],
+        "verdict": done.record["verdict"]["level"],
         "stages_ms": {stage: round(1000 * seconds, 1) for stage, seconds in done.seconds.items()},
     }

@@ -1,12 +1,8 @@
-"""Serving with uvicorn: supervised workers, a socket that is bound before anything forks, and patience that ends."""
+"""Serving with uvicorn: a supervised process, a socket that is bound before it starts, and patience that ends."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from uvicorn import Config
@@ -22,10 +18,10 @@ _HEADER_SECONDS = 10.0
 """How long a connection may stay open without a whole request header; uvicorn itself would wait for ever."""
 
 _HEALTH_SECONDS = 10
-"""How long a worker may be silent before it is taken for dead; one that dies while asked is missed for as long."""
+"""How long the process that speaks HTTP may be silent before it is taken for dead."""
 
 _CONNECTIONS = 512
-"""Of one worker; uvicorn answers 503 beyond them."""
+"""Beyond them uvicorn answers 503."""
 
 
 class PatientProtocol(H11Protocol):
@@ -76,14 +72,14 @@ def configured(app: Any, settings: Settings, **own: Any) -> Config:
 
     Args:
         app: The application, or where to find its factory.
-        settings: For address, workers and patience.
+        settings: For address and patience.
         own: Further arguments of `uvicorn.Config`.
     """
     return Config(
         app,
         host=settings.host,
         port=settings.port,
-        workers=settings.workers,
+        workers=1,  # of uvicorn's own, whatever its WEB_CONCURRENCY says: those of ours stand behind it
         http=PatientProtocol,
         ws="none",
         lifespan="on",
@@ -98,25 +94,13 @@ def configured(app: Any, settings: Settings, **own: Any) -> Config:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Workers read the settings from the environment, where they must stand.
+    """Serve until told to stop. The process that speaks HTTP reads the settings from the environment: they stand there.
 
-    A worker that dies is replaced, also when there is only one: the process that was started supervises and does
-    nothing else. SIGTERM and SIGINT let requests end before the workers do.
+    It is replaced if it dies: the process that was started supervises it and does nothing else. SIGTERM and SIGINT let
+    requests end before it does.
 
     Args:
         settings: Those of the environment.
     """
     config = configured("censor.service.app:from_environment", settings, factory=True, log_config=CONFIG)
-    folder = _shared_numbers()
-    try:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _shared_numbers() -> str:
-    """A folder, in memory where there is such a place, through which workers share their metrics."""
-    memory = Path("/dev/shm")  # noqa: S108  # a file system, not a file
-    folder = tempfile.mkdtemp(prefix="censor-metrics-", dir=memory if os.access(memory, os.W_OK) else None)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    return folder
+    Multiprocess(config, sockets=[config.bind_socket()]).run()

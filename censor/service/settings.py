@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 __all__ = ["Settings"]
 
 
+_HTTP = 384 * 2**20
+"""What the process that speaks HTTP and the one that supervises it take together before any upload."""
+
 _BASE = 256 * 2**20
 """What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
 
@@ -27,7 +30,7 @@ class Settings(BaseSettings):
     Attributes:
         host: Address to listen on. Only this machine unless told otherwise.
         port: TCP port; 0 takes a free one.
-        workers: Processes that serve.
+        workers: Processes that work on pictures.
         weights: ONNX detector; by default the one that `detect.load_detector` finds.
         engine: What runs the network: ``auto``, ``onnxruntime`` or ``openvino``; see `detect.load.choose`.
         precision: What the network computes in: ``auto``, ``f32``, ``bf16`` or ``int8``.
@@ -37,11 +40,11 @@ class Settings(BaseSettings):
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height, checked before decoding.
         in_flight: Pictures that one worker works on at once; by default the cores divided among the workers.
-        queue: Pictures of one worker that may wait for their turn; beyond them requests are refused at once.
+        queue: Pictures that may wait for their turn; beyond them requests are refused at once.
         picture_seconds: How long work on one picture may take.
         upload_seconds: How long a body, or the reading of an answer, may take before its pace counts.
         upload_rate: Bytes a second that it must have come to on average from then on.
-        upload_memory: Bytes of uploads and answers that one worker holds at once, waiting ones included.
+        upload_memory: Bytes of uploads and answers that are held at once, waiting ones included.
         batch: Pictures that are detected in one run of the network; 1 runs each by itself.
         batch_wait: Seconds that a picture waits for others to join its run.
         threads: Threads for one run of the network; by default the cores divided among all pictures in flight.
@@ -97,8 +100,9 @@ class Settings(BaseSettings):
 
     @property
     def memory_bound(self) -> int:
-        """Bytes of resident memory that one worker stays under, whatever is sent to it."""
-        return _BASE + self.upload_memory + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
+        """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
+        worker = _BASE + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
+        return _HTTP + self.upload_memory + self.workers * worker
 
     def key_digests(self) -> tuple[bytes, ...]:
         """SHA-256 of every API key; empty where no keys are asked for.

@@ -81,7 +81,6 @@ class Shield:
         outcome = scope.get("state", {}).get("outcome") or ("ok" if status < 400 else "other")
         self._metrics.requests.labels(route, outcome).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
-        self._metrics.refresh()
         fields = {"route": route, "status": status, "outcome": outcome, "ms": round(1000 * seconds, 1)}
         _LOG.info("request", extra={"fields": fields | scope.get("state", {}).get("told", {})})
 

@@ -26,7 +26,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def started(listening: Callable[..., int]) -> Iterator[Callable[..., httpx.Client]]:
-    """Start the service with some settings and a detector: ``started(detector, queue=0)``."""
+    """Start the service with some settings and a detector, ``started(detector, queue=0)``, or with workers that are
+    processes: ``started(load=Moody, workers=2)``."""
     clients: list[httpx.Client] = []
 
     def start(detector: Detector | None = None, **settings: Any) -> httpx.Client:
@@ -56,9 +57,9 @@ def listening() -> Iterator[Callable[..., int]]:
     """Start the service on a port of this machine, for clients that misbehave below HTTP: returns the port."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(detector: Detector | None = None, **settings: Any) -> int:
+    def start(detector: Detector | None = None, *, load: Callable[[], Detector] | None = None, **settings: Any) -> int:
         chosen = Settings(port=0, **settings)
-        app = create_app(chosen, finder() if detector is None else detector)
+        app = create_app(chosen, finder() if detector is None and load is None else detector, load=load)
         server = uvicorn.Server(configured(app, chosen, log_config=None))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -272,11 +272,11 @@ def test_a_bug_of_ours_is_an_internal_error(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret of the inside")
 
-    monkeypatch.setattr("censor.service.engine.encode", broken)
+    monkeypatch.setattr("censor.service.work.encode", broken)
     response = client.post("/v1/censor", content=scene_png, headers=PNG)
     assert is_problem(response, "internal-error")
     assert "secret" not in response.text
-    monkeypatch.setattr("censor.service.routes._record", broken)
+    monkeypatch.setattr("censor.service.routes._tell", broken)
     assert is_problem(client.post("/v1/check", content=scene_png, headers=PNG), "internal-error")
     assert client.get("/healthz").status_code == 200
 

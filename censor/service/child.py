@@ -1,0 +1,140 @@
+"""The parent's end of one worker process, and the pictures in its hands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from censor.service.work import Job, Result
+from censor.service.worker import LENGTHS, frame
+
+__all__ = ["Child", "Task"]
+
+_PROGRAM = (
+    "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
+    "main(int(sys.argv[1])); os._exit(0)"  # without waiting for threads: nobody waits for what they do
+)
+"""Not multiprocessing, whose processes import the program that started the service once more."""
+
+
+@dataclass(eq=False)
+class Task:
+    """A job on its way; `died` counts the workers that died with it, `late` is one over its time."""
+
+    number: int
+    job: Job
+    answer: asyncio.Future[Result]
+    submitted: float
+    trial: bool = False
+    died: int = 0
+    late: bool = False
+    waited: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+    def fail(self, error: Exception) -> None:
+        """End it, if that has not been done, without a result."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def stop_clock(self) -> None:
+        """Its time no longer counts."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Child:
+    """The parent's end of one worker process.
+
+    Attributes:
+        process: The process.
+        tasks: What is in its hands, by number.
+        ready: Whether it can take pictures.
+        doomed: Whether it was killed because a picture was overdue.
+    """
+
+    def __init__(self, terms: bytes, most: int) -> None:
+        """Start one.
+
+        Args:
+            terms: `Terms`, pickled.
+            most: Bytes that an answer can have.
+
+        Raises:
+            OSError: The system starts no more processes.
+        """
+        self._connection, theirs = socket.socketpair()
+        self._connection.setblocking(False)
+        environment = {name: value for name, value in os.environ.items() if name != "CENSOR_API_KEYS"}
+        command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
+        with theirs:
+            try:
+                self.process = subprocess.Popen(  # noqa: S603  # ourselves
+                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
+                )
+            except OSError:
+                self._connection.close()
+                raise
+        self._most = most
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self.tasks: dict[int, Task] = {}
+        self.ready = False
+        self.doomed = False
+        self.say(frame(b"", len(terms)), terms)
+        self._sender = asyncio.create_task(self._send())
+
+    @property
+    def jobs(self) -> int:
+        """Pictures of clients in its hands."""
+        return sum(not task.trial for task in self.tasks.values())
+
+    @property
+    def shunned(self) -> bool:
+        """Whether it should get nothing more: it may die of what it has, or be killed for it."""
+        return any(task.died or task.late for task in self.tasks.values())
+
+    def say(self, *parts: bytes) -> None:
+        """Send bytes, in their order, when it takes them."""
+        for part in parts:
+            self._outbox.put_nowait(part)
+
+    async def _send(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await loop.sock_sendall(self._connection, await self._outbox.get())
+        except OSError:  # it died, as who receives will see
+            return
+
+    async def receive(self) -> tuple[dict[str, Any], bytearray]:
+        """The next frame, checked for its size: a worker may be in other hands.
+
+        Raises:
+            EOFError: It died.
+            OSError, ValueError: It makes no sense.
+        """
+        head, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
+        if head + body > self._most:
+            raise ValueError("more bytes than any answer has")
+        return json.loads(await self._exactly(head)), await self._exactly(body)
+
+    async def _exactly(self, size: int) -> bytearray:
+        loop, data = asyncio.get_running_loop(), bytearray(size)
+        view, got = memoryview(data), 0
+        while got < size:
+            if not (more := await loop.sock_recv_into(self._connection, view[got:])):
+                raise EOFError
+            got += more
+        return data
+
+    async def end(self) -> None:
+        """Wait for the end of one that was killed."""
+        self._sender.cancel()
+        await asyncio.gather(self._sender, return_exceptions=True)
+        self._connection.close()
+        await asyncio.to_thread(self.process.wait)

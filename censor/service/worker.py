@@ -1,0 +1,171 @@
+"""A process that works on pictures and does nothing else: what `Crew` starts, and how the two talk.
+
+Over a pair of sockets go frames: the lengths of a head and of a body, the head, the body. Bodies are encoded pictures.
+Heads are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over through a
+decoder's fault must not hand its parent code to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import pickle
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from censor.policy import Policy
+from censor.service.batching import batching
+from censor.service.logs import where
+from censor.service.problems import problem_of
+from censor.service.work import Job, Leash, Result, perform
+from detect.detections import Detector
+
+__all__ = ["LENGTHS", "Terms", "Worker", "ask", "frame", "main"]
+
+LENGTHS = struct.Struct("!IQ")
+"""Bytes of the head and of the body, before both."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a worker is told when it starts.
+
+    Attributes:
+        load: Loads the detector.
+        at_once: Pictures worked on at once.
+        batch: Pictures detected in one run of the network.
+        batch_wait: Seconds that a picture waits for others to join its run.
+        max_bytes: Cap on an encoded picture.
+        max_pixels: Cap on width times height.
+        seconds: How long work on one picture may take.
+    """
+
+    load: Callable[[], Detector]
+    at_once: int
+    batch: int
+    batch_wait: float
+    max_bytes: int
+    max_pixels: int
+    seconds: float
+
+
+def frame(head: bytes, size: int = 0) -> bytes:
+    """What goes before a body of so many bytes."""
+    return LENGTHS.pack(len(head), size) + head
+
+
+def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
+    """What goes before the picture of a job.
+
+    Args:
+        number: What the answer will bear.
+        job: The job.
+        trial: Work on it also when all places are taken.
+    """
+    policy = {each.name: getattr(job.policy, each.name) for each in dataclasses.fields(Policy)}
+    policy["rules"] = dict(job.policy.rules)
+    head = {"number": number, "trial": trial, "policy": policy}
+    head["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
+    return frame(pickle.dumps(head), len(job.data))
+
+
+class Worker:
+    """Works on what comes through a socket, several pictures at once, until the socket ends."""
+
+    def __init__(self, connection: socket.socket, detector: Detector, terms: Terms) -> None:
+        self._connection = connection
+        self._writing = threading.Lock()
+        detector, self._close = batching(detector, terms.batch, terms.batch_wait)
+        self._perform = functools.partial(
+            perform, detector=detector, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
+        )
+        self._seconds = terms.seconds
+        self._pool = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
+        self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._leashes: dict[int, Leash] = {}
+
+    def serve(self) -> None:
+        """Work until the other side closes, or dies."""
+        while received := _receive(self._connection):
+            head, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
+            if "cut" in head:
+                if leash := self._leashes.get(head["cut"]):
+                    leash.cut()
+                continue
+            job = Job(data=data, policy=Policy(**head["policy"]), **head["job"])
+            self._leashes[head["number"]] = leash = Leash(self._seconds)
+            pool = self._trial_pool if head["trial"] else self._pool
+            pool.submit(self._do, head["number"], job, leash)
+
+    def close(self) -> None:
+        """End the threads, where the process does not end anyway."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._trial_pool.shutdown(wait=False, cancel_futures=True)
+        self._close()
+
+    def _do(self, number: int, job: Job, leash: Leash) -> None:
+        try:
+            result = self._perform(job, leash=leash)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
+            problem = problem_of(error)
+            told = {"problem": problem.name, "detail": problem.detail, "where": where(error)}
+            result = Result(record={}, seconds={})
+        else:
+            told = {"record": result.record, "seconds": result.seconds, "format": result.format}
+        del self._leashes[number]
+        with contextlib.suppress(OSError):  # the parent is gone, and so will we be
+            self._send({"number": number, **told}, result.encoded)
+
+    def _send(self, head: dict[str, Any], body: bytes | memoryview = b"") -> None:
+        with self._writing:
+            self._connection.sendall(frame(json.dumps(head).encode(), len(body)))
+            self._connection.sendall(body)
+
+
+def main(number: int) -> None:
+    """Be a worker, until the parent closes the socket or dies.
+
+    Args:
+        number: The socket's file descriptor.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):  # may be sent to all of a terminal or a service; the parent decides
+        signal.signal(each, signal.SIG_IGN)
+    with socket.socket(fileno=number) as connection:
+        if not (received := _receive(connection)):
+            return
+        try:
+            terms: Terms = pickle.loads(received[1])  # noqa: S301  # the parent's own
+            detector = terms.load()
+            hello = {"names": list(detector.names)}
+        except Exception as error:  # noqa: BLE001  # the parent says it, and decides
+            connection.sendall(frame(json.dumps({"failed": str(error), "where": where(error)}).encode()))
+            return
+        connection.sendall(frame(json.dumps(hello).encode()))
+        Worker(connection, detector, terms).serve()
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, bytes] | None:
+    """A head and a body; None at the end."""
+    try:
+        lengths = _exactly(connection, LENGTHS.size)
+        head, body = LENGTHS.unpack(lengths)
+        return bytes(_exactly(connection, head)), bytes(_exactly(connection, body))
+    except (EOFError, ConnectionError):
+        return None
+
+
+def _exactly(connection: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view, got = memoryview(data), 0
+    while got < size:
+        if not (more := connection.recv_into(view[got:])):
+            raise EOFError
+        got += more
+    return data
