@@ -12,7 +12,7 @@ from censor.images import Picture
 from censor.masks import Region
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
-from detect.reduction import reduced, spare_factor
+from detect.reduction import reduced, reduction
 
 __all__ = ["Canvas", "Looks", "Window"]
 
@@ -62,7 +62,7 @@ class Looks:
         pixels = picture.pixels
         if picture.reduced is not None:
             return cls(pixels, picture.reduced[2])
-        factor = spare_factor(detector, picture.height, picture.width) if pixels.shape[2] == 3 else 1
+        factor = reduction(detector, picture.height, picture.width) if pixels.shape[2] == 3 else 1
         return cls(reduced(pixels, factor), factor)
 
     def __iter__(self) -> Iterator[RGBImage]:

@@ -24,7 +24,7 @@ from censor.verdict import Verdict, judge
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
-from detect.reduction import spare_factor
+from detect.reduction import reduction
 from detect.tiling import joined, lowest_score
 
 __all__ = ["Censor", "Censored", "Checked", "Hidden"]
@@ -147,7 +147,7 @@ class Censor:
         self.policy.require(self.detector.names, judging=True)
         seconds: dict[str, float] = {}
         with _timed(seconds, "decode"):
-            picture = self._decode(source, spare=partial(spare_factor, self.detector))
+            picture = self._decode(source, spare=partial(reduction, self.detector))
         return self._check(picture, Looks.at(picture, self.detector), seconds)[0]
 
     def apply(self, source: Source) -> Censored:

@@ -7,7 +7,7 @@ import numpy as np
 
 from detect.detections import Detector, RGBImage
 
-__all__ = ["FACTORS", "halved", "reduced", "spare_factor"]
+__all__ = ["FACTORS", "halved", "reduced", "reduction", "spare_factor"]
 
 FACTORS = (8, 4, 2, 1)
 """What pictures may be reduced by: those factors that JPEG decoders know how to skip work for."""
@@ -17,11 +17,8 @@ _MARGIN = 1.5
 other filters than averages: what the detector then shrinks itself evens that out, and small pictures gain little."""
 
 
-def spare_factor(detector: Detector, height: int, width: int) -> int:
-    """How many times fewer rows and columns will do for a detector, one of `FACTORS`.
-
-    A detector that shrinks pictures itself may say so by a method `spare_factor(height, width)`, which returns by how
-    much; one that says nothing gets every pixel.
+def spare_factor(detector: Detector, height: int, width: int) -> float:
+    """By how much a detector shrinks a picture itself: what its method `spare_factor` says, 1 if it has none.
 
     Args:
         detector: What will look at the picture.
@@ -29,7 +26,12 @@ def spare_factor(detector: Detector, height: int, width: int) -> int:
         width: Its columns.
     """
     ask = getattr(detector, "spare_factor", None)
-    spare = 1.0 if ask is None else float(ask(height, width))
+    return 1.0 if ask is None else float(ask(height, width))
+
+
+def reduction(detector: Detector, height: int, width: int) -> int:
+    """How many times fewer rows and columns will do for a detector, one of `FACTORS`; arguments as above."""
+    spare = spare_factor(detector, height, width)
     return next((factor for factor in FACTORS if factor * _MARGIN <= spare), 1)
 
 

@@ -10,11 +10,14 @@ from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
 from detect.reduction import spare_factor
 
-__all__ = ["FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
+__all__ = ["DetectorWrapper", "FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
 
 
-class _Wrapper:
+class DetectorWrapper:
+    """What a detector around another says of itself: what the other says."""
+
     def __init__(self, detector: Detector) -> None:
+        """Wrap a detector."""
         self._detector = detector
 
     @property
@@ -27,8 +30,12 @@ class _Wrapper:
         """The wrapped detector's lowest score."""
         return lowest_score(self._detector)
 
+    def spare_factor(self, height: int, width: int) -> float:
+        """What the wrapped detector can spare: see `detect.reduction`."""
+        return spare_factor(self._detector, height, width)
 
-class TiledDetector(_Wrapper):
+
+class TiledDetector(DetectorWrapper):
     """Looks at a picture whole and in overlapping tiles, for small parts in large photographs.
 
     Boxes of one label that cover much of one another are joined into the box around both, so that a thing cut by a
@@ -56,6 +63,10 @@ class TiledDetector(_Wrapper):
         self._overlap = overlap
         self._join_above = join_above
 
+    def spare_factor(self, height: int, width: int) -> float:  # noqa: ARG002
+        """Nothing: tiles are so many pixels of the picture as it is."""
+        return 1.0
+
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`. One picture's tiles are in memory at a time."""
         return [self._detect_one(image) for image in images]
@@ -64,7 +75,7 @@ class TiledDetector(_Wrapper):
         return _look(self._detector, image, self._tile, self._tile, overlap=self._overlap, join_above=self._join_above)
 
 
-class LongDetector(_Wrapper):
+class LongDetector(DetectorWrapper):
     """Looks at long, narrow pictures in overlapping stretches, and at all others as they are.
 
     A screenshot of a chat is ten times as high as it is wide; shrunk whole into a network's input, nobody in it is
@@ -97,7 +108,7 @@ class LongDetector(_Wrapper):
 
     def spare_factor(self, height: int, width: int) -> float:
         """As the wrapped detector; nothing for what is cut into stretches, whose length depends on the pixels."""
-        return 1.0 if self._is_long(height, width) else spare_factor(self._detector, height, width)
+        return 1.0 if self._is_long(height, width) else super().spare_factor(height, width)
 
     def _is_long(self, height: int, width: int) -> bool:
         return bool(max(height, width) > self._ratio * min(height, width))
@@ -108,7 +119,7 @@ class LongDetector(_Wrapper):
         return _look(self._detector, image, min(height, stretch), min(width, stretch), overlap=0.25, join_above=0.5)
 
 
-class FlipDetector(_Wrapper):
+class FlipDetector(DetectorWrapper):
     """Looks at a picture and at its mirror image, and reports what either shows."""
 
     def __init__(self, detector: Detector, *, join_above: float = 0.5) -> None:
@@ -121,10 +132,6 @@ class FlipDetector(_Wrapper):
             raise ValueError(f"need join_above in [0, 1], not {join_above}")
         super().__init__(detector)
         self._join_above = join_above
-
-    def spare_factor(self, height: int, width: int) -> float:
-        """As the wrapped detector: see `detect.reduction`."""
-        return spare_factor(self._detector, height, width)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from detect.detections import Detections, Detector, RGBImage
-from detect.tiling import lowest_score
+from detect.tiling import DetectorWrapper
 
 __all__ = ["BatchingDetector", "batching"]
 
 _Job = tuple[RGBImage, "Future[Detections]"]
 
 
-class BatchingDetector:
+class BatchingDetector(DetectorWrapper):
     """A `Detector` around another that runs what several threads ask for as one batch.
 
     A run that fails is repeated picture by picture, so that one picture's failure stays its own.
@@ -35,20 +35,11 @@ class BatchingDetector:
         """
         if size < 1 or wait < 0:
             raise ValueError(f"need size >= 1 and wait >= 0, not {size} and {wait}")
-        self._detector, self._size, self._wait = detector, size, wait
+        super().__init__(detector)
+        self._size, self._wait = size, wait
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="batches", daemon=True)
         self._thread.start()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The wrapped detector's labels."""
-        return self._detector.names
-
-    @property
-    def min_score(self) -> float:
-        """The wrapped detector's lowest score."""
-        return lowest_score(self._detector)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""

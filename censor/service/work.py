@@ -15,7 +15,7 @@ from censor.report import Outcome
 from censor.service.problems import Problem
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
-from detect.tiling import lowest_score
+from detect.tiling import DetectorWrapper
 
 __all__ = ["ClientGone", "Job", "Leash", "Result", "Workers", "perform", "time_limit"]
 
@@ -174,11 +174,10 @@ class Leash:
             raise _GivenUp("given up at the time limit")
 
 
-class _Leashed:
+class _Leashed(DetectorWrapper):
     def __init__(self, detector: Detector, leash: Leash) -> None:
-        self._detector, self._leash = detector, leash
-        self.names = detector.names
-        self.min_score = lowest_score(detector)
+        super().__init__(detector)
+        self._leash = leash
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         self._leash.check()

@@ -6,7 +6,8 @@ from fakes import finder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detect.reduction import halved, reduced, spare_factor
+from detect.reduction import halved, reduced, reduction
+from detect.tiling import FlipDetector, LongDetector, TiledDetector
 
 FACTORS = st.sampled_from([1, 2, 4, 8])
 
@@ -56,8 +57,17 @@ def test_other_factors_are_refused():
 def test_a_detector_gets_half_as_many_again_as_it_looks_at(spare, factor):
     detector = finder()
     detector.spare_factor = lambda height, width: spare
-    assert spare_factor(detector, 100, 100) == factor
+    assert reduction(detector, 100, 100) == factor
 
 
 def test_a_detector_that_says_nothing_gets_every_pixel():
-    assert spare_factor(finder(), 4000, 3000) == 1
+    assert reduction(finder(), 4000, 3000) == 1
+
+
+def test_detectors_around_detectors_pass_on_what_can_be_spared():
+    detector = finder()
+    detector.spare_factor = lambda height, width: 12.5
+    for wrapped in (LongDetector(detector), FlipDetector(detector), FlipDetector(LongDetector(detector))):
+        assert reduction(wrapped, 3000, 4000) == 8
+    assert reduction(LongDetector(detector), 3000, 9000) == 1
+    assert reduction(TiledDetector(detector), 3000, 4000) == 1
