@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import sys
@@ -11,12 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detect import boxes
 from detect.annotations.pictures import read_rgb
 from detect.errors import AnnotationsError, InferenceError, WeightsError
 from detect.runtime.onnx_detector import OnnxDetector
-from detect.runtime.sessions import OnnxRuntimeSession, is_quantised
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
 
 __all__ = ["quantise"]
+
+_CHECKED = 32
+"""At most so many pictures are looked at again."""
+
+_SURE, _KEPT = 0.4, 0.9
+"""Of the boxes that score this, at least this share must be found again with half of that score, and few others."""
 
 
 def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
@@ -38,7 +46,7 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     Raises:
         WeightsError: The file is no detector, is quantised already, or has no convolutions to quantise.
         AnnotationsError: There are no pictures, or one cannot be decoded.
-        InferenceError: The result answers nonsense on the first picture.
+        InferenceError: The result finds other things than the file did, on onnxruntime or on OpenVINO if installed.
 
     Source:
         Jacob et al., Quantization and Training of Neural Networks (arXiv:1712.05877); done by NNCF, which
@@ -61,8 +69,30 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     content = bytes(result.SerializeToString())
     if not is_quantised(content):
         raise InferenceError(f"{source}: nothing of it was quantised")
-    OnnxDetector(OnnxRuntimeSession(content, source=source), source=source).detect([read_rgb(pictures[0])])
+    _check(detector, content, pictures[:: max(1, len(pictures) // _CHECKED)][:_CHECKED], source)
     return content
+
+
+def _check(exact: OnnxDetector, content: bytes, pictures: Sequence[Path], source: str) -> None:
+    """Refuse what finds other things than before on the pictures it was calibrated on, whichever engine runs it."""
+    sessions: list[Session] = [OnnxRuntimeSession(content, source=source)]
+    if importlib.util.find_spec("openvino") is not None:
+        sessions.append(OpenVinoSession(content, source=source))
+    images = [read_rgb(path) for path in pictures]
+    expected = exact.detect(images)
+    for session in sessions:
+        found = OnnxDetector(session, source=source).detect(images)
+        for some, others, fault in ((expected, found, "lost"), (found, expected, "made up")):
+            sure = again = 0
+            for one, other in zip(some, others, strict=True):
+                mine = one[one.scores >= _SURE]
+                alike = (boxes.iou(mine.xyxy, other.xyxy) >= 0.5) & (mine.labels[:, None] == other.labels)
+                sure, again = sure + len(mine), again + int((alike & (other.scores >= _SURE / 2)).any(axis=1).sum())
+            if again < _KEPT * sure:
+                raise InferenceError(
+                    f"{source}: quantised and on {session.engine}, {sure - again} of {sure} boxes would be {fault}; "
+                    "calibrate on more pictures like those to come, or leave it as it is"
+                )
 
 
 def _after_last_convolutions(graph: Any) -> set[str]:

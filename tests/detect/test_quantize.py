@@ -13,7 +13,7 @@ from PIL import Image
 
 from detect import WeightsError, load_detector
 from detect.__main__ import main
-from detect.errors import AnnotationsError
+from detect.errors import AnnotationsError, InferenceError
 from detect.quantize import quantise
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
 
@@ -150,6 +150,20 @@ def test_what_cannot_be_quantised_is_refused(network, quantised, annotated, cons
     (tmp_path / "broken.png").write_text("no picture")
     with pytest.raises(AnnotationsError, match=r"broken\.png: is no picture"):
         quantise(network, [tmp_path / "broken.png"], source="w.onnx")
+
+
+@pytest.mark.parametrize(("kind", "engine"), [(OnnxRuntimeSession, "onnxruntime"), (OpenVinoSession, "openvino")])
+@pytest.mark.parametrize(("shift", "fault"), [(-9, "lost"), (9, "made up")])
+def test_what_finds_other_things_than_before_is_refused(network, annotated, monkeypatch, kind, engine, shift, fault):
+    original = kind.run
+
+    def run(self, batch):
+        logits, deltas = original(self, batch)
+        return [logits + np.float32(shift) * (self.precision == "int8"), deltas]
+
+    monkeypatch.setattr(kind, "run", run)
+    with pytest.raises(InferenceError, match=rf"w\.onnx: quantised and on {engine}, \d+ of \d+ boxes would be {fault}"):
+        quantise(network, sorted(annotated[1].glob("*.png"))[:3], source="w.onnx")
 
 
 def test_the_commands_refusals_leave_nothing(network, annotated, tmp_path):
