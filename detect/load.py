@@ -37,9 +37,9 @@ _NUDENET_FILE = "320n.onnx"
 _NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"
 """Of the 320n weights as distributed since nudenet 3.4.0."""
 
-_MANY = 3_000_000_000
-"""Pictures times bytes of the file from which OpenVINO's start pays: 250 pictures for the 320n weights, a dozen for a
-ResNet-101. A network's work on a picture grows with its weights, if not in step."""
+_MANY = 10_000_000_000
+"""Pictures times bytes of the file from which OpenVINO's start should pay: 800 pictures for the 320n weights, fifty for
+a ResNet-101. A network's work on a picture grows with its weights, if not in step."""
 
 
 class LoadedDetector(LongDetector):
@@ -133,7 +133,7 @@ def choose(
     number of pictures, on nothing else. A quantised file runs in ``int8``, on OpenVINO where that is installed, the
     pictures are many and `detect.quantize` made the file, which looked at what it finds there. Any other runs in
     ``bf16`` on OpenVINO where that is installed, the processor has instructions for it and the pictures are many,
-    because OpenVINO takes half a second longer to start; else in ``f32`` on onnxruntime.
+    because OpenVINO takes longer to start, and again for each shape of input; else in ``f32`` on onnxruntime.
 
     Args:
         model: The whole ONNX file.
