@@ -11,7 +11,15 @@ from pathlib import Path
 from detect.detections import Detector
 from detect.errors import WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
-from detect.runtime.sessions import OWN_PRECISION, PROVIDERS, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
+from detect.runtime.sessions import (
+    CHECKED_ON_BOTH,
+    OWN_PRECISION,
+    PROVIDERS,
+    OnnxRuntimeSession,
+    OpenVinoSession,
+    Session,
+    is_quantised,
+)
 from detect.tiling import LongDetector
 
 __all__ = ["ENGINES", "PRECISIONS", "WEIGHTS_VARIABLE", "LoadedDetector", "choose", "find_weights", "load_detector"]
@@ -29,9 +37,9 @@ _NUDENET_FILE = "320n.onnx"
 _NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"
 """Of the 320n weights as distributed since nudenet 3.4.0."""
 
-_MANY = 3_000_000_000
-"""Pictures times bytes of the file from which OpenVINO's start pays: 250 pictures for the 320n weights, a dozen for a
-ResNet-101. A network's work on a picture grows with its weights, if not in step."""
+_MANY = 10_000_000_000
+"""Pictures times bytes of the file from which OpenVINO's start should pay: 800 pictures for the 320n weights, fifty for
+a ResNet-101. A network's work on a picture grows with its weights, if not in step."""
 
 
 class LoadedDetector(LongDetector):
@@ -122,9 +130,10 @@ def choose(
     """What runs an ONNX file, and in which precision.
 
     What is named is taken or refused, never replaced. What is left open depends on the file, the machine and the
-    number of pictures, on nothing else: a quantised file runs in ``int8``; any other in ``bf16`` on OpenVINO where
-    that is installed, the processor has instructions for it and the pictures are many, because OpenVINO takes half a
-    second longer to start; else in ``f32`` on onnxruntime.
+    number of pictures, on nothing else. A quantised file runs in ``int8``, on OpenVINO where that is installed, the
+    pictures are many and `detect.quantize` made the file, which looked at what it finds there. Any other runs in
+    ``bf16`` on OpenVINO where that is installed, the processor has instructions for it and the pictures are many,
+    because OpenVINO takes longer to start, and again for each shape of input; else in ``f32`` on onnxruntime.
 
     Args:
         model: The whole ONNX file.
@@ -150,9 +159,8 @@ def choose(
         raise WeightsError(f"{source}: quantised, so it runs in int8, not in {precision}")
     if engine == "auto":
         many = pictures is None or pictures * len(model) >= _MANY
-        wanted = precision == "bf16" or (
-            precision != "f32" and many and _openvino_is_installed() and (quantised or _has_bf16())
-        )
+        faster = CHECKED_ON_BOTH.encode() in model if quantised else _has_bf16()
+        wanted = precision == "bf16" or (precision != "f32" and many and faster and _openvino_is_installed())
         engine = "openvino" if wanted else "onnxruntime"
     if precision == "auto":
         bf16 = engine == "openvino" and not quantised and _has_bf16()

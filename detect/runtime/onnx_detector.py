@@ -114,8 +114,8 @@ class OnnxDetector:
 
     def prepare(self, image: RGBImage) -> NDArray[np.float32]:
         """What the network is given for one picture: float32, (B, 3, H, W), B = 1 unless the network fixes it."""
-        batch = self._filled(self._fit(image, 0).apply(image)[None])
-        return self._head.prepare(batch)
+        batch = np.stack([self._fit(image, 0).apply(image)])
+        return self._head.prepare(self._filled(batch))
 
     def _fit(self, image: RGBImage, position: int) -> Letterbox:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:

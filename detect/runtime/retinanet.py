@@ -112,7 +112,8 @@ def decode_retinanet(
     Source:
         Ren et al., Faster R-CNN (arXiv:1506.01497), equation 2, for the deltas.
     """
-    anchor, label = np.nonzero(logits >= _logit(min_score))  # only what may be kept goes through the sigmoid
+    pair = np.flatnonzero(logits >= _logit(min_score))  # only what may be kept goes through the sigmoid
+    anchor, label = np.divmod(pair, logits.shape[1])
     score = 1 / (1 + np.exp(-logits[anchor, label].astype(np.float64)))
     order = np.argsort(-score, kind="stable")[:top_k]
     anchor, label, score = anchor[order], label[order], score[order]

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from detect.errors import EngineError, InferenceError, WeightsError
 from detect.runtime.metadata import read_size
 
-__all__ = ["OWN_PRECISION", "PROVIDERS", "OnnxRuntimeSession", "OpenVinoSession", "Session", "cores", "is_quantised"]
+__all__ = [
+    "CHECKED_ON_BOTH",
+    "OWN_PRECISION",
+    "PROVIDERS",
+    "OnnxRuntimeSession",
+    "OpenVinoSession",
+    "Session",
+    "cores",
+    "is_quantised",
+]
 
 
 class Session(Protocol):
@@ -62,6 +71,9 @@ PROVIDERS: Mapping[str, str] = {
     "directml": "DmlExecutionProvider",
 }
 """What onnxruntime can run a network on, and its own name for that."""
+
+CHECKED_ON_BOTH = "checked on onnxruntime and openvino"
+"""What `detect.quantize` writes into a quantised file. Others have been seen to find nothing at all on OpenVINO."""
 
 OWN_PRECISION = ("tensorrt", "coreml")
 """Providers that round as they see fit and cannot be kept from it."""

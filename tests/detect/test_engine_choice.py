@@ -72,11 +72,15 @@ def test_openvino_is_chosen_where_it_pays(plain, machine, openvino, bf16, expect
 
 
 def test_a_quantised_file_runs_in_int8(quantised, machine):
+    model = load_from_string(quantised)
+    model.metadata_props.add(key="quantised", value="checked on onnxruntime and openvino")
+    checked = model.SerializeToString()
     machine(True, False)
-    assert choose(quantised, "x") == ("openvino", "int8")
-    assert choose(quantised, "x", pictures=1) == ("onnxruntime", "int8")
+    assert choose(checked, "x") == ("openvino", "int8")
+    assert choose(checked, "x", pictures=1) == ("onnxruntime", "int8")
+    assert choose(quantised, "x") == ("onnxruntime", "int8")  # nobody has looked at what it finds on OpenVINO
     machine(False, False)
-    assert choose(quantised, "x", precision="int8") == ("onnxruntime", "int8")
+    assert choose(checked, "x", precision="int8") == ("onnxruntime", "int8")
 
 
 def test_what_is_named_is_taken_on_every_machine(plain, quantised, machine):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from detect import WeightsError, load_detector
 from detect.__main__ import main
-from detect.errors import AnnotationsError
+from detect.errors import AnnotationsError, InferenceError
 from detect.quantize import quantise
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
 
@@ -98,9 +98,16 @@ def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantised)
 
 def test_the_file_says_of_itself_what_it_said_before(network, quantised):
     before, after = (OnnxRuntimeSession(model, source="x", threads=1) for model in (network, quantised))
-    assert after.metadata == before.metadata
+    assert after.metadata == {**before.metadata, "quantised": "checked on onnxruntime and openvino"}
     assert after.input_shape == before.input_shape
     assert (before.precision, after.precision) == ("f32", "int8")
+
+
+def test_pictures_of_nothing_prove_nothing(network, tmp_path):
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    session = OnnxRuntimeSession(quantise(network, [tmp_path / "grey.png"], source="x"), source="x", threads=1)
+    assert session.precision == "int8"
+    assert "quantised" not in session.metadata
 
 
 def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quantised):
@@ -150,6 +157,20 @@ def test_what_cannot_be_quantised_is_refused(network, quantised, annotated, cons
     (tmp_path / "broken.png").write_text("no picture")
     with pytest.raises(AnnotationsError, match=r"broken\.png: is no picture"):
         quantise(network, [tmp_path / "broken.png"], source="w.onnx")
+
+
+@pytest.mark.parametrize(("kind", "engine"), [(OnnxRuntimeSession, "onnxruntime"), (OpenVinoSession, "openvino")])
+@pytest.mark.parametrize(("shift", "fault"), [(-9, "lost"), (9, "made up")])
+def test_what_finds_other_things_than_before_is_refused(network, annotated, monkeypatch, kind, engine, shift, fault):
+    original = kind.run
+
+    def run(self, batch):
+        logits, deltas = original(self, batch)
+        return [logits + np.float32(shift) * (self.precision == "int8"), deltas]
+
+    monkeypatch.setattr(kind, "run", run)
+    with pytest.raises(InferenceError, match=rf"w\.onnx: quantised and on {engine}, \d+ of \d+ boxes would be {fault}"):
+        quantise(network, sorted(annotated[1].glob("*.png"))[:3], source="w.onnx")
 
 
 def test_the_commands_refusals_leave_nothing(network, annotated, tmp_path):
