@@ -16,8 +16,9 @@ __all__ = ["Settings"]
 _HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
 
-_BASE = 256 * 2**20
-"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
+_BASE = 640 * 2**20
+"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back:
+160 MiB on onnxruntime; on OpenVINO 600 MiB once pictures of all shapes have come, each of which it compiles for."""
 
 _BYTES_A_PIXEL = 48
 """Peak of one picture, over the formats: 7 for a JPEG, 20 for a PNG with transparency, 41 if that is asked for as
