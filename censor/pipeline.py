@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -106,6 +107,7 @@ class Censor:
         policy: Policy | str | os.PathLike[str] = "default",
         detector: Detector | None = None,
         recheck: bool = True,
+        overlap: bool = False,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -115,6 +117,8 @@ class Censor:
             policy: A `Policy`, the name of a preset, or the path of a TOML file.
             detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
             recheck: Look at the output again, and hide what is still found.
+            overlap: Have `apply_file` encode meanwhile, in a second thread: for one picture at a time and a core to
+                spare. If the look finds anything, that was in vain.
             max_bytes: Cap on an encoded picture.
             max_pixels: Cap on width times height.
 
@@ -133,7 +137,7 @@ class Censor:
             )
         stickers = any(rule.effect == "sticker" for rule in self.policy.rules.values())
         self._sticker = load_sticker(self.policy.sticker) if stickers else None
-        self._recheck = recheck
+        self._recheck, self._overlap = recheck, overlap
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     def check(self, source: Source) -> Checked:
@@ -160,6 +164,12 @@ class Censor:
             CensorError: It could not be decoded, judged or censored.
             DetectError: The network failed.
         """
+        return self._apply(source)[0]
+
+    def _apply(
+        self, source: Source, encode_it: Callable[[Picture], bytes] | None = None
+    ) -> tuple[Censored, bytes | None]:
+        """The second value is the encoded result if it was begun early and the second look has found nothing more."""
         seconds: dict[str, float] = {}
         with _timed(seconds, "decode"):
             picture = self._decode(source)
@@ -172,18 +182,27 @@ class Censor:
         marks = self._marks(visible, picture, rechecked=False)
         with _timed(seconds, "hide"):
             self._paint(canvas, marks)
+        picture = replace(picture, beneath=None)
+        data = None
         if self._recheck and marks:
-            with _timed(seconds, "recheck"):
-                marks = self._look_again(picture, canvas, looks, marks)
-        return Censored(
+            first = len(marks)
+            with ThreadPoolExecutor(1) as pool:
+                early = [pool.submit(encode_it, picture)] if encode_it is not None and self._overlap else []
+                with _timed(seconds, "recheck"):
+                    marks = self._look_again(picture, canvas, looks, marks, before_painting=partial(wait, early))
+                if early and len(marks) == first:
+                    with _timed(seconds, "encode"):
+                        data = early[0].result()
+        done = Censored(
             verdict=checked.verdict,
             detections=checked.detections,
             width=picture.width,
             height=picture.height,
             seconds=seconds,
-            picture=replace(picture, beneath=None),
+            picture=picture,
             hidden=tuple(mark.hidden for mark in marks),
         )
+        return done, data
 
     def apply_file(
         self,
@@ -208,10 +227,15 @@ class Censor:
             CensorError: As for `apply`, or the output could not be written.
             DetectError: The network failed.
         """
-        done = self.apply(source)
-        with _timed(done.seconds, "encode"):
-            kind = format or format_of(target) or done.picture.format or "PNG"
-            data = encode(done.picture, format=kind, quality=quality)
+
+        def encode_it(picture: Picture) -> bytes:
+            kind = format or format_of(target) or picture.format or "PNG"
+            return encode(picture, format=kind, quality=quality)
+
+        done, data = self._apply(source, encode_it)
+        if data is None:
+            with _timed(done.seconds, "encode"):
+                data = encode_it(done.picture)
         with _timed(done.seconds, "write"):
             write_atomic(target, data, overwrite=overwrite)
         return done
@@ -298,7 +322,15 @@ class Censor:
                 case _:
                     effects.solid(pixels, mark.region, color=self.policy.color, out=pixels)
 
-    def _look_again(self, picture: Picture, canvas: Canvas, looks: Looks, marks: list[_Mark]) -> list[_Mark]:
+    def _look_again(
+        self,
+        picture: Picture,
+        canvas: Canvas,
+        looks: Looks,
+        marks: list[_Mark],
+        *,
+        before_painting: Callable[[], object],
+    ) -> list[_Mark]:
         """Detect on the output until nothing is left that should be hidden, and return all that was.
 
         A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and
@@ -318,6 +350,7 @@ class Censor:
                 return marks
             if attempt < _TRIES:
                 marks = [*marks, *fresh]
+                before_painting()  # nobody reads pixels that change
                 self._paint(canvas, marks)
         left = ", ".join(f"{mark.hidden.label} {mark.hidden.score:.2f}" for mark in fresh)
         raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")

@@ -195,6 +195,7 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
     from censor.errors import CensorError
     from censor.pipeline import Censor
     from detect.errors import DetectError, UnknownLabelError, WeightsError
+    from detect.runtime.sessions import cores
     from detect.tiling import FlipDetector, TiledDetector
 
     base = load_policy(options["policy"])
@@ -210,6 +211,7 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
             policy=_adjust(base, options, thresholds, detector.names),
             detector=detector,
             recheck=not options.get("no_recheck", False),
+            overlap=cores() > _at_once(options, pictures),
             max_bytes=options["max_bytes"],
             max_pixels=options["max_pixels"],
         )
@@ -221,6 +223,11 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
         fail(error, EXIT_FAILED)
 
 
+def _at_once(options: dict[str, Any], pictures: int | None) -> int:
+    workers: int = options["workers"]
+    return workers if pictures is None else min(workers, max(1, pictures))
+
+
 def _load_detector(options: dict[str, Any], min_score: float, pictures: int | None) -> Detector:
     """A detector that as many pictures share as are worked on at once, and the cores among them."""
     import cv2
@@ -228,7 +235,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
     from detect.load import load_detector
     from detect.runtime.sessions import cores
 
-    workers = min(options["workers"], max(1, pictures)) if pictures is not None else options["workers"]
+    workers = _at_once(options, pictures)
     threads = max(1, cores() // workers)
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     detector = load_detector(
