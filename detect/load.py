@@ -116,9 +116,8 @@ def load_detector(
         engine = _engine_of(provider, engine, precision)
         engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
         if engine == "openvino":
-            # Of a quantised file, what is not quantised: a sixth of a ResNet-101's time in f32.
-            rest = "bf16" if precision == "bf16" or (precision == "int8" and _has_bf16()) else "f32"
-            session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=rest)
+            hint = "bf16" if precision == "bf16" else "f32"
+            session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
         else:
             session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
