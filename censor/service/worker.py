@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import pickle
 import signal
 import socket
@@ -137,6 +138,8 @@ def main(number: int) -> None:
     """
     for each in (signal.SIGINT, signal.SIGTERM):  # may be sent to all of a terminal or a service; the parent decides
         signal.signal(each, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(10)  # who speaks HTTP goes first: a refusal must not wait for pictures
     with socket.socket(fileno=number) as connection:
         if not (received := _receive(connection)):
             return
