@@ -180,7 +180,6 @@ class OpenVinoSession:
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
         self._source, self._type = source, getattr(openvino.Type, precision)
         self._lock, self._compiled = threading.Lock(), dict[tuple[int, int], Any]()
-        self._own = threading.local()
         try:
             network = core.read_model(model)
         except RuntimeError as error:
@@ -224,14 +223,11 @@ class OpenVinoSession:
         )
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """See `Session.run`. Each thread has requests of its own: runs may overlap."""
+        """See `Session.run`. Each call has a request of its own: they may overlap, and nobody else has its memory."""
         rows, columns = self.input_shape[2:]
-        size: tuple[int, int] = batch.shape[2:] if rows is None or columns is None else (rows, columns)
-        requests: dict[tuple[int, int], Any] = vars(self._own).setdefault("requests", {})
+        network = self._compiled_for(*(batch.shape[2:] if rows is None or columns is None else (rows, columns)))
         try:
-            if size not in requests:  # a new one for each run would be allocated anew
-                requests[size] = self._compiled_for(*size).create_infer_request()
-            answer = requests[size].infer([batch], share_inputs=True)
+            answer = network.create_infer_request().infer([batch], share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {str(error).strip().splitlines()[-1]}"
