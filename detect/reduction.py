@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from detect.detections import Detector, RGBImage
 
@@ -62,11 +65,10 @@ def halved(image: RGBImage) -> RGBImage:
     height, width = image.shape[:2]
     if height == 1 or width == 1:
         return halved(image.repeat(2 if height == 1 else 1, axis=0).repeat(2 if width == 1 else 1, axis=1))
-    small = np.empty((-(-height // 2), -(-width // 2), image.shape[2]), np.uint8)
     even = image[: height // 2 * 2, : width // 2 * 2]
-    cv2.resize(even, (width // 2, height // 2), dst=small[: height // 2, : width // 2], interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     if height % 2:
-        small[-1:] = halved(image[-2:])
+        small = np.concatenate([small, halved(image[-2:, : width // 2 * 2])])
     if width % 2:
-        small[:, -1:] = halved(image[:, -2:])
+        small = np.concatenate([small, halved(image[:, -2:])], axis=1)
     return small

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import signal
@@ -59,7 +58,6 @@ def run() -> NoReturn:
 
     Everything that is to be closed has been by then; what is left are modules and the network's memory.
     """
-    gc.disable()  # nothing that is imported is garbage; commands enable it again before their work begins
     try:
         main(prog_name="censor")
     except SystemExit as end:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -47,7 +46,6 @@ def work_off(
     from censor.batch import run
     from censor.errors import WriteError
 
-    gc.enable()
     counts: Counter[str] = Counter()
     as_json, lines = options.get("as_json", False), options["verbose"] or (len(jobs) == 1 and not options["quiet"])
     try:

@@ -18,7 +18,23 @@ if TYPE_CHECKING:
     from censor.policy import Policy
     from detect.detections import Detector
 
-__all__ = ["FilePath", "hiding", "load_policy", "make_censor", "photos_argument", "shared", "within"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "PROVIDERS",
+    "FilePath",
+    "hiding",
+    "load_policy",
+    "make_censor",
+    "photos_argument",
+    "shared",
+    "within",
+]
+
+# As in `detect.load` and `detect.runtime.sessions`, which take longer to import than a help text should.
+ENGINES = ("auto", "onnxruntime", "openvino")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -70,21 +86,21 @@ def shared(command: _F) -> _F:
         ),
         click.option(
             "--engine",
-            type=click.Choice(["auto", "onnxruntime", "openvino"]),
+            type=click.Choice(ENGINES),
             default="auto",
             show_default=True,
             help="What runs the network; openvino is an extra.",
         ),
         click.option(
             "--precision",
-            type=click.Choice(["auto", "f32", "bf16", "int8"]),
+            type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
             help="What the network computes in; bf16 is openvino's, int8 a quantised file's.",
         ),
         click.option(
             "--provider",
-            type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+            type=click.Choice(PROVIDERS),
             default="cpu",
             show_default=True,
             help="What the network runs on; all but cpu need another build of onnxruntime.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
-from censor.cli.options import FilePath
+from censor.cli.options import ENGINES, PRECISIONS, PROVIDERS, FilePath
 
 __all__ = ["serve"]
 
@@ -28,17 +27,17 @@ _INT = click.IntRange(min=1)
 @click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")
 @click.option(
     "--engine",
-    type=click.Choice(["auto", "onnxruntime", "openvino"]),
+    type=click.Choice(ENGINES),
     help="What runs the network; openvino is an extra [default: auto].",
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "f32", "bf16", "int8"]),
+    type=click.Choice(PRECISIONS),
     help="What the network computes in [default: auto].",
 )
 @click.option(
     "--provider",
-    type=click.Choice(["cpu", "cuda", "tensorrt", "coreml", "directml"]),
+    type=click.Choice(PROVIDERS),
     help="What onnxruntime runs on [default: cpu].",
 )
 @click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
@@ -86,16 +85,17 @@ def serve(**options: Any) -> None:
         settings = Settings()
         settings.key_digests()
         policies = Policies.load(settings)
-        # What is wrong is said here, in one line, and not by each worker.
-        detector = load_detector(
-            settings.weights,
-            min_score=min(0.05, policies.lowest),
-            engine=settings.engine,
-            precision=settings.precision,
-            provider=settings.provider,
-            pictures=1,
+        # What is wrong is said here, in one line, and not by each worker. Nothing of it stays: this process supervises.
+        policies.served_by(
+            load_detector(
+                settings.weights,
+                min_score=min(0.05, policies.lowest),
+                engine=settings.engine,
+                precision=settings.precision,
+                provider=settings.provider,
+                pictures=1,
+            ).names
         )
-        policies.served_by(detector.names)
     except pydantic.ValidationError as error:
         faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
         fail(ValueError("; ".join(faults)), EXIT_USAGE)
@@ -103,5 +103,4 @@ def serve(**options: Any) -> None:
         fail(error, EXIT_FAILED)
     except (CensorError, DetectError, ValueError) as error:
         fail(error, EXIT_USAGE)
-    gc.enable()
     serve_forever(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import json
 import os
@@ -197,7 +196,6 @@ def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, options: dict[
     end = listen(inbox, notice=watcher.notice, trouble=lambda reason: log("no notices", serious=True, reason=reason))
     log("started", pid=os.getpid())
     try:
-        gc.enable()
         watcher.run()
     finally:
         end()

@@ -147,7 +147,7 @@ class OpenVinoSession:
     """A `Session` on OpenVINO (the extra `openvino`): float32, bfloat16, or the whole numbers of a quantised file.
 
     A network that takes any size is compiled for each size that comes, which makes it a third faster than one that must
-    expect another size at every run, and costs a third of a second and some 30 MB for each. Where it rounds anyway,
+    expect another size at every run, and costs a third of a second and some 50 MB for each. Where it rounds anyway,
     `step` keeps sizes few; in float32 the padding, and so the boxes, are those of every other engine.
     """
 
@@ -181,17 +181,18 @@ class OpenVinoSession:
         self._source, self._type = source, getattr(openvino.Type, precision)
         self._lock, self._compiled = threading.Lock(), dict[tuple[int, int], Any]()
         try:
-            network = core.read_model(model)
+            self._network = core.read_model(model)
         except RuntimeError as error:
             raise self._unusable(error) from error
-        inputs = network.inputs
+        inputs = self._network.inputs
         shape = inputs[0].partial_shape
         if len(inputs) != 1 or inputs[0].element_type != openvino.Type.f32 or len(shape) != 4:
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {inputs}")
-        self._core, self._model, self._options = core, model, _options(threads, streams, precision)
+        self._core, self._options = core, _options(threads, streams, precision)
         self.precision = "int8" if is_quantised(model) else precision
         self.step = 1 if self.precision == "f32" else 64
-        stated = network.get_rt_info(["framework"]).astype(dict) if network.has_rt_info(["framework"]) else {}
+        told = self._network.has_rt_info(["framework"])
+        stated = self._network.get_rt_info(["framework"]).astype(dict) if told else {}
         self.metadata: Mapping[str, str] = {key: value.astype(str) for key, value in stated.items()}
         self.input_shape = tuple(side.get_length() if side.is_static else None for side in shape)
         # Compiled here, what cannot run is found before a picture comes.
@@ -202,16 +203,15 @@ class OpenVinoSession:
         """The network for pictures of one size, in batches of any."""
         with self._lock:
             if (rows, columns) not in self._compiled:
-                network = self._core.read_model(self._model)
+                network = self._network.clone()
                 if None in self.input_shape[2:]:
                     network.reshape([self.input_shape[0] or -1, self.input_shape[1] or 3, rows, columns])
                 try:
                     compiled = self._core.compile_model(network, "CPU", self._options)
                 except RuntimeError as error:
                     raise self._unusable(error) from error
-                if (
-                    taken := compiled.get_property("INFERENCE_PRECISION_HINT")
-                ) != self._type:  # OpenVINO calls it a hint
+                taken = compiled.get_property("INFERENCE_PRECISION_HINT")
+                if taken != self._type:  # to OpenVINO it was a hint
                     raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self.precision}")
                 self._compiled[rows, columns] = compiled
             return self._compiled[rows, columns]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from onnx import TensorProto, helper, load_from_string
 from PIL import Image
 
 import detect
-from censor.cli import main
+from censor.cli import main, options
+from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
-from detect.load import _MANY, _has_bf16, choose
-from detect.runtime.sessions import OnnxRuntimeSession, is_quantised
+from detect.load import _MANY, ENGINES, PRECISIONS, _has_bf16, choose
+from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantised
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
 HEAD = np.array([[20, 20], [20, 20], [20, 20], [20, 16], [0.5, 0.75], [0, 0]])
@@ -238,3 +240,12 @@ def test_safetensors_run_on_torch_alone(tmp_path):
     for named in ({"engine": "openvino"}, {"precision": "bf16"}, {"provider": "cuda"}):
         with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in f32, not on"):
             load_detector(tmp_path / "w.safetensors", **named)
+
+
+def test_the_command_offers_every_engine_precision_and_provider():
+    assert options.ENGINES == ENGINES
+    assert options.PRECISIONS == PRECISIONS
+    assert tuple(PROVIDERS) == options.PROVIDERS
+    fields = Settings.model_fields
+    for name, values in (("engine", ENGINES), ("precision", PRECISIONS), ("provider", tuple(PROVIDERS))):
+        assert get_args(fields[name].annotation) == values
