@@ -15,9 +15,7 @@ demo: .venv/.installed-demo+nudenet  ## hide the face in a public-domain portrai
 	$(BIN)/python examples/demo.py demo
 
 test: .venv/.installed-dev+nudenet+train+service lint  ## lint, types, tests and coverage
-	# torch's training and OpenVINO in one process have ended in a segmentation fault: a process for each
-	$(BIN)/python -m pytest --cov --cov-fail-under=0 tests/detect/retinanet
-	$(BIN)/python -m pytest --cov --cov-append --ignore tests/detect/retinanet
+	$(BIN)/python -m pytest --cov
 
 lint: .venv/.installed-dev+nudenet+train+service
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 
 from detect.detections import Detector
-from detect.errors import WeightsError
+from detect.errors import EngineError, WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import (
     CHECKED_ON_BOTH,
@@ -19,6 +19,7 @@ from detect.runtime.sessions import (
     OpenVinoSession,
     Session,
     is_quantised,
+    openvino_core,
 )
 from detect.tiling import LongDetector
 
@@ -218,10 +219,9 @@ def _has_bf16() -> bool:
         flags = Path("/proc/cpuinfo").read_text()
         return "avx512_bf16" in flags or "amx_bf16" in flags
     try:
-        import openvino
-    except ImportError:  # then nobody would compute in it
+        return "BF16" in openvino_core("bf16").get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except EngineError:  # without it nobody would compute in bf16
         return False
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _is_safetensors(model: bytes) -> bool:

@@ -23,6 +23,7 @@ __all__ = [
     "Session",
     "cores",
     "is_quantised",
+    "openvino_core",
 ]
 
 
@@ -80,6 +81,7 @@ OWN_PRECISION = ("tensorrt", "coreml")
 
 
 _FIRST_USE = threading.Lock()
+_CORES: list[Any] = []
 
 
 class OnnxRuntimeSession:
@@ -174,8 +176,9 @@ class OpenVinoSession:
         _check_threads(threads)
         if streams < 0 or precision not in ("f32", "bf16"):
             raise ValueError(f"need streams >= 0 and precision f32 or bf16, not {streams} and {precision!r}")
-        openvino = _import_openvino(source)
-        core = openvino.Core()
+        core = openvino_core(source)
+        import openvino
+
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
         self._source, self._type = source, getattr(openvino.Type, precision)
@@ -256,17 +259,31 @@ def is_quantised(model: bytes) -> bool:
     return b"\x22\x0eQuantizeLinear" in model
 
 
-def _import_openvino(source: str) -> Any:
+def openvino_core(source: str) -> Any:
+    """The one `openvino.Core` of this process, made at the first call and kept to the end.
+
+    The processor's plugin of each core installs a stack for signals, and puts back what it found there when it goes. Of
+    two cores that go in the order in which they came, the second puts back what the first has freed, and the next
+    signal, be it SIGTERM or that a child has ended, is a segmentation fault. This one never goes.
+
+    Args:
+        source: What is to be run; named in the error.
+
+    Raises:
+        EngineError: OpenVINO is not installed.
+    """
     try:
         import openvino
     except ImportError as error:
         raise EngineError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
-    # Its binding to numpy sets itself up at the first use, and two threads that are first would wait for one another
-    # for ever: one holds the setting up and wants Python's lock, the other the reverse.
     with _FIRST_USE:
-        openvino.Type.f32.to_dtype()
-        openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
-    return openvino
+        if not _CORES:
+            # Its binding to numpy sets itself up at the first use, and two threads that are first would wait for one
+            # another for ever: one holds the setting up and wants Python's lock, the other the reverse.
+            openvino.Type.f32.to_dtype()
+            openvino.Tensor(np.zeros(1, np.float32), shared_memory=True)
+            _CORES.append(openvino.Core())
+    return _CORES[0]
 
 
 def _options(threads: int, streams: int, precision: str) -> dict[str, Any]:

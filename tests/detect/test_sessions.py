@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from detect import DetectError, EngineError, InferenceError, WeightsError, boxes, load_detector
 from detect.load import _has_bf16, find_weights
 from detect.runtime.onnx_detector import OnnxDetector
-from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _options
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _options, openvino_core
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
 HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
@@ -165,24 +165,20 @@ def test_bf16_finds_nearly_what_f32_finds(astronaut):
 
 
 def test_a_processor_without_bf16_is_refused(constant_network, monkeypatch):
-    class Core:
-        def get_property(self, device, name):
-            return ["FP32", "INT8"]
-
-    monkeypatch.setattr("openvino.Core", Core)
+    monkeypatch.setattr(openvino_core("x"), "get_property", lambda device, name: ["FP32", "INT8"])
     with pytest.raises(EngineError, match=r"x\.onnx: this processor has no bfloat16 instructions"):
         OpenVinoSession(constant_network(HEAD), source="x.onnx", precision="bf16")
 
 
 @needs_bf16
 def test_a_hint_that_openvino_does_not_follow_is_refused(constant_network, monkeypatch):
-    import openvino
+    core = openvino_core("x")
+    original = core.compile_model
 
-    class Core(openvino.Core):
-        def compile_model(self, network, device, options):
-            return super().compile_model(network, device, options | {"INFERENCE_PRECISION_HINT": "f32"})
+    def compile_model(network, device, options):
+        return original(network, device, options | {"INFERENCE_PRECISION_HINT": "f32"})
 
-    monkeypatch.setattr("openvino.Core", Core)
+    monkeypatch.setattr(core, "compile_model", compile_model)
     with pytest.raises(EngineError, match=r"x: OpenVINO would compute in .*float32.*, not in bf16"):
         OpenVinoSession(constant_network(HEAD), source="x", precision="bf16")
 
@@ -309,3 +305,21 @@ def test_threads_that_are_first_to_use_openvino_do_not_wait_for_one_another_for_
     """One process in four did; in a process of its own, since only the first use can."""
     for _ in range(5):
         subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)
+
+
+SIGNAL_AFTER_TWO = """
+import os, signal
+from detect.runtime.sessions import OpenVinoSession
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+first, second = (OpenVinoSession({model!r}, source="x") for _ in range(2))
+del first
+del second
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_arrive_when_sessions_are_gone(constant_network):
+    """With a core each, the signal would be delivered to a stack that is no longer there: see `openvino_core`."""
+    script = SIGNAL_AFTER_TWO.format(model=constant_network(HEAD))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
