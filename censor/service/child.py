@@ -46,6 +46,7 @@ class Task:
         """Its time no longer counts."""
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None
 
 
 class Child:
@@ -92,6 +93,11 @@ class Child:
     def jobs(self) -> int:
         """Pictures of clients in its hands."""
         return sum(not task.trial for task in self.tasks.values())
+
+    def begun(self, at_once: int) -> list[Task]:
+        """What it works on: it takes clients' pictures in the order in which it was given them, so many at once."""
+        pictures = [task for task in self.tasks.values() if not task.trial]
+        return pictures[:at_once] + [task for task in self.tasks.values() if task.trial]
 
     @property
     def shunned(self) -> bool:

@@ -33,6 +33,9 @@ _LOG = logging.getLogger("censor.service")
 _TRIES = 3
 """Workers that one picture may see die; all but the first work on nothing else meanwhile."""
 
+_AHEAD = 1
+"""Pictures that a worker holds beyond those it works on: it need not wait for the next when one is done."""
+
 _GRACE_SECONDS = 2.0
 """What an overdue picture has to come to its end by itself before its worker is killed."""
 
@@ -101,7 +104,8 @@ class Crew:
     @property
     def waiting(self) -> int:
         """See `Workers`."""
-        return len(self._queue)
+        ahead = sum(max(0, child.jobs - self._settings.at_once) for child in self._children)
+        return len(self._queue) + ahead
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -162,25 +166,33 @@ class Crew:
         if not (able := self._able()):
             raise _not_ready()
         task = self._task(job, trial=True)
-        self._give(task, min(able, key=lambda child: (child.shunned, child.jobs)))
+        child = min(able, key=lambda child: (child.shunned, child.jobs))
+        self._give(task, child)
+        self._start_clock(task, child)
         await task.answer
 
     def _hand_out(self) -> None:
         """Give waiting pictures to workers, in their order."""
         while self._queue and (child := self._place_for(self._queue[0])):
             self._give(self._queue.popleft(), child)
+        for child in self._children:
+            for task in child.begun(self._settings.at_once):
+                if task.timer is None:
+                    self._start_clock(task, child)
 
     def _place_for(self, task: Task) -> Child | None:
-        most = 1 if task.died else self._settings.at_once
+        most = 1 if task.died else self._settings.at_once + _AHEAD
         free = [child for child in self._able() if child.jobs < most and not child.shunned]
         return min(free, key=lambda child: child.jobs, default=None)
 
     def _give(self, task: Task, child: Child) -> None:
         child.tasks[task.number] = task
+        child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
+
+    def _start_clock(self, task: Task, child: Child) -> None:
         task.waited = time.perf_counter() - task.submitted
         loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
         task.timer = loop.call_later(seconds, self._overdue, task, child)
-        child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
 
     def _overdue(self, task: Task, child: Child) -> None:
         task.late = True

@@ -6,7 +6,7 @@ import base64
 import time
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.service import documentation as doc
@@ -35,22 +35,20 @@ _O = TypeVar("_O", bound=Judging)
 
 
 def engine_of(request: Request) -> Engine:
-    """What all requests share."""
+    """What all requests share. Not a dependency: FastAPI would call it in a thread, at every request."""
     engine: Engine = request.app.state.engine
     return engine
 
 
-_Engine = Annotated[Engine, Depends(engine_of)]
-
-
 @router.post("/censor", **doc.CENSOR)
-async def censor(request: Request, engine: _Engine, query: Annotated[Censoring, Query()]) -> Response:
+async def censor(request: Request, query: Annotated[Censoring, Query()]) -> Response:
     """Hide in a picture what a policy says must not be shown.
 
     Send the picture as the part `file` of a form, or as the bare body. Options are query parameters, or fields of the
     form, which win. The answer is the censored picture, with the verdict on the original in headers; with `Accept:
     application/json` it is JSON with verdict, reasons, boxes and the picture in base64.
     """
+    engine = engine_of(request)
     engine.workers.refuse_if_full()
     account = _account(request, engine)
     upload, options = await _receive(request, engine, account, query)
@@ -73,8 +71,9 @@ async def censor(request: Request, engine: _Engine, query: Annotated[Censoring, 
 
 
 @router.post("/check", **doc.CHECK)
-async def check(request: Request, engine: _Engine, query: Annotated[Judging, Query()]) -> Response:
+async def check(request: Request, query: Annotated[Judging, Query()]) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
+    engine = engine_of(request)
     engine.workers.refuse_if_full()
     upload, options = await _receive(request, engine, _account(request, engine), query)
     done = await engine.check(upload.data, options, request.receive)
@@ -83,8 +82,9 @@ async def check(request: Request, engine: _Engine, query: Annotated[Judging, Que
 
 
 @router.get("/labels", **doc.LABELS)
-async def labels(engine: _Engine) -> Response:
+async def labels(request: Request) -> Response:
     """Every label that can be named, its older spellings, and whether this detector reports it."""
+    engine = engine_of(request)
     known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS))
     return JSONResponse(
         {
@@ -102,9 +102,9 @@ async def labels(engine: _Engine) -> Response:
 
 
 @router.get("/policies", **doc.POLICIES)
-async def policies(engine: _Engine) -> Response:
+async def policies(request: Request) -> Response:
     """The policies that requests may name, the default first, with every rule."""
-    return JSONResponse({"policies": engine.policies.tables()})
+    return JSONResponse({"policies": engine_of(request).policies.tables()})
 
 
 def _account(request: Request, engine: Engine) -> Account:

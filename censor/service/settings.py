@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     @property
     def memory_bound(self) -> int:
         """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
-        worker = _BASE + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
+        worker = _BASE + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL) + self.max_bytes
         return _HTTP + self.upload_memory + self.workers * worker
 
     def key_digests(self) -> tuple[bytes, ...]:

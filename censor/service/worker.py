@@ -16,7 +16,6 @@ import pickle
 import signal
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -82,7 +81,6 @@ class Worker:
 
     def __init__(self, connection: socket.socket, detector: Detector, terms: Terms) -> None:
         self._connection = connection
-        self._writing = threading.Lock()
         detector, self._close = batching(detector, terms.batch, terms.batch_wait)
         self._perform = functools.partial(
             perform, detector=detector, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
@@ -90,6 +88,8 @@ class Worker:
         self._seconds = terms.seconds
         self._pool = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
         self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        # Who works on pictures does not wait until the parent has read the last one.
+        self._post = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer")
         self._leashes: dict[int, Leash] = {}
 
     def serve(self) -> None:
@@ -109,6 +109,7 @@ class Worker:
         """End the threads, where the process does not end anyway."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._trial_pool.shutdown(wait=False, cancel_futures=True)
+        self._post.shutdown(wait=False, cancel_futures=True)
         self._close()
 
     def _do(self, number: int, job: Job, leash: Leash) -> None:
@@ -121,11 +122,10 @@ class Worker:
         else:
             told = {"record": result.record, "seconds": result.seconds, "format": result.format}
         del self._leashes[number]
-        with contextlib.suppress(OSError):  # the parent is gone, and so will we be
-            self._send({"number": number, **told}, result.encoded)
+        self._post.submit(self._send, {"number": number, **told}, result.encoded)
 
-    def _send(self, head: dict[str, Any], body: bytes | memoryview = b"") -> None:
-        with self._writing:
+    def _send(self, head: dict[str, Any], body: bytes | memoryview) -> None:
+        with contextlib.suppress(OSError):  # the parent is gone, and so will we be
             self._connection.sendall(frame(json.dumps(head).encode(), len(body)))
             self._connection.sendall(body)
 
