@@ -16,9 +16,11 @@ __all__ = ["Settings"]
 _HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
 
-_BASE = 640 * 2**20
-"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back:
-160 MiB on onnxruntime; on OpenVINO 600 MiB once pictures of all shapes have come, each of which it compiles for."""
+_BASE = 320 * 2**20
+"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
+
+_NETWORKS = 160 * 2**20
+"""What each place takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
 
 _BYTES_A_PIXEL = 48
 """Peak of one picture, over the formats: 7 for a JPEG, 20 for a PNG with transparency, 41 if that is asked for as
@@ -102,7 +104,8 @@ class Settings(BaseSettings):
     @property
     def memory_bound(self) -> int:
         """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
-        worker = _BASE + self.at_once * (2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL) + self.max_bytes
+        place = _NETWORKS + 2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL
+        worker = _BASE + self.max_bytes + self.at_once * place
         return _HTTP + self.upload_memory + self.workers * worker
 
     def key_digests(self) -> tuple[bytes, ...]:

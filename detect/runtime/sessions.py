@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -80,6 +82,9 @@ OWN_PRECISION = ("tensorrt", "coreml")
 """Providers that round as they see fit and cannot be kept from it."""
 
 
+_SMALL = 32 * 2**20
+"""Bytes of a file up to which its network is compiled several times over rather than shared."""
+
 _FIRST_USE = threading.Lock()
 _CORES: list[Any] = []
 
@@ -151,6 +156,11 @@ class OpenVinoSession:
     A network that takes any size is compiled for each size that comes, which makes it a third faster than one that must
     expect another size at every run, and costs a third of a second and some 50 MB for each. Where it rounds anyway,
     `step` keeps sizes few; in float32 the padding, and so the boxes, are those of every other engine.
+
+    A small network that runs on one thread is compiled once for each run that may go on at once, with a single stream:
+    OpenVINO then runs it in the thread that asks. Streams are threads of OpenVINO's own, and waking them took longer
+    than it sounds: two threads with two streams kept two cores busy for three quarters of the time. Large networks
+    share their weights among streams instead.
     """
 
     engine: ClassVar[str] = "openvino"
@@ -182,7 +192,7 @@ class OpenVinoSession:
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
         self._source, self._type = source, getattr(openvino.Type, precision)
-        self._lock, self._compiled = threading.Lock(), dict[tuple[int, int], Any]()
+        self._lock, self._places = threading.Lock(), defaultdict[tuple[int, int], _Places](_Places)
         try:
             self._network = core.read_model(model)
         except RuntimeError as error:
@@ -191,7 +201,9 @@ class OpenVinoSession:
         shape = inputs[0].partial_shape
         if len(inputs) != 1 or inputs[0].element_type != openvino.Type.f32 or len(shape) != 4:
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {inputs}")
-        self._core, self._options = core, _options(threads, streams, precision)
+        threads, self._at_once = _shared(threads, streams)
+        self._alone = threads == 1 and len(model) <= _SMALL
+        self._core, self._options = core, _options(threads, 1 if self._alone else self._at_once, precision)
         self.precision = "int8" if is_quantised(model) else precision
         self.step = 1 if self.precision == "f32" else 64
         told = self._network.has_rt_info(["framework"])
@@ -199,25 +211,42 @@ class OpenVinoSession:
         self.metadata: Mapping[str, str] = {key: value.astype(str) for key, value in stated.items()}
         self.input_shape = tuple(side.get_length() if side.is_static else None for side in shape)
         # Compiled here, what cannot run is found before a picture comes.
-        rows, columns = self.input_shape[2:]
-        self._compiled_for(*read_size(self.metadata, source) if rows is None or columns is None else (rows, columns))
+        with self._turn(*(self._sides() or read_size(self.metadata, source))):
+            pass
 
-    def _compiled_for(self, rows: int, columns: int) -> Any:
-        """The network for pictures of one size, in batches of any."""
+    def _sides(self) -> tuple[int, int] | None:
+        """Rows and columns of the input where the file fixes them."""
+        rows, columns = self.input_shape[2:]
+        return None if rows is None or columns is None else (rows, columns)
+
+    @contextmanager
+    def _turn(self, rows: int, columns: int) -> Iterator[Any]:
+        """A network for pictures of one size, in batches of any, with a place for a run that nobody else has."""
         with self._lock:
-            if (rows, columns) not in self._compiled:
-                network = self._network.clone()
-                if None in self.input_shape[2:]:
-                    network.reshape([self.input_shape[0] or -1, self.input_shape[1] or 3, rows, columns])
-                try:
-                    compiled = self._core.compile_model(network, "CPU", self._options)
-                except RuntimeError as error:
-                    raise self._unusable(error) from error
-                taken = compiled.get_property("INFERENCE_PRECISION_HINT")
-                if taken != self._type:  # to OpenVINO it was a hint
-                    raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self.precision}")
-                self._compiled[rows, columns] = compiled
-            return self._compiled[rows, columns]
+            places = self._places[rows, columns]
+            if places.free.empty() and places.made < self._at_once:
+                network = self._compile(rows, columns)
+                for _ in range(1 if self._alone else self._at_once):
+                    places.free.put(network)
+                    places.made += 1
+        network = places.free.get()
+        try:
+            yield network
+        finally:
+            places.free.put(network)
+
+    def _compile(self, rows: int, columns: int) -> Any:
+        network = self._network.clone()
+        if self._sides() is None:
+            network.reshape([self.input_shape[0] or -1, self.input_shape[1] or 3, rows, columns])
+        try:
+            compiled = self._core.compile_model(network, "CPU", self._options)
+        except RuntimeError as error:
+            raise self._unusable(error) from error
+        taken = compiled.get_property("INFERENCE_PRECISION_HINT")
+        if taken != self._type:  # to OpenVINO it was a hint
+            raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self.precision}")
+        return compiled
 
     def _unusable(self, error: RuntimeError) -> WeightsError:
         return WeightsError(
@@ -227,15 +256,22 @@ class OpenVinoSession:
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See `Session.run`. Each call has a request of its own: they may overlap, and nobody else has its memory."""
-        rows, columns = self.input_shape[2:]
-        network = self._compiled_for(*(batch.shape[2:] if rows is None or columns is None else (rows, columns)))
-        try:
-            answer = network.create_infer_request().infer([batch], share_inputs=True, share_outputs=True)
-        except RuntimeError as error:
-            raise InferenceError(
-                f"{self._source}: the network failed on {batch.shape}: {str(error).strip().splitlines()[-1]}"
-            ) from error
-        return list(answer.values())
+        with self._turn(*(self._sides() or batch.shape[2:])) as network:
+            try:
+                answer = network.create_infer_request().infer([batch], share_inputs=True, share_outputs=True)
+            except RuntimeError as error:
+                raise InferenceError(
+                    f"{self._source}: the network failed on {batch.shape}: {str(error).strip().splitlines()[-1]}"
+                ) from error
+            return list(answer.values())
+
+
+class _Places:
+    """Networks compiled for one size of input, each as often as it may run at once and does not."""
+
+    def __init__(self) -> None:
+        self.free: queue.LifoQueue[Any] = queue.LifoQueue()
+        self.made = 0
 
 
 def _provider(provider: str, source: str) -> str | tuple[str, dict[str, str]]:
@@ -286,11 +322,14 @@ def openvino_core(source: str) -> Any:
     return _CORES[0]
 
 
-def _options(threads: int, streams: int, precision: str) -> dict[str, Any]:
-    """Every stream is a run at once with threads of its own; all together never more than there are cores."""
+def _shared(threads: int, streams: int) -> tuple[int, int]:
+    """Threads of a run, and runs at once; all threads together are never more than there are cores."""
     room = cores()
     threads = min(threads or room, room)
-    streams = min(streams or room, room // threads) or 1
+    return threads, min(streams or room, room // threads) or 1
+
+
+def _options(threads: int, streams: int, precision: str) -> dict[str, Any]:
     return {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads * streams,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper
 from detect import DetectError, EngineError, InferenceError, WeightsError, boxes, load_detector
 from detect.load import _has_bf16, find_weights
 from detect.runtime.onnx_detector import OnnxDetector
-from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _options, openvino_core
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, _first_line, _shared, openvino_core
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
 HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
@@ -203,8 +204,43 @@ def test_openvino_refuses_what_makes_no_sense(constant_network, wrong):
 )
 def test_all_runs_together_take_no_more_threads_than_there_are_cores(monkeypatch, room, threads, streams, expected):
     monkeypatch.setattr("detect.runtime.sessions.cores", lambda: room)
-    options = _options(threads, streams, "f32")
-    assert (options["INFERENCE_NUM_THREADS"], options["NUM_STREAMS"]) == expected
+    threads, streams = _shared(threads, streams)
+    assert (threads * streams, streams) == expected
+
+
+def seconds_in(session):
+    """Processor time of this thread and of all, over some runs."""
+    batch = np.zeros((1, 3, 320, 320), np.float32)
+    session.run(batch)
+    start = time.thread_time(), time.process_time()
+    for _ in range(5):
+        session.run(batch)
+    return time.thread_time() - start[0], time.process_time() - start[1]
+
+
+def test_a_small_network_runs_in_the_thread_that_asks_and_in_several_at_once(monkeypatch):
+    monkeypatch.setattr("detect.runtime.sessions.cores", lambda: 2)
+    model = find_weights()[0].read_bytes()
+    session = OpenVinoSession(model, source="x", threads=1)
+    here, all_threads = seconds_in(session)
+    assert here > 0.8 * all_threads
+    with session._turn(320, 320) as first, session._turn(320, 320) as second:
+        assert first is not second
+    assert session._places[320, 320].made == 2
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(session.run, [np.zeros((1, 3, 320, 320), np.float32)] * 12))
+    assert session._places[320, 320].made == 2
+
+
+def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch):
+    monkeypatch.setattr("detect.runtime.sessions.cores", lambda: 2)
+    monkeypatch.setattr("detect.runtime.sessions._SMALL", 2**20)
+    session = OpenVinoSession(find_weights()[0].read_bytes(), source="x", threads=1)
+    here, all_threads = seconds_in(session)
+    assert here < 0.5 * all_threads
+    with session._turn(320, 320) as first, session._turn(320, 320) as second:
+        assert first is second
+    assert session._places[320, 320].free.qsize() == 2
 
 
 def test_what_openvino_answered_stays_when_it_answers_again(square_network):
@@ -259,7 +295,7 @@ def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_o
         batch = rng.random(shape, np.float32)
         for mine, other in zip(ours.run(batch), theirs.run(batch), strict=True):
             assert np.allclose(mine, other, rtol=1e-2, atol=1e-2)
-    assert sorted(ours._compiled) == [(192, 320), (320, 256), (320, 320)]
+    assert sorted(ours._places) == [(192, 320), (320, 256), (320, 320)]
 
 
 def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers():
@@ -280,7 +316,7 @@ def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear():
     detector = OnnxDetector(session)
     for rows in range(150, 480, 15):
         detector.detect([np.zeros((rows, 480, 3), np.uint8)])
-    assert sorted(session._compiled) == [(128, 320), (192, 320), (256, 320), (320, 320)]
+    assert sorted(session._places) == [(128, 320), (192, 320), (256, 320), (320, 320)]
 
 
 FIRST_USE = """
