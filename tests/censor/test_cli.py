@@ -359,6 +359,19 @@ def test_checking_without_anything_to_judge_is_refused(censor: Censor, face: Pat
     assert "judges nothing" in result.stderr
 
 
+def test_hiding_without_anything_to_judge_is_not_called_safe(censor: Censor, face: Path, tmp_path: Path) -> None:
+    policy, report = tmp_path / "own.toml", tmp_path / "report.jsonl"
+    policy.write_text("[labels.FACE_FEMALE]\ncensor_at = 0.2\n")
+    result = censor(face, "--policy", policy, "--json", report)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("(1 region hidden, no verdict)\n")
+    assert json.loads(report.read_text())["verdict"] is None
+    (face.parent / "face2.jpg").write_bytes(face.read_bytes())
+    result = censor(face, face.with_name("face2.jpg"), "--policy", policy, "-o", tmp_path / "out")
+    assert result.stderr == "2 done, 2 with hidden regions, 2 with no verdict, 0 failed\n"
+    assert "safe" not in result.output + report.read_text()
+
+
 def test_results_that_cannot_be_written(censor: Censor, face: Path) -> None:
     report = censor(face, "--json", "/dev/full", "--force", *FACES)
     assert report.exit_code == 1

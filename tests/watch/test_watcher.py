@@ -53,6 +53,15 @@ def test_uploads_come_out_censored_and_the_original_goes_where_it_is_told(yard: 
     assert told["a.png"]["regions"] == 1
 
 
+def test_a_policy_that_only_hides_is_logged_without_a_level(yard: Yard) -> None:
+    yard.send("a.png", 1)
+    yard.once(nsfw_at=None)
+    assert is_censored(yard.public / "a.png")
+    (told,) = yard.events("censored")
+    assert told["level"] is None
+    assert told["regions"] == 1
+
+
 @pytest.mark.parametrize("originals", [DELETE, KEEP])
 def test_what_cannot_be_processed_goes_to_quarantine_with_a_reason(yard: Yard, originals: str) -> None:
     whole = yard.send("whole.png", 1).read_bytes()

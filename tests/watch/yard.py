@@ -66,9 +66,10 @@ class Yard:
         return Claims(self.inbox, keep=originals == KEEP)
 
     def worker(
-        self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3
-    ) -> Worker:
-        policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=0.6, effect="solid")})
+        self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3,
+        nsfw_at: float | None = 0.6
+    ) -> Worker:  # fmt: skip
+        policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=nsfw_at, effect="solid")})
         return Worker(
             censor=Censor(policy=policy, detector=detector or RedFinder()),
             claims=claims,
