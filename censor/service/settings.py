@@ -109,19 +109,23 @@ class Settings(BaseSettings):
         """SHA-256 of every API key; empty where no keys are asked for.
 
         Raises:
-            ValueError: The file cannot be read, or names no key: that would let everybody in.
+            ValueError: The file cannot be read, or names no key: that would let everybody in. Or a key cannot be sent.
         """
-        keys = [key.strip() for key in self.api_keys.get_secret_value().split(",") if key.strip()]
+        keys = [("CENSOR_API_KEYS", key.strip()) for key in self.api_keys.get_secret_value().split(",") if key.strip()]
         if self.api_keys_file is not None:
             try:
-                lines = self.api_keys_file.read_text("utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
+                lines = self.api_keys_file.read_text("utf-8", errors="replace").splitlines()
+            except OSError as error:
                 raise ValueError(f"{self.api_keys_file}: the API keys cannot be read: {error}") from error
-            listed = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+            listed = [(f"{self.api_keys_file}, line {at}", line.strip()) for at, line in enumerate(lines, 1)]
+            listed = [(where, line) for where, line in listed if line and not line.startswith("#")]
             if not listed:
                 raise ValueError(f"{self.api_keys_file}: holds no API key, and none would let everybody in")
             keys += listed
-        return tuple(hashlib.sha256(key.encode()).digest() for key in keys)
+        for where, key in keys:
+            if not (key.isascii() and key.isprintable()):  # a header holds nothing else in a way that all agree on
+                raise ValueError(f"{where}: an API key must be of printable ASCII characters, and this one is not")
+        return tuple(hashlib.sha256(key.encode()).digest() for _, key in keys)
 
 
 def _cores() -> int:

@@ -71,6 +71,24 @@ def test_a_file_without_keys_lets_nobody_start(tmp_path: Path) -> None:
         create_app(Settings(api_keys_file=tmp_path / "missing"))
 
 
+@pytest.mark.parametrize("key", ["schlüssel", "\ufeffkey", "key\x00key", "ключ", "key\tkey"])
+def test_keys_that_no_header_can_hold_let_nobody_start(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="CENSOR_API_KEYS: an API key must be of printable ASCII") as refused:
+        create_app(Settings(api_keys=f"plain-key, {key}"))
+    assert key not in str(refused.value)
+    path = tmp_path / "keys"
+    path.write_text(f"# für uns\nplain-key\n{key}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 3: an API key must be")) as refused:
+        create_app(Settings(api_keys_file=path))
+    assert key not in str(refused.value)
+    path.write_bytes(b"# f\xfcr uns\nschl\xfcssel\n")  # not even UTF-8
+    with pytest.raises(ValueError, match="line 2: an API key must be") as refused:
+        create_app(Settings(api_keys_file=path))
+    assert "schl" not in str(refused.value)
+    path.write_bytes(b"# f\xfcr uns\nplain key!~\n")
+    assert Settings(api_keys_file=path).key_digests() == (hashlib.sha256(b"plain key!~").digest(),)
+
+
 def test_settings_come_from_the_environment_and_never_show_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CENSOR_MAX_BYTES", "123")
     monkeypatch.setenv("CENSOR_API_KEYS", "hush")
