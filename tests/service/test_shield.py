@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from censor.service import Settings, create_app
 from censor.service.logs import CONFIG, JsonFormatter
 from censor.service.policies import Policies
-from censor.service.problems import Problem
+from censor.service.problems import KINDS, Problem
 from detect.detections import Detections, RGBImage
 
 PNG = {"content-type": "image/png"}
@@ -202,6 +202,11 @@ def test_logs_are_json_and_hold_nothing_of_the_client(
     assert any("pipeline.py" in place for place in failed["error"]["at"])
 
 
+def test_every_503_says_when_to_ask_again() -> None:
+    told = {name for name in KINDS if "retry-after" in Problem(name).response().headers}
+    assert told == {name for name, kind in KINDS.items() if kind.status == 503}
+
+
 def test_exceptions_in_logs_lose_their_words() -> None:
     with pytest.raises(Problem) as caught:
         Policies({}, "default").named("grandma.png")
@@ -236,6 +241,7 @@ def test_ready_is_more_than_alive(started: Callable[..., httpx.Client]) -> None:
     refused = client.get("/readyz")
     assert refused.status_code == 503
     assert refused.json()["type"] == "/problems/not-ready"
+    assert refused.headers["retry-after"] == "5"
     well = started()
     assert well.get("/readyz").json() == {"status": "ready"}
     assert well.get("/readyz").status_code == 200
