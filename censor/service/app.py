@@ -19,6 +19,7 @@ from censor.errors import CensorError
 from censor.service import documentation, health, page, routes
 from censor.service.engine import Engine
 from censor.service.head import Head
+from censor.service.hosts import HostCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
 from censor.service.policies import explained
@@ -94,6 +95,7 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "Accept"],
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
+    app.add_middleware(HostCheck, patterns=settings.hosts)
     app.add_middleware(Head)
     app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):

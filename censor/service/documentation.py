@@ -182,7 +182,7 @@ LABELS: dict[str, Any] = {
             "description": "All labels.",
             "content": _json(_object(labels=_list(_LABEL)), {"labels": [_LABEL_EXAMPLE]}),
         },
-        **problems("unauthorized", "internal-error"),
+        **problems("unauthorized", "unknown-host", "internal-error"),
     },
 }
 
@@ -208,7 +208,7 @@ POLICIES: dict[str, Any] = {
             "description": "All policies.",
             "content": _json(_object(policies=_list(_POLICY)), {"policies": [_POLICY_EXAMPLE]}),
         },
-        **problems("unauthorized", "internal-error"),
+        **problems("unauthorized", "unknown-host", "internal-error"),
     },
 }
 

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["Settings"]
+from censor.service.hosts import allowed, checked
 
+__all__ = ["Settings"]
 
 _HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
         api_keys: Keys of which requests to /v1 must bear one, separated by commas; empty lets everybody in.
         api_keys_file: File with a key on each line; lines that begin with # are comments.
         cors_origins: Origins whose pages may call /v1 from a browser, separated by commas; by default none.
+        allowed_hosts: Names that requests may have in the header ``Host``, without port, separated by commas; ``*.``
+            stands for all below a name, ``*`` for every name. By default localhost and the loopback addresses alone if
+            `host` is one of them, and else every name.
         page: Whether the page is served at /.
     """
 
@@ -82,12 +86,23 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     api_keys_file: Path | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     page: bool = True
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return checked(value)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The patterns of names that the service may be called by."""
+        return allowed(self.host, self.allowed_hosts)
 
     @property
     def at_once(self) -> int:
