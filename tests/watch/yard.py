@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,17 @@ class Yard:
 
     def claimed(self) -> list[Path]:
         return sorted((self.inbox / STATE / "claims").iterdir())
+
+
+def reason(yard: Yard, name: str) -> dict[str, str]:
+    said = json.loads((yard.quarantine / f"{name}.json").read_text())
+    assert set(said) == {"upload", "error", "bytes", "attempts", "time", "claim"}
+    error: dict[str, str] = said["error"]
+    return error
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
