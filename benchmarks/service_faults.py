@@ -31,7 +31,7 @@ from censor import Censor
 from censor.files import encode
 from detect import load_detector
 
-HEAD = b"POST /v1/censor HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+HEAD = b"POST /v1/censor HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 
 
 def portrait() -> bytes:

@@ -58,18 +58,16 @@ class Hidden:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checked:
+class _Found:
     """What was found in a picture.
 
     Attributes:
-        verdict: The judgement, with reasons.
         detections: All the detector's boxes, those that no rule names too.
         width: The upright picture's columns.
         height: Its rows.
         seconds: Time by stage.
     """
 
-    verdict: Verdict
     detections: Detections
     width: int
     height: int
@@ -77,14 +75,28 @@ class Checked:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(Checked):
+class Checked(_Found):
+    """What was found in a picture, and what it is.
+
+    Attributes:
+        verdict: The judgement, with reasons.
+    """
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Censored(_Found):
     """A censored picture and what was found in the original.
 
     Attributes:
+        verdict: The judgement on the original, with reasons; None if the policy hides, but has no rule for a verdict
+            about anything that the detector reports. That is not "safe": nobody has looked.
         picture: The censored pixels with the format and colour profile of the source.
         hidden: What was hidden, in the order it was painted.
     """
 
+    verdict: Verdict | None
     picture: Picture
     hidden: tuple[Hidden, ...]
 
@@ -152,7 +164,14 @@ class Censor:
         seconds: dict[str, float] = {}
         with _timed(seconds, "decode"):
             picture = self._decode(source, spare=partial(reduction, self.detector))
-        return self._check(picture, Looks.at(picture, self.detector), seconds)[0]
+        found, _ = self._find(picture, Looks.at(picture, self.detector), seconds)
+        return Checked(
+            verdict=self._judge(found, picture),
+            detections=found,
+            width=picture.width,
+            height=picture.height,
+            seconds=seconds,
+        )
 
     def apply(self, source: Source) -> Censored:
         """Censor a picture in memory; the source is left alone.
@@ -177,7 +196,7 @@ class Censor:
             if isinstance(source, np.ndarray) or not pixels.flags.writeable:
                 picture = replace(picture, pixels=pixels.copy())
         looks = Looks.at(picture, self.detector)
-        checked, visible = self._check(picture, looks, seconds)
+        found, visible = self._find(picture, looks, seconds)
         canvas = Canvas(picture.pixels)
         marks = self._marks(visible, picture, rechecked=False)
         with _timed(seconds, "hide"):
@@ -194,8 +213,8 @@ class Censor:
                     with _timed(seconds, "encode"):
                         data = early[0].result()
         done = Censored(
-            verdict=checked.verdict,
-            detections=checked.detections,
+            verdict=self._judge(found, picture) if self.policy.judges(self.detector.names) else None,
+            detections=found,
             width=picture.width,
             height=picture.height,
             seconds=seconds,
@@ -243,20 +262,16 @@ class Censor:
     def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
-    def _check(self, picture: Picture, looks: Looks, seconds: dict[str, float]) -> tuple[Checked, Detections]:
-        """Judge all there is; the second value holds what is left once the colours beneath transparency are gone."""
+    def _find(self, picture: Picture, looks: Looks, seconds: dict[str, float]) -> tuple[Detections, Detections]:
+        """All there is to judge, and what is left of it once the colours beneath transparency are gone."""
         with _timed(seconds, "detect"):
             found = visible = self._detect(looks, picture)
             if picture.beneath is not None:
                 found = joined(Detections.concatenate([found, self._detect_view(picture.beneath, picture.name)]))
-        checked = Checked(
-            verdict=judge(found, self.policy, width=picture.width, height=picture.height),
-            detections=found,
-            width=picture.width,
-            height=picture.height,
-            seconds=seconds,
-        )
-        return checked, visible
+        return found, visible
+
+    def _judge(self, found: Detections, picture: Picture) -> Verdict:
+        return judge(found, self.policy, width=picture.width, height=picture.height)
 
     def _detect(self, looks: Looks, picture: Picture) -> Detections:
         found = [self._detect_view(view, picture.name) for view in looks]  # one at a time: each may be 300 MB

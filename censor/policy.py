@@ -226,6 +226,10 @@ class Policy:
             lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
         return "\n".join(lines) + "\n"
 
+    def judges(self, names: Iterable[str]) -> bool:
+        """Whether there is a rule for a verdict about any of these labels, a detector's own."""
+        return any(self.rules[label].judges for label in names if label in self.rules)
+
     def require(self, names: Iterable[str], *, judging: bool = False) -> None:
         """Check that a detector can serve this policy.
 
@@ -247,8 +251,8 @@ class Policy:
                 f"policy {self.name!r}: the detector never reports {', '.join(missing)}; what it reports: "
                 f"{', '.join(names)}"
             )
-        served = [rule for label, rule in self.rules.items() if label in names]
-        if not any(rule.judges or (rule.hides and not judging) for rule in served):
+        hides = any(rule.hides for label, rule in self.rules.items() if label in names)
+        if not self.judges(names) and (judging or not hides):
             aim = "judges" if judging else "acts on"
             raise PolicyError(f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names)}")
 

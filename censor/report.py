@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from censor.errors import CensorError
 from censor.pipeline import Censored, Checked
+from censor.verdict import Verdict
 from detect.errors import DetectError
 
 __all__ = ["Outcome", "draw_boxes"]
@@ -23,9 +24,9 @@ class Outcome:
     Attributes:
         file: The source, as it was named.
         output: Where the censored copy is.
-        record: For JSON: verdict, boxes, what was hidden, seconds by stage; or the error.
+        record: For JSON: verdict or null, boxes, what was hidden, seconds by stage; or the error.
         error: Why there is neither output nor verdict.
-        level: The verdict's level ("safe", "review", "nsfw").
+        level: The verdict's level ("safe", "review", "nsfw"); None where there is no verdict.
         line: One line for a person.
         regions: How many boxes were hidden.
     """
@@ -39,7 +40,7 @@ class Outcome:
     regions: int = 0
 
     @classmethod
-    def of(cls, file: str, result: Checked, output: str | None = None) -> Outcome:
+    def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
         verdict, found = result.verdict, result.detections
         boxes = [
@@ -54,15 +55,14 @@ class Outcome:
             "file": file,
             "width": result.width,
             "height": result.height,
-            "verdict": verdict.to_dict(),
+            "verdict": None if verdict is None else verdict.to_dict(),
             "boxes": boxes,
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.seconds.items()},
         }
-        regions = 0
-        why = "; ".join(str(reason) for reason in verdict.reasons[:3])
-        more = f"; and {len(verdict.reasons) - 3} more" if len(verdict.reasons) > 3 else ""
-        line = f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why}{more})" if why else "")
-        if isinstance(result, Censored):
+        regions, level = 0, None if verdict is None else verdict.level.value
+        if isinstance(result, Checked):
+            line = _judgement(file, result.verdict)
+        else:
             regions = len(result.hidden)
             record["output"] = output
             record["hidden"] = [
@@ -76,8 +76,8 @@ class Outcome:
                 for hidden in result.hidden
             ]
             what = f"{regions} region{'' if regions == 1 else 's'} hidden"
-            line = f"{file} -> {output}  ({what}, {verdict.level.value})"
-        return cls(file=file, output=output, record=record, line=line, level=verdict.level.value, regions=regions)
+            line = f"{file} -> {output}  ({what}, {level or 'no verdict'})"
+        return cls(file=file, output=output, record=record, line=line, level=level, regions=regions)
 
     @classmethod
     def failed(cls, file: str, error: Exception) -> Outcome:
@@ -87,6 +87,12 @@ class Outcome:
         ours = isinstance(error, CensorError | DetectError)
         line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
         return cls(file=file, record=record, error=message, line=line)
+
+
+def _judgement(file: str, verdict: Verdict) -> str:
+    why = "; ".join(str(reason) for reason in verdict.reasons[:3])
+    more = f"; and {len(verdict.reasons) - 3} more" if len(verdict.reasons) > 3 else ""
+    return f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why}{more})" if why else "")
 
 
 def draw_boxes(result: Censored) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from censor.errors import PolicyError
 from censor.policy import Policy, reached
 from detect.boxes import area, clip
 from detect.detections import Detections
@@ -104,7 +105,12 @@ def judge(detections: Detections, policy: Policy, *, width: int, height: int) ->
 
     Returns:
         The verdict. A score equal to a threshold meets it.
+
+    Raises:
+        PolicyError: No rule judges anything that the detector reports, so every picture would be safe.
     """
+    if not policy.judges(detections.names):
+        raise PolicyError(f"policy {policy.name!r} judges nothing that the detector reports")
     shares = area(clip(detections.xyxy, width=width, height=height)) / (width * height)
     best = 0.0
     reasons: list[Reason] = []

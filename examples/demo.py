@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     result = Censor(policy="faces").apply_file(before, after, overwrite=True)
     for hidden in result.hidden:
         print(f"hid {hidden.label} (score {hidden.score:.2f})")
-    print(f"verdict: {result.verdict.level}")
+    print(f"verdict: {'none' if result.verdict is None else result.verdict.level}")
     print(f"before: {before.resolve()}")
     print(f"after:  {after.resolve()}")
 

@@ -54,7 +54,7 @@ def work_off(
             advance = stack.enter_context(_progress(len(jobs), quiet=options["quiet"]))
             for each in run(jobs, work, workers=min(options["workers"], max(1, len(jobs)))):
                 counts["reported"] += 1
-                counts["failed" if each.error else each.level or ""] += 1
+                counts["failed" if each.error else each.level or "unjudged"] += 1
                 counts["regions"] += each.regions > 0
                 record = json.dumps(each.record)
                 if sink is not None:
@@ -83,7 +83,8 @@ def _summary(counts: Counter[str], ignored: int, *, judged: bool) -> str:
     levels = {level: counts[level] for level in ("safe", "review", "nsfw")}
     parts = [f"{count} {level}" for level, count in levels.items()]
     if not judged:
-        parts = [f"{sum(levels.values())} done", f"{counts['regions']} with hidden regions"]
+        parts = [f"{sum(levels.values()) + counts['unjudged']} done", f"{counts['regions']} with hidden regions"]
+        parts += [f"{counts['unjudged']} with no verdict"] if counts["unjudged"] else []
     parts.append(f"{counts['failed']} failed")
     if ignored:
         parts.append(f"{ignored} other file{'s' * (ignored > 1)} passed over")

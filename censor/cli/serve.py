@@ -56,6 +56,7 @@ _INT = click.IntRange(min=1)
 @click.option("--drain-seconds", type=click.IntRange(min=0), metavar="N", help="Patience after SIGTERM [default: 30].")
 @click.option("--api-keys-file", type=FilePath(), metavar="FILE", help="A key a line; requests to /v1 must bear one.")
 @click.option("--cors-origins", metavar="ORIGIN,...", help="Origins whose pages may call /v1 [default: none].")
+@click.option("--allowed-hosts", metavar="HOST,...", help="Names it may be called by [default: localhost; see docs].")
 @click.option("--page/--no-page", default=None, help="Serve the page at / [default: yes].")
 def serve(**options: Any) -> None:
     """Censor pictures over HTTP, and serve a page to try it.

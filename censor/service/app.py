@@ -18,6 +18,8 @@ from starlette.responses import Response
 from censor.errors import CensorError
 from censor.service import documentation, health, page, routes
 from censor.service.engine import Engine
+from censor.service.head import Head
+from censor.service.hosts import HostCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
 from censor.service.policies import explained
@@ -93,6 +95,8 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "Accept"],
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
+    app.add_middleware(HostCheck, patterns=settings.hosts)
+    app.add_middleware(Head)
     app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
@@ -137,7 +141,9 @@ async def _bad_option(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     """What the router itself refuses."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"  # by the layer `Head`
     name = {404: "not-found", 405: "method-not-allowed", 400: "malformed-upload"}.get(status, "internal-error")
     return await _answer(request, Problem(name, headers=headers))
 

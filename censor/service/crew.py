@@ -125,7 +125,7 @@ class Crew:
         if self._starts.failed >= _STARTS and not self.able:
             raise _not_ready()
         if self.inside >= self._settings.workers * self._settings.at_once + self._settings.queue:
-            raise Problem("busy", headers={"retry-after": "1"})
+            raise Problem("busy")
 
     async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
         """See `Workers`."""
@@ -301,4 +301,4 @@ class Crew:
 
 
 def _not_ready() -> Problem:
-    return Problem("not-ready", headers={"retry-after": "5"})
+    return Problem("not-ready")

@@ -48,6 +48,13 @@ _RECORD: dict[str, Any] = {
     "boxes": _list(_object(label={"type": "string"}, score=_SCORE, xyxy=_BOX)),
     "seconds": {"type": "object", "additionalProperties": {"type": "number"}, "description": "Time by stage."},
 }
+_CENSORED = _RECORD | {
+    "verdict": {
+        **_RECORD["verdict"],
+        "type": ["object", "null"],
+        "description": "null: the policy has no rule for a verdict, so nobody knows whether the picture is safe.",
+    }
+}
 _HIDDEN = _object(
     label={"type": "string"}, score=_SCORE, xyxy=_BOX, effect={"type": "string"}, rechecked={"type": "boolean"}
 )
@@ -117,9 +124,13 @@ def _body(options: type[Judging]) -> dict[str, Any]:
 
 
 def _headers() -> dict[str, Any]:
+    missing = "Missing if the policy has no rule for a verdict."
     return {
-        "Censor-Verdict": {"schema": {"enum": ["safe", "review", "nsfw"]}, "description": "On the picture as it came."},
-        "Censor-Score": {"schema": _SCORE, "description": "The best score that can count for the verdict."},
+        "Censor-Verdict": {
+            "schema": {"enum": ["safe", "review", "nsfw"]},
+            "description": f"On the picture as it came. {missing}",
+        },
+        "Censor-Score": {"schema": _SCORE, "description": f"The best score that can count for the verdict. {missing}"},
         "Censor-Regions": {"schema": {"type": "integer", "minimum": 0}, "description": "Regions hidden."},
     }
 
@@ -138,7 +149,7 @@ CENSOR: dict[str, Any] = {
             "headers": _headers(),
             "content": {
                 **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TAKEN},
-                **_json(_object(**_RECORD, hidden=_list(_HIDDEN), picture=_PICTURE), _CENSOR_EXAMPLE),
+                **_json(_object(**_CENSORED, hidden=_list(_HIDDEN), picture=_PICTURE), _CENSOR_EXAMPLE),
             },
         },
         **problems(*_UPLOAD_PROBLEMS, "unknown-label", "cannot-encode", "still-visible"),
@@ -171,7 +182,7 @@ LABELS: dict[str, Any] = {
             "description": "All labels.",
             "content": _json(_object(labels=_list(_LABEL)), {"labels": [_LABEL_EXAMPLE]}),
         },
-        **problems("unauthorized", "internal-error"),
+        **problems("unauthorized", "unknown-host", "internal-error"),
     },
 }
 
@@ -197,7 +208,7 @@ POLICIES: dict[str, Any] = {
             "description": "All policies.",
             "content": _json(_object(policies=_list(_POLICY)), {"policies": [_POLICY_EXAMPLE]}),
         },
-        **problems("unauthorized", "internal-error"),
+        **problems("unauthorized", "unknown-host", "internal-error"),
     },
 }
 

@@ -105,7 +105,8 @@ class Engine:
         return self._counted(await self.workers.do(job, disconnected=disconnected))
 
     def _counted(self, done: Result) -> Result:
-        self.metrics.verdicts.labels(done.record["verdict"]["level"]).inc()
+        if done.level is not None:
+            self.metrics.verdicts.labels(done.level).inc()
         self.metrics.pictures.inc()
         self.metrics.pixels.inc(done.record["width"] * done.record["height"])
         self.metrics.regions.inc(done.regions)

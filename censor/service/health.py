@@ -35,7 +35,9 @@ async def metrics(request: Request) -> Response:
     return Response(engine_of(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
-@router.get("/problems/{name}", response_model=None, responses=doc.problems("not-found", "internal-error"))
+@router.get(
+    "/problems/{name}", response_model=None, responses=doc.problems("not-found", "unknown-host", "internal-error")
+)
 async def problem(name: str) -> Response:
     """What a type of problem means."""
     kind = KINDS.get(name)

@@ -29,11 +29,13 @@ class Kind:
         status: HTTP status code.
         title: The same for all problems of this type.
         meaning: What happened and what can be done about it.
+        retry_after: Seconds after which to ask again, for the header `Retry-After`.
     """
 
     status: int
     title: str
     meaning: str
+    retry_after: int | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -47,6 +49,9 @@ KINDS: dict[str, Kind] = {
         415,
         "Unsupported content type",
         "Send multipart/form-data, or bare bytes as image/* or application/octet-stream.",
+    ),
+    "unknown-host": Kind(
+        421, "Unknown host", "The header `Host` names another host; `--allowed-hosts` lists those of this service."
     ),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
@@ -71,8 +76,8 @@ KINDS: dict[str, Kind] = {
     "worker-died": Kind(
         500, "Working on it ends the process", "Every process that was given this picture died. Do not send it again."
     ),
-    "busy": Kind(503, "Too busy", "Too many pictures wait already. Try again after the seconds in `Retry-After`."),
-    "not-ready": Kind(503, "Not ready", "The detector is not loaded, or fails on a test picture."),
+    "busy": Kind(503, "Too busy", "Too many pictures wait already. Try again after the seconds in `Retry-After`.", 1),
+    "not-ready": Kind(503, "Not ready", "The detector is not loaded, or fails on a test picture.", 5),
     "time-limit": Kind(504, "Picture took too long", "Work on this picture was given up at the time limit."),
 }
 """Type to meaning. Names and status codes stay as they are: clients depend on them."""
@@ -97,7 +102,7 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
     Attributes:
         name: One of `KINDS`.
         detail: What is wrong with this request, for its sender.
-        headers: Further headers of the answer.
+        headers: Headers of the answer beyond those of every problem.
         where: For the log: type and place of the error behind it, if that happened in another process.
     """
 
@@ -112,7 +117,8 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
         kind = KINDS[name]
         super().__init__(f"{name}: {detail}")
         self.name, self.detail = name, detail or kind.meaning
-        self.headers = dict(headers or {})
+        self.headers = {} if kind.retry_after is None else {"retry-after": str(kind.retry_after)}
+        self.headers.update(headers or {})
         self.where = where
 
     @property

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["Settings"]
+from censor.service.hosts import allowed, checked
 
+__all__ = ["Settings"]
 
 _HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
@@ -55,6 +56,9 @@ class Settings(BaseSettings):
         api_keys: Keys of which requests to /v1 must bear one, separated by commas; empty lets everybody in.
         api_keys_file: File with a key on each line; lines that begin with # are comments.
         cors_origins: Origins whose pages may call /v1 from a browser, separated by commas; by default none.
+        allowed_hosts: Names that requests may have in the header ``Host``, without port, separated by commas; ``*.``
+            stands for all below a name, ``*`` for every name. By default localhost and the loopback addresses alone if
+            `host` is one of them, and else every name.
         page: Whether the page is served at /.
     """
 
@@ -84,12 +88,23 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     api_keys_file: Path | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     page: bool = True
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return checked(value)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The patterns of names that the service may be called by."""
+        return allowed(self.host, self.allowed_hosts)
 
     @property
     def at_once(self) -> int:
@@ -112,19 +127,23 @@ class Settings(BaseSettings):
         """SHA-256 of every API key; empty where no keys are asked for.
 
         Raises:
-            ValueError: The file cannot be read, or names no key: that would let everybody in.
+            ValueError: The file cannot be read, or names no key: that would let everybody in. Or a key cannot be sent.
         """
-        keys = [key.strip() for key in self.api_keys.get_secret_value().split(",") if key.strip()]
+        keys = [("CENSOR_API_KEYS", key.strip()) for key in self.api_keys.get_secret_value().split(",") if key.strip()]
         if self.api_keys_file is not None:
             try:
-                lines = self.api_keys_file.read_text("utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
+                lines = self.api_keys_file.read_text("utf-8", errors="replace").splitlines()
+            except OSError as error:
                 raise ValueError(f"{self.api_keys_file}: the API keys cannot be read: {error}") from error
-            listed = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+            listed = [(f"{self.api_keys_file}, line {at}", line.strip()) for at, line in enumerate(lines, 1)]
+            listed = [(where, line) for where, line in listed if line and not line.startswith("#")]
             if not listed:
                 raise ValueError(f"{self.api_keys_file}: holds no API key, and none would let everybody in")
             keys += listed
-        return tuple(hashlib.sha256(key.encode()).digest() for key in keys)
+        for where, key in keys:
+            if not (key.isascii() and key.isprintable()):  # a header holds nothing else in a way that all agree on
+                raise ValueError(f"{where}: an API key must be of printable ASCII characters, and this one is not")
+        return tuple(hashlib.sha256(key.encode()).digest() for _, key in keys)
 
 
 def _cores() -> int:

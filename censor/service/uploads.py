@@ -67,7 +67,7 @@ class Account:
             Problem: "busy": all bodies together would be over the limit.
         """
         if self._ledger.held + size > self._ledger.limit:
-            raise Problem("busy", "The memory for uploads is taken; try again shortly.", headers={"retry-after": "1"})
+            raise Problem("busy", "The memory for uploads is taken; try again shortly.")
         self._ledger.held += size
         self.held += size
 

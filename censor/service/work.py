@@ -48,7 +48,7 @@ class Result:
     """What became of a picture.
 
     Attributes:
-        record: For JSON: size, verdict, boxes, what was hidden.
+        record: For JSON: size, verdict or None, boxes, what was hidden.
         seconds: Time by stage.
         encoded: The censored picture; empty where none was asked for.
         format: Its format as Pillow calls it; empty likewise.
@@ -63,6 +63,12 @@ class Result:
     def regions(self) -> int:
         """How many boxes were hidden."""
         return len(self.record.get("hidden", ()))
+
+    @property
+    def level(self) -> str | None:
+        """The verdict's; None where the policy has no rule for a verdict."""
+        verdict = self.record["verdict"]
+        return None if verdict is None else str(verdict["level"])
 
     @property
     def document(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Workroom:
     def refuse_if_full(self) -> None:
         """See `Workers`."""
         if self.inside >= self._places + self._queue:
-            raise Problem("busy", headers={"retry-after": "1"})
+            raise Problem("busy")
 
     async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
         """See `Workers`."""

@@ -117,9 +117,10 @@ class Worker:
             raise PostponedError("out of memory") from error
         except Exception as error:  # noqa: BLE001  # a bug of ours must neither publish nor lose an upload
             return self._refuse(claim, self._reason(claim, error))
-        verdict = {"level": done.verdict.level.value, "regions": len(done.hidden)}
+        level = None if done.verdict is None else done.verdict.level.value
+        told = {"output": record.target, "level": level, "regions": len(done.hidden)}
         seconds = round(sum(done.seconds.values()), 3)
-        return self._finish(claim, {"output": record.target, **verdict, "seconds": seconds})
+        return self._finish(claim, {**told, "seconds": seconds})
 
     def _count(self, claim: Claim) -> None:
         """Note an attempt before it is made; it is struck out again unless it ends the process."""

@@ -78,6 +78,23 @@ def test_check_judges_as_apply_does(scene: NDArray[np.uint8]) -> None:
     assert censor.check(scene).detections == censor.apply(scene).detections
 
 
+def test_a_policy_that_only_hides_gives_no_verdict(scene: NDArray[np.uint8]) -> None:
+    censor = Censor(policy=one_rule(nsfw_at=None), detector=RedFinder())
+    result = censor.apply(scene)
+    assert result.verdict is None
+    assert len(result.hidden) == 1
+    with pytest.raises(PolicyError, match="judges nothing"):
+        censor.check(scene)
+
+
+def test_a_policy_that_judges_what_the_detector_never_reports_gives_no_verdict(scene: NDArray[np.uint8]) -> None:
+    faces = Policy.load("faces")
+    assert Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE"])).apply(scene).verdict is None
+    judging = Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE", LABEL])).apply(scene)
+    assert judging.verdict is not None
+    assert judging.verdict.level is Level.SAFE
+
+
 def test_every_kind_of_source(scene: NDArray[np.uint8], encoded: Callable[..., bytes], tmp_path: Path) -> None:
     data = encoded(scene, "PNG")
     path = tmp_path / "p.png"

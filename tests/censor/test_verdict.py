@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from censor.errors import PolicyError
 from censor.policy import Policy, Rule
 from censor.verdict import Level, judge
 from detect.detections import Detections
@@ -34,6 +36,17 @@ def test_nothing_found_is_safe() -> None:
     verdict = judge(found(), POLICY, width=10, height=10)
     assert (verdict.level, verdict.nsfw, verdict.score, verdict.reasons) == (Level.SAFE, False, 0.0, ())
     assert verdict.policy == "p"
+
+
+def test_what_no_rule_judges_has_no_verdict() -> None:
+    hiding = Policy(name="hiding", rules={"BREAST": Rule(censor_at=0.2)})
+    elsewhere = Policy(name="elsewhere", rules={"ANKLE": Rule(nsfw_at=0.2, required=False)})
+    for policy in (hiding, elsewhere):
+        assert not policy.judges(NAMES)
+        with pytest.raises(PolicyError, match="judges nothing that the detector reports"):
+            judge(found(("BREAST", 0.9, (0, 0, 9, 9))), policy, width=10, height=10)
+    assert elsewhere.judges(["ANKLE"])
+    assert POLICY.judges(NAMES)
 
 
 def test_each_level_has_its_threshold() -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from fakes import finder
 from numpy.typing import NDArray
+from PIL import Image
 
 from censor.service import Settings, create_app
 from censor.service.server import configured
 from detect.detections import Detector
+from detect.load import load_detector
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +81,54 @@ def listening() -> Iterator[Callable[..., int]]:
     for server, thread in servers:
         server.should_exit = True
         thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from pages import CHROMIUM, FLAGS
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def real_detector() -> Any:
+    return load_detector(min_score=0.05, threads=1)
+
+
+@pytest.fixture
+def opened(browser: Browser, listening: Callable[..., int], real_detector: Any) -> Iterator[Callable[..., Page]]:
+    """Open the page of a service: ``opened(settings={...}, color_scheme="dark")``. Fails if anything else is asked."""
+    pages: list[Page] = []
+    faults: list[str] = []
+
+    def open_(settings: dict[str, Any] | None = None, ready: str = "body[data-ready=true]", **context: Any) -> Page:
+        port = listening(real_detector, **{"policy": "faces", **(settings or {})})
+        origin = f"http://127.0.0.1:{port}"
+        page = browser.new_context(**context).new_page()
+        page.on("request", lambda each: faults.append(each.url) if not _own(each.url, origin) else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+        page.goto(origin)
+        page.wait_for_selector(ready)
+        pages.append(page)
+        return page
+
+    yield open_
+    for page in pages:
+        page.context.close()
+    assert faults == []
+
+
+def _own(url: str, origin: str) -> bool:
+    return url.startswith((origin + "/", f"blob:{origin}/", "data:image/svg+xml"))
+
+
+@pytest.fixture
+def portrait(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
+    path = tmp_path / "portrait.jpg"
+    Image.fromarray(astronaut).save(path, quality=92)
+    return path

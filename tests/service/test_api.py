@@ -286,8 +286,17 @@ def test_a_policy_that_only_hides_gives_no_verdict(
 ) -> None:
     (tmp_path / "hide.toml").write_text("[labels.FEMALE_BREAST_EXPOSED]\ncensor_at = 0.2\n")
     client = started(policies=tmp_path, policy="hide")
-    assert client.post("/v1/censor", content=scene_png, headers=PNG).headers["censor-regions"] == "1"
+    response = client.post("/v1/censor", content=scene_png, headers=PNG)
+    assert red(pixels(response.content)) == 0
+    assert response.headers["censor-regions"] == "1"
+    assert not {"censor-verdict", "censor-score"} & set(response.headers)
+    body = client.post("/v1/censor", content=scene_png, headers={**PNG, "accept": "application/json"}).json()
+    assert body["verdict"] is None
+    assert len(body["hidden"]) == 1
     assert is_problem(client.post("/v1/check", content=scene_png, headers=PNG), "policy-cannot-judge")
+    text = client.get("/metrics").text
+    assert "censor_pictures_total 2.0" in text
+    assert "censor_verdicts_total{" not in text
     assert client.post("/v1/check?policy=strict", content=scene_png, headers=PNG).json()["verdict"]["nsfw"]
 
 

@@ -79,7 +79,7 @@ def test_an_announced_length_is_refused_before_any_byte(listening: Callable[...,
     with socket.create_connection(("127.0.0.1", listening(max_bytes=1000))) as connection:
         connection.settimeout(5)
         connection.sendall(
-            b"POST /v1/check HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9999\r\n\r\n"
+            b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 9999\r\n\r\n"
         )
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 413")
@@ -220,7 +220,7 @@ def _request(port: int, head: bytes, *rest: bytes, pause: float = 0.0) -> bytes:
         return answer
 
 
-HEAD = b"POST /v1/check HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+HEAD = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
 
 
 def test_a_client_that_hangs_or_sends_a_byte_now_and_then(listening: Callable[..., int], scene_png: bytes) -> None:
@@ -244,7 +244,7 @@ def test_request_headers_have_a_deadline(listening: Callable[..., int], monkeypa
     port = listening()
     start = time.monotonic()
     assert _request(port, b"POST /v1/check HTT") == b""
-    assert _request(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /he").startswith(b"HTTP/1.1 200")
+    assert _request(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he").startswith(b"HTTP/1.1 200")
     assert time.monotonic() - start < 3
 
 

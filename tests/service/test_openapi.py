@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -60,6 +61,18 @@ def _probe(operation: schemathesis.APIOperation) -> None:
         # Of an operation that takes nothing there is no wrong call.
         with contextlib.suppress(*([Unsatisfiable] if mode == schemathesis.GenerationMode.NEGATIVE else [])):
             probe()
+
+
+def test_an_answer_without_a_verdict_is_described(
+    started: Callable[..., httpx.Client], scene_png: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "hide.toml").write_text("[labels.FEMALE_BREAST_EXPOSED]\ncensor_at = 0.2\n")
+    client = started(policies=tmp_path, policy="hide")
+    schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    headers = {"content-type": "image/png", "accept": "application/json"}
+    response = client.post("/v1/censor", content=scene_png, headers=headers)
+    assert response.json()["verdict"] is None
+    schema["/v1/censor"]["POST"].validate_response(response)
 
 
 def test_the_document_describes_every_problem(client: httpx.Client) -> None:

@@ -85,19 +85,22 @@ def test_the_command_hands_its_options_to_the_workers(monkeypatch: pytest.Monkey
     served: list[Settings] = []
     monkeypatch.setattr("censor.service.server.serve", served.append)
     monkeypatch.setattr("censor.service.server.Multiprocess", None)
-    for name in ("CENSOR_PORT", "CENSOR_POLICIES", "CENSOR_PAGE", "CENSOR_BATCH_WAIT", "CENSOR_API_KEYS_FILE"):
-        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
-        monkeypatch.delenv(name)
+    for name in ("PORT", "POLICIES", "PAGE", "BATCH_WAIT", "API_KEYS_FILE", "ALLOWED_HOSTS"):
+        monkeypatch.setenv(f"CENSOR_{name}", "")  # so that what the command sets is taken back
+        monkeypatch.delenv(f"CENSOR_{name}")
     (tmp_path / "keys").write_text("key\n")
     options = ["--port", "9", "--policies", str(tmp_path), "--no-page", "--batch-wait", "0.01"]
+    options += ["--allowed-hosts", "a.example,*.b.example"]
     done = CliRunner().invoke(main, ["serve", *options, "--api-keys-file", str(tmp_path / "keys")])
     assert done.exit_code == 0, done.output
     (settings,) = served
     assert (settings.port, settings.page, settings.batch_wait) == (9, False, 0.01)
     assert settings.policies == tmp_path
+    assert settings.hosts == ("a.example", "*.b.example")
     assert settings == Settings()  # what a worker reads from its environment
     monkeypatch.undo()
-    for wrong, code in ((["--weights", "no.onnx"], 1), (["--policy", "no"], 2), (["--picture-seconds", "0"], 2)):
+    usage = (["--policy", "no"], ["--picture-seconds", "0"], ["--allowed-hosts", "a:80"])
+    for wrong, code in ((["--weights", "no.onnx"], 1), *((each, 2) for each in usage)):
         with pytest.MonkeyPatch.context() as patch:
             name = f"CENSOR_{wrong[0][2:].replace('-', '_').upper()}"
             patch.setenv(name, "")

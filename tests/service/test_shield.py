@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from censor.service import Settings, create_app
 from censor.service.logs import CONFIG, JsonFormatter
 from censor.service.policies import Policies
-from censor.service.problems import Problem
+from censor.service.problems import KINDS, Problem
 from detect.detections import Detections, RGBImage
 
 PNG = {"content-type": "image/png"}
@@ -69,6 +69,24 @@ def test_a_file_without_keys_lets_nobody_start(tmp_path: Path) -> None:
         create_app(Settings(api_keys_file=tmp_path / "keys"))
     with pytest.raises(ValueError, match="cannot be read"):
         create_app(Settings(api_keys_file=tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "\ufeffkey", "key\x00key", "ключ", "key\tkey"])
+def test_keys_that_no_header_can_hold_let_nobody_start(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="CENSOR_API_KEYS: an API key must be of printable ASCII") as refused:
+        create_app(Settings(api_keys=f"plain-key, {key}"))
+    assert key not in str(refused.value)
+    path = tmp_path / "keys"
+    path.write_text(f"# für uns\nplain-key\n{key}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 3: an API key must be")) as refused:
+        create_app(Settings(api_keys_file=path))
+    assert key not in str(refused.value)
+    path.write_bytes(b"# f\xfcr uns\nschl\xfcssel\n")  # not even UTF-8
+    with pytest.raises(ValueError, match="line 2: an API key must be") as refused:
+        create_app(Settings(api_keys_file=path))
+    assert "schl" not in str(refused.value)
+    path.write_bytes(b"# f\xfcr uns\nplain key!~\n")
+    assert Settings(api_keys_file=path).key_digests() == (hashlib.sha256(b"plain key!~").digest(),)
 
 
 def test_settings_come_from_the_environment_and_never_show_keys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +202,11 @@ def test_logs_are_json_and_hold_nothing_of_the_client(
     assert any("pipeline.py" in place for place in failed["error"]["at"])
 
 
+def test_every_503_says_when_to_ask_again() -> None:
+    told = {name for name in KINDS if "retry-after" in Problem(name).response().headers}
+    assert told == {name for name, kind in KINDS.items() if kind.status == 503}
+
+
 def test_exceptions_in_logs_lose_their_words() -> None:
     with pytest.raises(Problem) as caught:
         Policies({}, "default").named("grandma.png")
@@ -218,6 +241,7 @@ def test_ready_is_more_than_alive(started: Callable[..., httpx.Client]) -> None:
     refused = client.get("/readyz")
     assert refused.status_code == 503
     assert refused.json()["type"] == "/problems/not-ready"
+    assert refused.headers["retry-after"] == "5"
     well = started()
     assert well.get("/readyz").json() == {"status": "ready"}
     assert well.get("/readyz").status_code == 200

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,10 @@ class Yard:
         return Claims(self.inbox, keep=originals == KEEP)
 
     def worker(
-        self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3
-    ) -> Worker:
-        policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=0.6, effect="solid")})
+        self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3,
+        nsfw_at: float | None = 0.6
+    ) -> Worker:  # fmt: skip
+        policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=nsfw_at, effect="solid")})
         return Worker(
             censor=Censor(policy=policy, detector=detector or RedFinder()),
             claims=claims,
@@ -109,3 +112,17 @@ class Yard:
 
     def claimed(self) -> list[Path]:
         return sorted((self.inbox / STATE / "claims").iterdir())
+
+
+def reason(yard: Yard, name: str) -> dict[str, str]:
+    said = json.loads((yard.quarantine / f"{name}.json").read_text())
+    assert set(said) == {"upload", "error", "bytes", "attempts", "time", "claim"}
+    error: dict[str, str] = said["error"]
+    return error
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)

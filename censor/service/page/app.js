@@ -135,7 +135,7 @@ async function render(item) {
     if (!SHOWN.has(result.picture.media_type)) { // the file's name had said something else
       result = await api.censor(item.file, { ...wanted, format: "jpeg" }, item.abort.signal);
     }
-    if (!words.judges(policies.find((policy) => policy.name === wanted.policy))) result.verdict.level = "unjudged";
+    result.level = result.verdict?.level ?? "unjudged"; // null: the policy has no rule for a verdict
     const blob = api.blobOf(result.picture);
     if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
     delete result.picture;
@@ -198,7 +198,7 @@ $("before").addEventListener("error", () => {
 
 function show(item) {
   const stale = isStale(item);
-  const level = isFresh(item) ? item.result.verdict.level : stale && item.state !== "working" ? "waiting" : item.state;
+  const level = isFresh(item) ? item.result.level : stale && item.state !== "working" ? "waiting" : item.state;
   item.thumb.dataset.level = level;
   item.thumb.setAttribute("aria-label", `Picture ${items.indexOf(item) + 1}: ${words.title(level) ?? level}`);
   showQueue();
@@ -241,8 +241,8 @@ function showVerdict(item) {
     $("verdict-text").textContent = `${words.sentence(item.error.message)} There is no picture after.`;
     list.replaceChildren();
   } else if (item.result) {
-    box.dataset.level = item.result.verdict.level;
-    $("verdict-title").textContent = words.title(item.result.verdict.level);
+    box.dataset.level = item.result.level;
+    $("verdict-title").textContent = words.title(item.result.level);
     $("verdict-text").textContent = words.explanation(item.result);
     list.replaceChildren(...words.reasons(item.result).map(reasonLine));
   } else {

@@ -25,9 +25,6 @@ const EFFECTS = { pixelate: "under a mosaic", blur: "blurred", solid: "under sol
 
 const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work", unjudged: "No verdict" };
 
-/** Whether a policy says what is safe: of one that does not, "safe" would mean nothing. */
-export const judges = (policy) => Object.values(policy.labels).some((rule) => rule.review_at !== null || rule.nsfw_at !== null);
-
 export const label = (name) => LABELS[name] ?? name.toLowerCase().replaceAll("_", " ");
 
 export const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${Math.round(100 * share)} %`);
@@ -44,19 +41,20 @@ export function explanation(result) {
     review: "Something may be there; a person should decide.",
     nsfw: "The picture as it came must not be shown.",
     unjudged: "This policy hides, but has no rule for a verdict.",
-  }[result.verdict.level];
+  }[result.level];
   return `${verdict} ${hidden}`;
 }
 
 export function reasons(result) {
-  const lines = result.verdict.reasons.map((reason) => ({
+  const counted = result.verdict?.reasons ?? [];
+  const lines = counted.map((reason) => ({
     what: label(reason.label),
     why:
       `${percent(reason.score)} sure; ${reason.rule === "nsfw_at" ? "counts as not safe" : "needs a look"} ` +
       `from ${percent(reason.threshold)}. Covers ${percent(reason.area)} of the picture.`,
     grave: reason.rule === "nsfw_at",
   }));
-  const judged = new Set(result.verdict.reasons.map((reason) => String(reason.xyxy)));
+  const judged = new Set(counted.map((reason) => String(reason.xyxy)));
   for (const each of result.hidden) {
     if (judged.has(String(each.xyxy))) continue;
     const again = each.rechecked ? " Found at the second look." : "";
