@@ -77,10 +77,7 @@ def cuda_training(reference: nn.Module, model: RetinaNet, about: Description, si
     network, losses_of = model, model.losses
     if device.type == "cuda":
         network, losses_of = torch.compile(network), torch.compile(losses_of)
-    fused = device.type == "cuda"
-    steps = {
-        which: torch.optim.SGD(which.parameters(), lr=1e-6, momentum=0.9, fused=fused) for which in (reference, model)
-    }
+    steps = {which: torch.optim.SGD(which.parameters(), lr=1e-6, momentum=0.9) for which in (reference, model)}
 
     def learn(which: nn.Module, losses: dict[str, Tensor]) -> None:
         steps[which].zero_grad()

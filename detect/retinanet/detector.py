@@ -158,8 +158,11 @@ def _find_device(device: str, source: str) -> tuple[torch.device, bool]:
     """
     try:
         found = torch.empty(0, device=device).device  # with its number: each thread has another idea of which is meant
-        return found, found.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if found.type == "cpu":
+            return found, True
+        with torch.cuda.device(found):
+            return found, torch.cuda.is_bf16_supported(including_emulation=False)
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
         raise EngineError(f"{source}: torch cannot use the device {device}: {_reason(error)}") from error
 
 
