@@ -154,8 +154,8 @@ def test_answers_that_are_no_boxes(
 
 
 def test_suppression_keeps_pictures_and_labels_apart_however_far_boxes_lie() -> None:
-    """Each of these boxes overlaps no other of its label, before and beside torchvision's offsets."""
-    anchors = torch.tensor([[591.0, 591, 640, 640], [-50, -50, -1, -1], [0, 0, 10, 10], [12, 0, 22, 10], [3e8] * 4])
+    """No two of a label overlap by .3, until some are moved upon others, or to where float32 has steps of 32."""
+    anchors = torch.tensor([[591.0, 591, 640, 640], [-50, -50, -1, -1], [0, 0, 46, 46], [29, 0, 75, 46], [3e8] * 4])
     anchors[4, 2:] += 64
     logits = torch.full((2, 5, 2), -9.0)
     logits[:, [0, 1, 2, 3, 4], [0, 1, 1, 1, 0]] = torch.tensor([5.0, 4, 3, 2, 1])
