@@ -82,18 +82,19 @@ def load_detector(
         threads: Threads for one run of the network; 0 takes every core. torch decides for itself.
         streams: Runs that go on at once, where several threads share the detector; 0 for as many as the cores have
             room for.
-        engine: One of `ENGINES`; see `choose`. Safetensors weights run on torch.
-        precision: One of `PRECISIONS`; see `choose`.
+        engine: One of `ENGINES`; see `choose`. Safetensors weights run on torch, and want ``auto``.
+        precision: One of `PRECISIONS`; see `choose`. For safetensors weights ``auto`` is bf16 on a CUDA device that
+            computes in it, else f32.
         provider: One of `detect.runtime.sessions.PROVIDERS`: what onnxruntime runs on. All but ``cpu`` are another
-            build of onnxruntime, and run on that alone.
+            build of onnxruntime, and run on that alone. Safetensors weights take ``cuda`` too, which is torch's then.
         pictures: How many pictures the detector is for, if that is known; for one that is looked at and then no more,
             say 1.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
             damaged, altered or foreign, or quantised where that was not asked for, or the reverse.
-        EngineError: The engine is not installed, or does not compute in `precision` on this processor; or onnxruntime
-            has no such provider, or could not start it.
+        EngineError: The engine is not installed, or does not compute in `precision` on this processor or device; or
+            onnxruntime has no such provider, or could not start it; or torch finds no CUDA device.
         ValueError: An unknown engine, precision or provider, an engine that has not that precision or provider
             anywhere, or a number out of its range.
     """
@@ -104,23 +105,17 @@ def load_detector(
             f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
             "reinstall with: pip install --force-reinstall 'censor[nudenet]'"
         )
-    session: Session
     if _is_safetensors(model):
-        _check_names(engine, precision)
-        if engine != "auto" or precision not in ("auto", "f32") or provider != "cpu":
-            raise WeightsError(
-                f"{path}: safetensors weights run on torch in f32, not on {engine} in {precision} on {provider}; "
-                "export them with: python -m detect export"
-            )
-        session = _torch_session(path)
+        _check_names(engine, precision, provider)
+        return _on_torch(path, engine, precision, provider, min_score=min_score, iou_threshold=iou_threshold)
+    session: Session
+    engine = _engine_of(provider, engine, precision)
+    engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
+    if engine == "openvino":
+        hint = "bf16" if precision == "bf16" else "f32"
+        session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
     else:
-        engine = _engine_of(provider, engine, precision)
-        engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
-        if engine == "openvino":
-            hint = "bf16" if precision == "bf16" else "f32"
-            session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
-        else:
-            session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider)
+        session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LoadedDetector(detector, engine=session.engine, precision=session.precision)
 
@@ -189,17 +184,18 @@ def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
     )
 
 
-def _check_names(engine: str, precision: str) -> None:
+def _check_names(engine: str, precision: str, provider: str = "cpu") -> None:
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
 
 
 def _engine_of(provider: str, engine: str, precision: str) -> str:
-    """Providers are onnxruntime's."""
-    if provider not in PROVIDERS:
-        raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
+    """What runs an ONNX file, as far as the provider says: providers are onnxruntime's."""
+    _check_names(engine, precision, provider)
     if provider == "cpu":
         return engine
     if engine == "openvino":
@@ -229,12 +225,30 @@ def _is_safetensors(model: bytes) -> bool:
     return model[8:9] == b"{" and int.from_bytes(model[:8], "little") <= len(model) - 8
 
 
-def _torch_session(path: Path) -> Session:
+def _on_torch(
+    path: Path, engine: str, precision: str, provider: str, *, min_score: float, iou_threshold: float
+) -> LoadedDetector:
+    """What runs safetensors weights: torch, on the processor or on a CUDA device."""
+    if engine != "auto" or precision == "int8" or provider not in ("cpu", "cuda"):
+        raise WeightsError(
+            f"{path}: safetensors weights run on torch in f32 or bf16, on cpu or cuda, "
+            f"not on {engine} in {precision} on {provider}; export them with: python -m detect export"
+        )
+    if provider == "cpu" and precision == "bf16" and not _has_bf16():
+        raise EngineError(f"{path}: this processor has no bfloat16 instructions; run it in f32")
     try:
+        from detect.retinanet.detector import TorchDetector
         from detect.retinanet.inference import TorchSession
     except ModuleNotFoundError as error:
         raise WeightsError(
             f"{path}: safetensors weights need torch, and {error.name} is missing: pip install 'censor[train]'; "
             "or export them where it is installed: python -m detect export"
         ) from error
-    return TorchSession(path)
+    if provider == "cpu" and precision != "bf16":
+        session = TorchSession(path)
+        plain = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
+        return LoadedDetector(plain, engine=session.engine, precision=session.precision)
+    detector = TorchDetector(
+        path, device=provider, precision=precision, min_score=min_score, iou_threshold=iou_threshold
+    )
+    return LoadedDetector(detector, engine=detector.engine, precision=detector.precision)

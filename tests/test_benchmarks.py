@@ -217,3 +217,22 @@ def test_a_program_that_fails_is_told_with_its_last_words(module: Any) -> None:
     assert child.run_python("print('well')").output == "well\n"
     with pytest.raises(RuntimeError, match="exit code 3: gone wrong"):
         child.run_python("import sys; print('gone wrong', file=sys.stderr); sys.exit(3)")
+
+
+def test_what_runs_on_a_gpu_is_rehearsed_on_the_processor(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "retinanet_speed.py", "--out", tmp_path, "--device", "cuda",
+         "--rehearse", "--backbone", "resnet18", "--size", "64", "--rounds", "1", "--batches", "2",
+         "--train-batch", "2"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == [
+        *(f"{name}, batch 2" for name in ("torchvision f32, eager", "torchvision bf16, eager", "ours f32, eager",
+                                          "ours bf16, eager")),
+        *(f"{name}, training, batch 2" for name in ("torchvision f32, eager", "torchvision bf16, eager",
+                                                    "ours bf16, compiled")),
+    ]  # fmt: skip
+    assert all(row["ms"] > 0 for row in rows)
+    assert rows[0]["times"] == 1

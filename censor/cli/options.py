@@ -96,14 +96,14 @@ def shared(command: _F) -> _F:
             type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
-            help="What the network computes in; bf16 is openvino's, int8 a quantised file's.",
+            help="What the network computes in; bf16 is openvino's and torch's, int8 a quantised file's.",
         ),
         click.option(
             "--provider",
             type=click.Choice(PROVIDERS),
             default="cpu",
             show_default=True,
-            help="What the network runs on; all but cpu need another build of onnxruntime.",
+            help="What the network runs on; all but cpu need another build of onnxruntime, or torch for safetensors.",
         ),
         click.option("--tile", is_flag=True, help="Look at overlapping tiles too: finds small parts, costs more."),
         click.option(

@@ -38,7 +38,7 @@ _INT = click.IntRange(min=1)
 @click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
-    help="What onnxruntime runs on [default: cpu].",
+    help="What the network runs on [default: cpu].",
 )
 @click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
 @click.option("--max-pixels", type=_INT, metavar="N", help="Refuse larger pictures, undecoded [default: 25000000].")

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
         weights: ONNX detector; by default the one that `detect.load_detector` finds.
         engine: What runs the network: ``auto``, ``onnxruntime`` or ``openvino``; see `detect.load.choose`.
         precision: What the network computes in: ``auto``, ``f32``, ``bf16`` or ``int8``.
-        provider: What onnxruntime runs on: ``cpu``, ``cuda``, ``tensorrt``, ``coreml`` or ``directml``.
+        provider: What the network runs on: ``cpu``, ``cuda``, ``tensorrt``, ``coreml`` or ``directml``.
         policy: The policy of requests that name none: a preset, a file in `policies`, or a path.
         policies: Folder of TOML policies that requests may name, by their files' stems, beside the presets.
         max_bytes: Cap on an encoded picture.

@@ -221,6 +221,11 @@ def restore(
         row, name = key.split(".", 1)
         state.setdefault(int(row), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": saved["groups"]})
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                # Laid out as the parameter is: where the two differ, torch updates one parameter after the other.
+                values[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
     torch.set_rng_state(tensors["rng.cpu"])
     if "rng.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["rng.cuda"])

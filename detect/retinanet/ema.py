@@ -34,5 +34,5 @@ class Ema(Generic[_Model]):
         mine, given = self.model.state_dict(), model.state_dict()
         moving = [key for key, value in mine.items() if value.is_floating_point()]
         torch._foreach_lerp_([mine[key] for key in moving], [given[key] for key in moving], 1 - decay)
-        for key in mine.keys() - set(moving):
-            mine[key].copy_(given[key])
+        if counters := list(mine.keys() - set(moving)):
+            torch._foreach_copy_([mine[key] for key in counters], [given[key] for key in counters])

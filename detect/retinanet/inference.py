@@ -26,37 +26,38 @@ class TorchSession:
     """A `detect.runtime.sessions.Session` on a safetensors file.
 
     The same `OnnxDetector` that runs an exported file runs this: one way to fit pictures, decode and suppress.
+
+    Attributes:
+        model: The network, in evaluation mode.
+        description: What the file says of it.
     """
 
     engine: ClassVar[str] = "torch"
     precision: ClassVar[str] = "f32"
     step: ClassVar[int] = 1
 
-    def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
+    def __init__(self, path: str | Path) -> None:
         """Load weights.
 
         Args:
             path: A safetensors file that training wrote.
-            device: Where to run, as torch names it.
 
         Raises:
             WeightsError: The file cannot be read, or describes no RetinaNet.
         """
-        model, description = load_model(path)
-        self._device = torch.device(device)
-        self._model = model.to(self._device)
+        self.model, self.description = load_model(path)
         self._source = str(path)
-        self.metadata = description.metadata()
+        self.metadata = self.description.metadata()
         self.input_shape: tuple[int | None, ...] = (None, 3, None, None)
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """See `Session.run`."""
         try:
             with torch.inference_mode():
-                outputs = self._model(torch.from_numpy(batch).to(self._device))
+                outputs = self.model(torch.from_numpy(batch))
         except RuntimeError as error:
             raise InferenceError(f"{self._source}: the network failed on {batch.shape}: {error}") from error
-        return [output.float().cpu().numpy() for output in outputs]
+        return [output.numpy() for output in outputs]
 
 
 def predict_dataset(
@@ -96,6 +97,7 @@ def predict_dataset(
         sampler=positions,
         batch_size=batch_size,
         collate_fn=partial(collate, rows=padded_rows(data)),
+        pin_memory=device.type == "cuda",
         **worker_options(workers),
     )
     found: dict[int, Detections] = {}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.retinanet import RetinaNetHead
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.ops.misc import FrozenBatchNorm2d
 
@@ -23,7 +23,7 @@ from detect.errors import WeightsError
 from detect.retinanet.losses import BoxLoss, decode_deltas, retinanet_losses
 from detect.runtime.retinanet import AnchorGrid
 
-__all__ = ["BACKBONES", "Backbone", "Norm", "Outputs", "Predictions", "RetinaNet", "load_backbone"]
+__all__ = ["BACKBONES", "Backbone", "Norm", "Outputs", "Predictions", "RetinaNet", "find_boxes", "load_backbone"]
 
 Backbone = Literal["resnet18", "resnet50", "resnet101"]
 Norm = Literal["frozen", "batch", "group"]
@@ -134,23 +134,58 @@ class RetinaNet(nn.Module):
             One entry a picture, boxes cut to the input.
         """
         height, width = images.shape[-2:]
-        logits, deltas = (output.float() for output in self(images))
-        classes = logits.shape[-1]
-        flat = logits.flatten(1)
-        best, pair = flat.topk(min(top_k, flat.shape[1]), dim=1)  # (B, top_k); only these go through the sigmoid
-        scores, anchor, label = best.sigmoid(), pair // classes, pair % classes
-        chosen = deltas.gather(1, anchor[..., None].expand(-1, -1, 4))
-        boxes = decode_deltas(chosen, self.anchors(images)[anchor])
-        limits = boxes.new_tensor([width, height, width, height])
-        boxes = torch.minimum(boxes.clamp(min=0), limits)
-        # All pictures at once: the host waits for the device three times a batch, not three times a picture.
-        picture, place = (scores >= min_score).nonzero(as_tuple=True)
-        found = Predictions(boxes[picture, place], scores[picture, place], label[picture, place])
-        keep = batched_nms(found.xyxy, found.scores, picture * classes + found.labels, iou_threshold)
+        found, picture = find_boxes(
+            self(images), self.anchors(images), min_score=min_score, iou_threshold=iou_threshold, top_k=top_k,
+            inside=(height, width),
+        )  # fmt: skip
+        counts = picture.bincount(minlength=len(images)).tolist()
+        parts = zip(*(torch.split(values, counts) for values in found), strict=True)
+        return [Predictions(*(values[:max_detections] for values in part)) for part in parts]
+
+
+@torch.no_grad()
+def find_boxes(
+    outputs: Outputs,
+    anchors: Tensor,
+    *,
+    min_score: float,
+    iou_threshold: float,
+    top_k: int,
+    inside: tuple[int, int] | None = None,
+) -> tuple[Predictions, Tensor]:
+    """Decode and suppress a whole batch, on the device where it lies.
+
+    Args:
+        outputs: What the network answered.
+        anchors: (N, 4).
+        min_score: See `RetinaNet.predict`, as for the next two.
+        iou_threshold: Of suppression.
+        top_k: Pairs of anchor and label considered.
+        inside: Rows and columns that boxes are cut to before suppression, as torchvision does it; None leaves them
+            whole, as `detect.runtime.retinanet` does it.
+
+    Returns:
+        The boxes kept, picture by picture and best score first, and the position of each one's picture.
+    """
+    logits, deltas = (output.float() for output in outputs)
+    classes = logits.shape[-1]
+    flat = logits.flatten(1)
+    best, pair = flat.topk(min(top_k, flat.shape[1]), dim=1)  # (B, top_k); only these go through the sigmoid
+    scores, anchor, label = best.sigmoid(), pair // classes, pair % classes
+    boxes = decode_deltas(deltas.gather(1, anchor[..., None].expand(-1, -1, 4)), anchors[anchor])
+    if inside is not None:
+        boxes = clip_boxes_to_image(boxes, inside)
+    # All pictures at once: the host waits for the device a few times a batch, not a few times a picture.
+    picture, place = (scores >= min_score).nonzero(as_tuple=True)
+    found = Predictions(boxes[picture, place], scores[picture, place], label[picture, place])
+    if len(picture):
+        # torchvision puts each group's boxes where no other's are, by multiples of the greatest coordinate. That needs
+        # coordinates of 0 or more, and with boxes far outside, more digits than float32 has.
+        apart = found.xyxy.double() - found.xyxy.min()
+        keep = batched_nms(apart, found.scores.double(), picture * classes + found.labels, iou_threshold)
         keep = keep[picture[keep].argsort(stable=True)]  # by picture, best score first
-        counts = picture[keep].bincount(minlength=len(images)).tolist()
-        parts = [part[:max_detections] for part in keep.split(counts)]
-        return [Predictions(found.xyxy[part], found.scores[part], found.labels[part]) for part in parts]
+        found, picture = Predictions(*(values[keep] for values in found)), picture[keep]
+    return found, picture
 
 
 @lru_cache(maxsize=32)

@@ -103,8 +103,8 @@ class OnnxDetector:
         for positions in alike.values():
             for start in range(0, len(positions), self._batch_size):
                 part = positions[start : start + self._batch_size]
-                candidates = self._run(np.stack([fits[p].apply(images[p]) for p in part]))
-                found |= {p: self._read(read, fits[p]) for p, read in zip(part, candidates, strict=True)}
+                kept = self._run([images[p] for p in part], [fits[p] for p in part])
+                found |= {p: self._read(read, fits[p]) for p, read in zip(part, kept, strict=True)}
         return [found[position] for position in range(len(images))]
 
     def spare_factor(self, height: int, width: int) -> float:
@@ -128,13 +128,21 @@ class OnnxDetector:
         fixed = self._fixed_size or self._head.square
         return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed)
 
-    def _run(self, batch: NDArray[np.float32]) -> list[Candidates]:
-        wanted = len(batch)
-        batch = self._filled(batch)
-        outputs = [np.asarray(output) for output in self._session.run(self._head.prepare(batch))]
+    @property
+    def _top_k(self) -> int:
         # Ten candidates for each box that may be kept: suppression rarely removes more, and its cost is bounded.
-        top_k = 10 * self._max_detections
-        return self._head.decode(outputs, batch.shape, min_score=self.min_score, top_k=top_k)[:wanted]
+        return 10 * self._max_detections
+
+    def _run(self, images: Sequence[RGBImage], fits: Sequence[Letterbox]) -> list[Candidates]:
+        """What is left in each picture after suppression, best score first, for pictures that are letterboxed alike."""
+        batch = self._filled(np.stack([fit.apply(image) for image, fit in zip(images, fits, strict=True)]))
+        outputs = [np.asarray(output) for output in self._session.run(self._head.prepare(batch))]
+        found = self._head.decode(outputs, batch.shape, min_score=self.min_score, top_k=self._top_k)[: len(images)]
+        kept = (boxes.nms(*each, iou_threshold=self._iou_threshold) for each in found)
+        return [
+            Candidates(each.xyxy[keep], each.scores[keep], each.labels[keep])
+            for each, keep in zip(found, kept, strict=True)
+        ]
 
     def _filled(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """As many pictures as a network with a fixed batch wants, the last one repeated."""
@@ -143,11 +151,10 @@ class OnnxDetector:
         return np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - len(batch), axis=0)])
 
     def _read(self, found: Candidates, fit: Letterbox) -> Detections:
-        keep = boxes.nms(found.xyxy, found.scores, found.labels, iou_threshold=self._iou_threshold)
-        xyxy = boxes.clip(fit.restore(found.xyxy[keep]), width=fit.width, height=fit.height)
-        inside = boxes.area(xyxy) > 0  # what lay wholly in the padding is nowhere in the picture
-        keep, xyxy = keep[inside][: self._max_detections], xyxy[inside][: self._max_detections]
-        return Detections(xyxy, found.scores[keep], found.labels[keep], self.names)
+        xyxy = boxes.clip(fit.restore(found.xyxy), width=fit.width, height=fit.height)
+        # What lay wholly in the padding is nowhere in the picture.
+        keep = np.flatnonzero(boxes.area(xyxy) > 0)[: self._max_detections]
+        return Detections(xyxy[keep], found.scores[keep], found.labels[keep], self.names)
 
 
 def read_weights(path: Path) -> bytes:

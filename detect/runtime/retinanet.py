@@ -15,7 +15,7 @@ from detect.errors import InferenceError, WeightsError
 from detect.runtime.head import Candidates, refuse_infinite
 from detect.runtime.metadata import read_literal
 
-__all__ = ["MAX_LOG_RATIO", "AnchorGrid", "RetinaNetHead", "decode_retinanet"]
+__all__ = ["MAX_LOG_RATIO", "AnchorGrid", "RetinaNetHead", "decode_retinanet", "refuse_nonsense"]
 
 MAX_LOG_RATIO = math.log(1000 / 16)
 """Deltas of width and height are cut here, so that an untrained network's boxes stay finite."""
@@ -190,13 +190,27 @@ class RetinaNetHead:
                 f"{self._source}: expected logits and deltas of shapes {expected} for an input of {shape}, "
                 f"the network answered {found}"
             )
-        refuse_infinite(outputs, self._source)
-        if np.abs(outputs[1]).max() > _LARGEST_DELTA:
-            raise InferenceError(f"{self._source}: the network answered boxes that lie {_LARGEST_DELTA:g} anchors away")
+        refuse_nonsense(outputs[0], outputs[1], self._source)
         return [
             decode_retinanet(logits, deltas, anchors, min_score=min_score, top_k=top_k)
             for logits, deltas in zip(outputs[0], outputs[1], strict=True)
         ]
+
+
+def refuse_nonsense(logits: NDArray[np.float32], deltas: NDArray[np.float32], source: str) -> None:
+    """Raise where a network, named by `source`, answered values that cannot be boxes.
+
+    Args:
+        logits: All of them, or the greatest absolute value.
+        deltas: Likewise.
+        source: Named in the error.
+
+    Raises:
+        InferenceError: Some are not finite, or mean boxes absurdly far away.
+    """
+    refuse_infinite([logits, deltas], source)
+    if np.abs(deltas).max() > _LARGEST_DELTA:
+        raise InferenceError(f"{source}: the network answered boxes that lie {_LARGEST_DELTA:g} anchors away")
 
 
 def _logit(score: float) -> float:

@@ -237,9 +237,11 @@ def test_what_a_provider_cannot_be_asked_for(plain, tmp_path):
 
 def test_safetensors_run_on_torch_alone(tmp_path):
     (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    for named in ({"engine": "openvino"}, {"precision": "bf16"}, {"provider": "cuda"}):
-        with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in f32, not on"):
+    for named in ({"engine": "openvino"}, {"precision": "int8"}, {"provider": "tensorrt"}):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in .*, not on .* in"):
             load_detector(tmp_path / "w.safetensors", **named)
+    with pytest.raises(ValueError, match=r"provider must be one of cpu, cuda, .*, not 'tpu'"):
+        load_detector(tmp_path / "w.safetensors", provider="tpu")
 
 
 def test_the_command_offers_every_engine_precision_and_provider():

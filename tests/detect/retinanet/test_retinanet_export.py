@@ -233,6 +233,26 @@ def test_a_state_is_restored_bit_by_bit(tmp_path: Path, kind: str) -> None:
         assert_same(one, other)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_restored_state_is_laid_out_as_the_weights_are(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
+    def fresh() -> tuple[nn.Module, torch.optim.Optimizer]:
+        model = nn.Conv2d(4, 3, 3).to(memory_format=torch.channels_last)
+        return model, kind(model.parameters(), lr=0.1, **({"momentum": 0.9} if kind is torch.optim.SGD else {}))
+
+    model, optimizer = fresh()
+    model(torch.rand(1, 4, 5, 5)).sum().backward()
+    optimizer.step()
+    save_state(tmp_path / "s.safetensors", model=model, ema=fresh()[0], optimizer=optimizer, progress={})
+    tensors, metadata, _ = load_state(tmp_path / "s.safetensors")
+    again, its_optimizer = fresh()
+    restore(tensors, metadata, model=again, ema=fresh()[0], optimizer=its_optimizer)
+    before, after = optimizer.state[model.weight], its_optimizer.state[again.weight]
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert torch.equal(after[name], value)
+        assert value.ndim == 0 or after[name].stride() == again.weight.stride()
+
+
 def test_backbones_from_files(weights: Path, tmp_path: Path) -> None:
     from torchvision.models import resnet18
 
