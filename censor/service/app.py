@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -22,7 +21,6 @@ from censor.service.head import Head
 from censor.service.hosts import HostCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
-from censor.service.policies import explained
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
 from censor.service.shield import KeyCheck, Shield
@@ -100,7 +98,6 @@ def create_app(
     app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
-    app.add_exception_handler(RequestValidationError, _bad_option)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -131,11 +128,6 @@ async def _answer(request: Request, error: Exception) -> Response:
     if problem.status >= 500 and problem.name != "busy":
         _LOG.error("failed", extra={"fields": {"problem": problem.name, "error": problem.where or where(error)}})
     return problem.response()
-
-
-async def _bad_option(request: Request, error: Exception) -> Response:
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
-    return await _answer(request, Problem("bad-option", explained(list(faults))))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -109,9 +109,13 @@ _UPLOAD_PROBLEMS = [
 ]  # fmt: skip
 
 
-def _body(options: type[Judging]) -> dict[str, Any]:
-    """A form with the picture and the options, or the bare picture."""
+def _request(options: type[Judging]) -> dict[str, Any]:
+    """Options in the query string, and a form with the picture and the options, or the bare picture."""
     schema = options.model_json_schema()
+    parameters = [
+        {"name": name, "in": "query", "required": False, "description": said["description"], "schema": said}
+        for name, said in options.model_json_schema()["properties"].items()
+    ]
     binary: dict[str, Any] = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
@@ -120,7 +124,8 @@ def _body(options: type[Judging]) -> dict[str, Any]:
         "additionalProperties": False,
     }
     bare = {media_type: {"schema": binary} for media_type in (*_TAKEN, "application/octet-stream")}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}, **bare}}}
+    body = {"required": True, "content": {"multipart/form-data": {"schema": form}, **bare}}
+    return {"parameters": parameters, "requestBody": body}
 
 
 def _headers() -> dict[str, Any]:
@@ -141,7 +146,7 @@ def _json(schema: dict[str, Any], example: Any) -> dict[str, Any]:
 
 CENSOR: dict[str, Any] = {
     "summary": "Censor a picture",
-    "openapi_extra": _body(Censoring),
+    "openapi_extra": _request(Censoring),
     "response_model": None,
     "responses": {
         200: {
@@ -158,7 +163,7 @@ CENSOR: dict[str, Any] = {
 
 CHECK: dict[str, Any] = {
     "summary": "Judge a picture",
-    "openapi_extra": _body(Judging),
+    "openapi_extra": _request(Judging),
     "response_model": None,
     "responses": {
         200: {"description": "The verdict.", "content": _json(_object(**_RECORD), _CHECK_EXAMPLE)},

@@ -17,7 +17,7 @@ from censor.service.settings import Settings
 from censor.stickers import load_sticker
 from detect.errors import UnknownLabelError
 
-__all__ = ["Censoring", "Judging", "Policies", "merged", "once"]
+__all__ = ["Censoring", "Judging", "Policies", "asked", "merged"]
 
 _LOG = logging.getLogger("censor.service")
 _O = TypeVar("_O", bound="Judging")
@@ -57,42 +57,45 @@ class Censoring(Judging):
     quality: Annotated[int, Field(ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC.")] = 95
 
 
-def once(query: Iterable[tuple[str, str]]) -> None:
-    """Refuse a query string that says one thing and then another; FastAPI would take the last and forget the first.
+def asked(kind: type[_O], query: Iterable[tuple[str, str]]) -> _O:
+    """Options from a query string, by name and value.
+
+    FastAPI, asked for the same, takes the last of an option that is given twice and forgets the first; and to find the
+    fields of a model that it has known since the start takes it longer than all else that is done for a request.
 
     Raises:
-        Problem: "bad-option": an option other than `label` is given twice.
+        Problem: "bad-option": unknown, given twice, or out of range.
     """
-    seen: set[str] = set()
-    for name, _ in query:
-        if name in seen and name != "label":
-            raise Problem("bad-option", f"{_short(name)}: given more than once")
-        seen.add(name)
+    given: dict[str, list[str]] = {}
+    for name, value in query:
+        given.setdefault(name, []).append(value)
+    return _options(kind, {}, given)
 
 
 def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
     """Options from the query string and from a form's fields together; what the form says wins.
 
     Raises:
-        Problem: "bad-option": unknown, given twice, or out of range.
+        Problem: "bad-option", as above.
     """
-    given: dict[str, Any] = query.model_dump(exclude_unset=True)
-    for name, values in fields.items():
+    return _options(type(query), query.model_dump(exclude_unset=True), fields) if fields else query
+
+
+def _options(kind: type[_O], known: dict[str, Any], more: Mapping[str, list[str]]) -> _O:
+    given = dict(known)
+    for name, values in more.items():
         if len(values) > 1 and name != "label":
             raise Problem("bad-option", f"{_short(name)}: given more than once")
         given[name] = values if name == "label" else values[0]
     try:
-        return type(query).model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise Problem("bad-option", explained(error.errors(include_input=False, include_url=False))) from None
+        raise Problem("bad-option", _explained(error.errors(include_input=False, include_url=False))) from None
 
 
-def explained(faults: Sequence[Any]) -> str:
+def _explained(faults: Sequence[Any]) -> str:
     """What pydantic found, in one line, without repeating values; of names and of faults only so many."""
-    told = []
-    for each in faults[:_FAULTS]:
-        where = each["loc"][1:] if each["loc"][:1] == ("query",) else each["loc"]
-        told.append(f"{_short('.'.join(str(part) for part in where))}: {each['msg']}")
+    told = [f"{_short('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in faults[:_FAULTS]]
     return "; ".join(told) + (f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else "")
 
 
@@ -202,7 +205,8 @@ class Policies:
             except (PolicyError, UnknownLabelError) as error:
                 raise Problem("unknown-label", str(error)) from error
         own = {"effect": options.replacewith, "shape": options.shape}
-        policy = policy.each(**{key: value for key, value in own.items() if value is not None})
+        if own := {key: value for key, value in own.items() if value is not None}:
+            policy = policy.each(**own)
         return policy if options.cells is None else dataclasses.replace(policy, cells=options.cells)
 
     def tables(self) -> list[dict[str, Any]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.service import documentation as doc
 from censor.service.engine import Engine
-from censor.service.policies import Censoring, Judging, merged, once
+from censor.service.policies import Censoring, Judging, asked, merged
 from censor.service.uploads import Account, Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
@@ -41,7 +41,7 @@ def engine_of(request: Request) -> Engine:
 
 
 @router.post("/censor", **doc.CENSOR)
-async def censor(request: Request, query: Annotated[Censoring, Query()]) -> Response:
+async def censor(request: Request) -> Response:
     """Hide in a picture what a policy says must not be shown.
 
     Send the picture as the part `file` of a form, or as the bare body. Options are query parameters, or fields of the
@@ -52,7 +52,7 @@ async def censor(request: Request, query: Annotated[Censoring, Query()]) -> Resp
     engine = engine_of(request)
     engine.workers.refuse_if_full()
     account = _account(request, engine)
-    upload, options = await _receive(request, engine, account, query)
+    upload, options = await _receive(request, engine, account, Censoring)
     done = await engine.apply(upload.data, options, request.receive)
     account.close()
     account.hold(len(done.encoded))
@@ -70,11 +70,11 @@ async def censor(request: Request, query: Annotated[Censoring, Query()]) -> Resp
 
 
 @router.post("/check", **doc.CHECK)
-async def check(request: Request, query: Annotated[Judging, Query()]) -> Response:
+async def check(request: Request) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
     engine = engine_of(request)
     engine.workers.refuse_if_full()
-    upload, options = await _receive(request, engine, _account(request, engine), query)
+    upload, options = await _receive(request, engine, _account(request, engine), Judging)
     done = await engine.check(upload.data, options, request.receive)
     _tell(request, done, sent=len(upload.data))
     return JSONResponse(done.document)
@@ -113,8 +113,8 @@ def _account(request: Request, engine: Engine) -> Account:
     return account
 
 
-async def _receive(request: Request, engine: Engine, account: Account, query: _O) -> tuple[Upload, _O]:
-    once(request.query_params.multi_items())
+async def _receive(request: Request, engine: Engine, account: Account, kind: type[_O]) -> tuple[Upload, _O]:
+    query = asked(kind, request.query_params.multi_items())
     start = time.perf_counter()
     upload = await receive(request, engine.settings, account)
     engine.metrics.stage_seconds.labels("receive").observe(time.perf_counter() - start)

@@ -198,3 +198,12 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     done = run(PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "Error: pydantic is missing; install it with: pip install 'censor[service]'\n"
+
+
+def test_short_answers_are_sent_at_once(serving: Callable[..., Serving]) -> None:
+    """Not when the client has acknowledged their first bytes, which takes it 40 ms."""
+    server = serving()
+    server.started()
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
+        seconds = sorted(client.get("/healthz").elapsed.total_seconds() for _ in range(21))
+    assert seconds[10] < 0.03
