@@ -21,7 +21,7 @@ _INT = click.IntRange(min=1)
 @click.option(
     "--port", type=click.IntRange(0, 65_535), metavar="N", help="TCP port [default: 8000]; 0 takes a free one."
 )
-@click.option("--workers", type=_INT, metavar="N", help="Processes that work on pictures [default: 1].")
+@click.option("--workers", type=_INT, metavar="N", help="Processes for the pictures [default: one a core, at most 4].")
 @click.option("--policy", metavar="FILE|PRESET", help="Of requests that name none [default: default].")
 @click.option("--policies", type=FilePath(file_okay=False), metavar="DIR", help="TOML policies that requests may name.")
 @click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")

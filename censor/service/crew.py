@@ -33,8 +33,8 @@ _LOG = logging.getLogger("censor.service")
 _TRIES = 3
 """Workers that one picture may see die; all but the first work on nothing else meanwhile."""
 
-_AHEAD = 1
-"""Pictures that a worker holds beyond those it works on: it need not wait for the next when one is done."""
+_HELD = 2
+"""Pictures that a worker holds for each that it works on: when one is done, it need not wait for the next."""
 
 _GRACE_SECONDS = 2.0
 """What an overdue picture has to come to its end by itself before its worker is killed."""
@@ -181,7 +181,7 @@ class Crew:
                     self._start_clock(task, child)
 
     def _place_for(self, task: Task) -> Child | None:
-        most = 1 if task.died else self._settings.at_once + _AHEAD
+        most = 1 if task.died else _HELD * self._settings.at_once
         free = [child for child in self._able() if child.jobs < most and not child.shunned]
         return min(free, key=lambda child: child.jobs, default=None)
 

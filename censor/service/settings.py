@@ -23,6 +23,9 @@ _BASE = 320 * 2**20
 _NETWORKS = 160 * 2**20
 """What each place takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
 
+_MOST_WORKERS = 4
+"""Unless more are asked for. Each has Python's lock to itself, and the weights as well."""
+
 _BYTES_A_PIXEL = 48
 """Peak of one picture, over the formats: 7 for a JPEG, 20 for a PNG with transparency, 41 if that is asked for as
 HEIC; rounded up."""
@@ -34,7 +37,7 @@ class Settings(BaseSettings):
     Attributes:
         host: Address to listen on. Only this machine unless told otherwise.
         port: TCP port; 0 takes a free one.
-        workers: Processes that work on pictures.
+        workers: Processes that work on pictures; by default one a core, at most four.
         weights: ONNX detector; by default the one that `detect.load_detector` finds.
         engine: What runs the network: ``auto``, ``onnxruntime`` or ``openvino``; see `detect.load.choose`.
         precision: What the network computes in: ``auto``, ``f32``, ``bf16`` or ``int8``.
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: int = Field(default_factory=lambda: min(_cores(), _MOST_WORKERS), ge=1, le=256)
     weights: Path | None = None
     engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
         return self.in_flight or max(1, _cores() // self.workers)
 
     @property
+    def at_once_alone(self) -> int:
+        """Pictures worked on at once where threads of one process do all the work."""
+        return self.in_flight or _cores()
+
+    @property
     def detector_threads(self) -> int:
         """Threads for one run of the network, so that all runs together take every core once."""
         return self.threads or max(1, _cores() // (self.workers * self.at_once))
@@ -119,8 +127,8 @@ class Settings(BaseSettings):
     @property
     def memory_bound(self) -> int:
         """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
-        place = _NETWORKS + 2 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL
-        worker = _BASE + self.max_bytes + self.at_once * place
+        place = _NETWORKS + 3 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL
+        worker = _BASE + self.at_once * place
         return _HTTP + self.upload_memory + self.workers * worker
 
     def key_digests(self) -> tuple[bytes, ...]:

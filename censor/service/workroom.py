@@ -35,7 +35,7 @@ class Workroom:
             settings: For the limits.
         """
         self.names = detector.names
-        self._places, self._queue, self._seconds = settings.at_once, settings.queue, settings.picture_seconds
+        self._places, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
         self._pool = ThreadPoolExecutor(max_workers=self._places, thread_name_prefix="picture")
         self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         self._leashes: set[Leash] = set()

@@ -287,7 +287,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(
 
 def test_the_stated_bound_on_memory_is_the_sum_of_the_limits() -> None:
     settings = Settings(workers=2, in_flight=3, max_bytes=10, max_pixels=1000, upload_memory=500)
-    worker = 320 * 2**20 + 10 + 3 * (160 * 2**20 + 2 * 10 + 1000 * 48)
+    worker = 320 * 2**20 + 3 * (160 * 2**20 + 3 * 10 + 1000 * 48)
     assert settings.memory_bound == 384 * 2**20 + 500 + 2 * worker
 
 

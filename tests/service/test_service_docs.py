@@ -66,7 +66,7 @@ def test_the_stated_memory_is_that_of_the_settings(monkeypatch: pytest.MonkeyPat
     assert f"{Settings().memory_bound / 2**30:.1f} GiB with the defaults on two cores" in TEXT
     assert f"brings the bound to {Settings(max_pixels=12_000_000).memory_bound / 2**30:.1f} GiB" in TEXT
     assert f"{Settings().memory_bound / 2**30:.1f} GiB on two cores" in (ROOT / "README.md").read_text()
-    each = 160 * 2**20 + 2 * Settings().max_bytes + 48 * Settings().max_pixels
+    each = 160 * 2**20 + 3 * Settings().max_bytes + 48 * Settings().max_pixels
     assert f"at once, {each / 2**30:.1f} GiB" in (ROOT / "README.md").read_text()
 
 
