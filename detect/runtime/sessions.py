@@ -154,7 +154,7 @@ class OpenVinoSession:
     """A `Session` on OpenVINO (the extra `openvino`): float32, bfloat16, or the whole numbers of a quantised file.
 
     A network that takes any size is compiled for each size that comes, which makes it a third faster than one that must
-    expect another size at every run, and costs a third of a second and some 50 MB for each. Where it rounds anyway,
+    expect another size at every run, and costs a fifth of a second and some 17 MB for each. Where it rounds anyway,
     `step` keeps sizes few; in float32 the padding, and so the boxes, are those of every other engine.
 
     A small network that runs on one thread is compiled once for each run that may go on at once, with a single stream:
