@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from retinanet_rounds import Work, alternate
 
-from detect.runtime.sessions import cores
+from detect.runtime.sessions import cores, openvino_core
 
 
 def matrix_rates(side: int, threads: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -61,7 +61,7 @@ def openvino_product(a: np.ndarray[Any, np.dtype[np.float32]], precision: str, t
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False,
     }  # fmt: skip
-    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    request = openvino_core("a matrix product").compile_model(model, "CPU", options).create_infer_request()
     return lambda: request.infer([a], share_inputs=True, share_outputs=True)
 
 

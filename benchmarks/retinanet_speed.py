@@ -45,7 +45,7 @@ from detect.quantize import quantise
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.evaluate import evaluate
 from detect.retinanet.export import export_onnx
-from detect.runtime.sessions import cores
+from detect.runtime.sessions import OnnxRuntimeSession, cores, openvino_core
 
 TARGETS = {"ours bf16, OpenVINO": 3.0, "ours int8, OpenVINO": 5.5}
 """Times torchvision's speed on a processor."""
@@ -129,10 +129,7 @@ def accuracy(options: argparse.Namespace, files: dict[str, Path]) -> dict[str, f
 
 def profile(file: Path, picture: np.ndarray[Any, np.dtype[np.uint8]], precision: str, threads: int) -> dict[str, float]:
     """Milliseconds by kind of layer and by what OpenVINO ran for it."""
-    import openvino
-
     from detect.runtime.onnx_detector import OnnxDetector
-    from detect.runtime.sessions import OnnxRuntimeSession
 
     content = file.read_bytes()
     choose(content, str(file), precision=precision)  # refuses what the file is not
@@ -141,7 +138,7 @@ def profile(file: Path, picture: np.ndarray[Any, np.dtype[np.uint8]], precision:
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False, "PERF_COUNT": True,
     }  # fmt: skip
-    core = openvino.Core()
+    core = openvino_core(str(file))
     request = core.compile_model(core.read_model(content), "CPU", options).create_infer_request()
     for _ in range(3):
         request.infer([batch], share_inputs=True)

@@ -74,6 +74,8 @@ class Crew:
         )
         self._terms = pickle.dumps(terms)
         self._settings = settings
+        # Asked for at every turn, and each time settings would ask the system for its cores.
+        self._at_once, self._room = settings.at_once, settings.workers * settings.at_once + settings.queue
         self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
         self._numbers = itertools.count()
         self._queue: deque[Task] = deque()
@@ -104,7 +106,7 @@ class Crew:
     @property
     def waiting(self) -> int:
         """See `Workers`."""
-        ahead = sum(max(0, child.jobs - self._settings.at_once) for child in self._children)
+        ahead = sum(max(0, child.jobs - self._at_once) for child in self._children)
         return len(self._queue) + ahead
 
     @property
@@ -124,7 +126,7 @@ class Crew:
         """See `Workers`."""
         if self._starts.failed >= _STARTS and not self.able:
             raise _not_ready()
-        if self.inside >= self._settings.workers * self._settings.at_once + self._settings.queue:
+        if self.inside >= self._room:
             raise Problem("busy")
 
     async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
@@ -176,12 +178,12 @@ class Crew:
         while self._queue and (child := self._place_for(self._queue[0])):
             self._give(self._queue.popleft(), child)
         for child in self._children:
-            for task in child.begun(self._settings.at_once):
+            for task in child.begun(self._at_once):
                 if task.timer is None:
                     self._start_clock(task, child)
 
     def _place_for(self, task: Task) -> Child | None:
-        most = 1 if task.died else _HELD * self._settings.at_once
+        most = 1 if task.died else _HELD * self._at_once
         free = [child for child in self._able() if child.jobs < most and not child.shunned]
         return min(free, key=lambda child: child.jobs, default=None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from censor.service.hosts import allowed, checked
+from detect.runtime.sessions import cores
 
 __all__ = ["Settings"]
 
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
-    workers: int = Field(default_factory=lambda: min(_cores(), _MOST_WORKERS), ge=1, le=256)
+    workers: int = Field(default_factory=lambda: min(cores(), _MOST_WORKERS), ge=1, le=256)
     weights: Path | None = None
     engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
@@ -112,17 +112,17 @@ class Settings(BaseSettings):
     @property
     def at_once(self) -> int:
         """Pictures that one worker works on at once."""
-        return self.in_flight or max(1, _cores() // self.workers)
+        return self.in_flight or max(1, cores() // self.workers)
 
     @property
     def at_once_alone(self) -> int:
         """Pictures worked on at once where threads of one process do all the work."""
-        return self.in_flight or _cores()
+        return self.in_flight or cores()
 
     @property
     def detector_threads(self) -> int:
         """Threads for one run of the network, so that all runs together take every core once."""
-        return self.threads or max(1, _cores() // (self.workers * self.at_once))
+        return self.threads or max(1, cores() // (self.workers * self.at_once))
 
     @property
     def memory_bound(self) -> int:
@@ -152,7 +152,3 @@ class Settings(BaseSettings):
             if not (key.isascii() and key.isprintable()):  # a header holds nothing else in a way that all agree on
                 raise ValueError(f"{where}: an API key must be of printable ASCII characters, and this one is not")
         return tuple(hashlib.sha256(key.encode()).digest() for _, key in keys)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -62,7 +62,7 @@ def test_every_metric_and_every_path_is_documented(client: httpx.Client) -> None
 
 
 def test_the_stated_memory_is_that_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("censor.service.settings._cores", lambda: 2)
+    monkeypatch.setattr("censor.service.settings.cores", lambda: 2)
     assert f"{Settings().memory_bound / 2**30:.1f} GiB with the defaults on two cores" in TEXT
     assert f"brings the bound to {Settings(max_pixels=12_000_000).memory_bound / 2**30:.1f} GiB" in TEXT
     assert f"{Settings().memory_bound / 2**30:.1f} GiB on two cores" in (ROOT / "README.md").read_text()
