@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from censor.containers import HEAD, sniff
 from censor.errors import CensorError, OutputExistsError, ReadError, UnsupportedImageError
-from censor.files import SUFFIXES, format_of
-from censor.images import empty, unsupported
+from censor.formats import HEAD, SUFFIXES, empty, format_of, sniff, unsupported
 
 __all__ = ["INFIX", "Gathered", "Job", "gather", "plan", "run"]
 

@@ -1,39 +1,32 @@
-"""Which format a file's bytes are in, and whether it holds one still picture that can be decoded whole."""
+"""Whether a file of a known format holds one still picture that can be decoded whole."""
 
 from __future__ import annotations
 
+import importlib
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
 from censor.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
+from censor.formats import HEIF_SEQUENCES, brands
 
-__all__ = ["HEAD", "check_multi_picture", "check_png_rows", "check_size", "check_still", "open_still", "sniff"]
-
-HEAD = 256
-"""How many of a file's first bytes `sniff` wants to see."""
+__all__ = ["check_png_rows", "check_size", "check_still", "open_still", "tiff_tags"]
 
 _SEVERAL = "several frames or pages; only still pictures are taken"
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"}
-_HEIF_SEQUENCES = {b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"}
-_AVIF_BRANDS = {b"avif", b"avis"}
 
-
-def sniff(head: bytes) -> str | None:
-    """Pillow's name of the format that a file's first `HEAD` bytes announce, None for anything unsupported."""
-    return next((name for name, (begins, _) in _openers().items() if begins(head)), None)
+_PLUGINS = {
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+}
+"""Format: Pillow's module and class, imported when a file wants it. Pillow's forty other plug-ins are never asked."""
 
 
 def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
@@ -49,48 +42,31 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         kinds = [kind for kind, _, _ in _png_chunks(data)]
         if b"fdAT" in kinds or kinds.count(b"fcTL") > 1:
             raise AnimatedImageError(f"{name}: {_SEVERAL}")
-    elif found == "HEIF" and _brands(data) & _HEIF_SEQUENCES:
+    elif found == "HEIF" and brands(data) & HEIF_SEQUENCES:
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
     elif found == "AVIF" and b"clap" in _meta_box(data):
         # Pillow shows the whole coded picture; viewers show the clean aperture, and what was cropped would come back.
         raise UnsupportedImageError(f"{name}: an AVIF cropped by a clean aperture; export it again")
-    image = _openers()[found][1](io.BytesIO(data))
+    image = _open(data, found)
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     return image
 
 
-def _openers() -> dict[str, tuple[Callable[[bytes], bool], Callable[[io.BytesIO], ImageFile.ImageFile]]]:
-    """Format: (does it begin like one, open it). An allow-list: Pillow's forty other plug-ins are never asked.
+def _open(data: bytes, found: str) -> ImageFile.ImageFile:
+    """Call the plug-in's class directly.
 
-    The plug-in classes are called directly. `Image.open` would warn or raise at a pixel count of its own, and HEIF is
-    known to it only after a plug-in has been installed into the host's Pillow, which is not ours to do.
+    `Image.open` would warn or raise at a pixel count of its own, and HEIF is known to it only after a plug-in has been
+    installed into the host's Pillow, which is not ours to do.
     """
-    return {
-        "JPEG": (lambda head: head[:3] == b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-        "PNG": (lambda head: head[:8] == b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-        "WEBP": (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", WebPImagePlugin.WebPImageFile),
-        "AVIF": (lambda head: bool(_brands(head) & _AVIF_BRANDS), AvifImagePlugin.AvifImageFile),
-        "HEIF": (lambda head: bool(_brands(head) & _HEIF_BRANDS), _open_heif),
-        "TIFF": (lambda head: head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
-        "BMP": (lambda head: head[:2] == b"BM", BmpImagePlugin.BmpImageFile),
-        "GIF": (lambda head: head[:6] in (b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
-    }
+    if found == "HEIF":
+        import pillow_heif  # 50 ms, and few pictures need it
 
-
-def _open_heif(stream: io.BytesIO) -> ImageFile.ImageFile:
-    import pillow_heif  # 50 ms, and few pictures need it
-
-    open_heif: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
-    return open_heif(stream)
-
-
-def _brands(head: bytes) -> set[bytes]:
-    """The brands in a file type box: one at byte 8, the others from 16 on (ISO/IEC 14496-12, 4.3)."""
-    if head[4:8] != b"ftyp":
-        return set()
-    end = min(len(head), int.from_bytes(head[:4], "big"))
-    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+        plugin: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
+    else:
+        module, name = _PLUGINS[found]
+        plugin = getattr(importlib.import_module(f"PIL.{module}"), name)
+    return plugin(io.BytesIO(data))
 
 
 def _meta_box(data: bytes) -> bytes:
@@ -117,16 +93,20 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 
 def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
     """Refuse what holds more than one picture that a viewer could show; works on any Pillow image."""
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        check_multi_picture(image, name)
-    elif isinstance(image, TiffImagePlugin.TiffImageFile):
-        _check_tiff(image, name, max_pixels)
+    if "mp" in image.info:
+        _check_multi_picture(image, name)
+    if (tags := tiff_tags(image)) is not None:
+        _check_tiff(tags, name, max_pixels)
     if image.format != "MPO" and (getattr(image, "is_animated", False) or image.info.get("default_image")):
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
 
 
-def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> None:
-    tags = image.tag_v2
+def tiff_tags(image: Image.Image) -> Mapping[int, Any] | None:
+    """The tags of the page, by number (TIFF 6.0); None if the picture was not opened by Pillow's TIFF plug-in."""
+    return getattr(image, "tag_v2", None)
+
+
+def _check_tiff(tags: Mapping[int, Any], name: str, max_pixels: int) -> None:
     # NewSubfileType bit 0, SubIFDs, DNGVersion (TIFF 6.0, TIFF/EP): the first page is a preview of the real one.
     if int(tags.get(254, 0)) & 1 or 330 in tags or 50706 in tags:
         raise UnsupportedImageError(f"{name}: a camera's raw file or a multi-resolution TIFF; develop it first")
@@ -137,13 +117,15 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int
         raise LimitError(f"{name}: a TIFF with tiles of more than {max_pixels:,} pixels")
 
 
-def check_multi_picture(image: JpegImagePlugin.JpegImageFile, name: str) -> None:
+def _check_multi_picture(image: Image.Image, name: str) -> None:
     """A JPEG may carry further pictures behind the first (CIPA DC-007).
 
     Phones put previews and gain maps there, which no viewer shows as the picture and the output drops. Panoramas,
     stereo pairs and angles are pictures in their own right, and get refused like any second page.
     """
-    if "mp" not in image.info:
+    from PIL import JpegImagePlugin
+
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return
     entries = (JpegImagePlugin._getmp(image) or {}).get(0xB002, [])  # noqa: SLF001  # no public way to the types
     for entry in entries:

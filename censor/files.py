@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,39 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor.errors import OutputExistsError, WriteError
+from censor.formats import SUFFIXES
 from censor.images import Picture
 from detect.atomic import write_whole
 
-__all__ = ["QUALITY", "SUFFIXES", "encode", "format_of", "write_atomic"]
+__all__ = ["QUALITY", "encode", "over", "write_atomic"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100."""
 
 _ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the profile's name, number and count
-
-SUFFIXES: dict[str, str] = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-    ".hif": "HEIF",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-    ".gif": "GIF",
-}
-"""File suffix to format; the first suffix of a format is the one given to new files."""
-
-
-def format_of(path: str | os.PathLike[str]) -> str | None:
-    """The format that a path's suffix asks for, None if it asks for none that we write."""
-    return SUFFIXES.get(Path(path).suffix.lower())
 
 
 def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  # noqa: A002  # Pillow's own word

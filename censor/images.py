@@ -16,13 +16,14 @@ from typing import IO, TypeAlias
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
 
-from censor.containers import HEAD, check_png_rows, check_size, check_still, open_still, sniff
+from censor.containers import check_png_rows, check_size, check_still, open_still, tiff_tags
 from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from censor.formats import HEAD, empty, sniff, unsupported
 from censor.profiles import settle, to_srgb
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode", "empty", "unsupported"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
 MAX_BYTES = 64 * 2**20
 """Default cap on the size of an encoded picture, in bytes."""
@@ -122,16 +123,6 @@ def decode(
     data, name = _read(source, max_bytes)
     with _Translate(name):
         return _from_bytes(data, name, max_pixels, spare)
-
-
-def unsupported(name: str) -> UnsupportedImageError:
-    """The error for a file that `sniff` does not know."""
-    return UnsupportedImageError(f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)")
-
-
-def empty(name: str) -> DamagedImageError:
-    """The error for a file without content."""
-    return DamagedImageError(f"{name}: the file is empty")
 
 
 class _Translate:
@@ -324,7 +315,7 @@ def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
     """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
     values = np.asarray(image).astype(np.uint32)
     grey = ((values + 128) // 257).astype(np.uint8)
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
+    if (tiff_tags(image) or {}).get(_PHOTOMETRIC) == 0:
         grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
     planes = [grey, grey, grey]
     if isinstance(key := image.info.get("transparency"), int):

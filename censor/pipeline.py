@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from censor import effects
 from censor.errors import DetectorError, PolicyError, RecheckError
-from censor.files import QUALITY, encode, format_of, write_atomic
+from censor.files import QUALITY, encode, write_atomic
+from censor.formats import format_of
 from censor.images import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
 from censor.looks import Canvas, Looks
 from censor.masks import Region, region
 from censor.policy import Policy, reached
-from censor.stickers import load_sticker
 from censor.verdict import Verdict, judge
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
@@ -148,7 +148,7 @@ class Censor:
                 f"none below {floor:g}; load it with a min_score that low"
             )
         stickers = any(rule.effect == "sticker" for rule in self.policy.rules.values())
-        self._sticker = load_sticker(self.policy.sticker) if stickers else None
+        self._sticker = _load_sticker(self.policy.sticker) if stickers else None
         self._recheck, self._overlap = recheck, overlap
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
@@ -375,6 +375,12 @@ class Censor:
 class _Mark:
     hidden: Hidden
     region: Region
+
+
+def _load_sticker(sticker: str) -> NDArray[np.uint8]:
+    from censor.stickers import load_sticker  # Pillow's drawing and fonts, which few policies need
+
+    return load_sticker(sticker)
 
 
 def _blank(picture: Picture, marks: Sequence[_Mark]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 __all__ = ["settle", "to_srgb"]
 
@@ -53,6 +53,8 @@ def settle(pixels: NDArray[np.uint8], icc: object) -> tuple[NDArray[np.uint8], b
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
     """An image of the profile's own mode, as RGB in sRGB; None if the profile cannot be used."""
+    from PIL import ImageCms  # 5 ms, and few pictures need it
+
     try:
         return ImageCms.profileToProfile(
             image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"

@@ -70,7 +70,9 @@ def run_child(arguments: list[str], *, cwd: Path | None = None, foreign: bool = 
     Raises:
         RuntimeError: It failed; with the end of what it said.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # Compiling modules anew each time would be timed too, and of a checkout's alone: installed ones come compiled.
+    left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     if not foreign:
         paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)

@@ -58,6 +58,7 @@ def run() -> NoReturn:
 
     Everything that is to be closed has been by then; what is left are modules and the network's memory.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy multiplies no matrices here, and its threads would spin
     try:
         main(prog_name="censor")
     except SystemExit as end:

@@ -208,8 +208,9 @@ def load_policy(source: str) -> Policy:
 
 def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Censor:
     """Policy, detector and limits as options say, for so many pictures. What is wrong with them ends the program."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from censor.errors import CensorError
-    from censor.pipeline import Censor
     from detect.errors import DetectError, UnknownLabelError, WeightsError
     from detect.runtime.sessions import cores
     from detect.tiling import FlipDetector, TiledDetector
@@ -218,7 +219,11 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
     thresholds = [_parse_threshold(text) for text in options["thresholds"]]
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
     try:
-        detector = _load_detector(options, lowest, pictures)
+        with ThreadPoolExecutor(1) as pool:  # the network loads while Pillow and what needs it are imported
+            loading = pool.submit(_load_detector, options, lowest, pictures)
+            from censor.pipeline import Censor
+
+            detector = loading.result()
         if options["tile"]:
             detector = TiledDetector(detector, tile=options["tile_size"])
         if options["flip"]:

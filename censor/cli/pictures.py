@@ -85,7 +85,8 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
     from censor.errors import OutputExistsError
     from censor.files import encode, write_atomic
-    from censor.images import Picture, unsupported
+    from censor.formats import unsupported
+    from censor.images import Picture
     from censor.report import Outcome, draw_boxes
 
     if job.error is not None or job.target is None:
@@ -120,7 +121,8 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("a picture is not written to a terminal; redirect the output or use -o")
     censor = make_censor(options, pictures=1)
 
-    from censor.files import encode, format_of, write_atomic
+    from censor.files import encode, write_atomic
+    from censor.formats import format_of
     from censor.report import Outcome
 
     def work() -> Outcome:
@@ -181,7 +183,7 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
 
 def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
     """Refuse an OUT whose meaning would have to be guessed."""
-    from censor.files import format_of
+    from censor.formats import format_of
 
     if out is None or out.is_dir():
         return
@@ -193,7 +195,7 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
 
 
 def _is_file_name(out: Path) -> bool:
-    from censor.files import format_of
+    from censor.formats import format_of
 
     return format_of(out) is not None and not out.is_dir()
 

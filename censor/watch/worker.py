@@ -14,7 +14,8 @@ from typing import Any
 
 from censor.batch import Job, plan
 from censor.errors import CensorError, CrashedError, OutputExistsError, ReadError, WriteError
-from censor.files import encode, format_of, write_atomic
+from censor.files import encode, write_atomic
+from censor.formats import format_of
 from censor.pipeline import Censor, Censored
 from censor.report import Outcome
 from censor.watch.claims import Claim, Claims, Record

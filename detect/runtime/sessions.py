@@ -95,7 +95,9 @@ class OnnxRuntimeSession:
     engine: ClassVar[str] = "onnxruntime"
     step: ClassVar[int] = 1
 
-    def __init__(self, model: bytes, *, source: str, threads: int = 0, provider: str = "cpu") -> None:
+    def __init__(
+        self, model: bytes, *, source: str, threads: int = 0, provider: str = "cpu", brief: bool = False
+    ) -> None:
         """Load a network.
 
         Args:
@@ -103,6 +105,8 @@ class OnnxRuntimeSession:
             source: Where it came from; named in errors.
             threads: Threads for one run; 0 lets onnxruntime take every core.
             provider: One of `PROVIDERS`.
+            brief: It is for a few runs: weights are not laid out anew for the processor, which takes longer than a few
+                runs gain from it. What comes out differs by float32's rounding.
 
         Raises:
             EngineError: The installed onnxruntime has no such provider, or could not start it.
@@ -115,6 +119,8 @@ class OnnxRuntimeSession:
         wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        if brief:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.log_severity_level = 4  # what goes wrong is raised below; onnxruntime would print it as well
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=[wanted])

@@ -19,7 +19,8 @@ from django.core.files.storage import FileSystemStorage
 from django.utils.deconstruct import deconstructible
 
 from censor import Censor, CensorError
-from censor.files import SUFFIXES, encode
+from censor.files import encode
+from censor.formats import SUFFIXES
 from detect import DetectError
 
 __all__ = ["CensoredStorage", "validate_censorable"]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from censor.errors import OutputExistsError, WriteError
-from censor.files import SUFFIXES, encode, format_of, over, write_atomic
+from censor.files import encode, over, write_atomic
+from censor.formats import SUFFIXES, format_of
 from censor.images import Picture, decode
 
 FORMATS = sorted(set(SUFFIXES.values()))

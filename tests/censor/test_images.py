@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pictures import FORMATS, Encode, grey_ramp, profile
 from PIL import Image
 
-from censor.containers import HEAD, sniff
 from censor.errors import (
     DamagedImageError,
     LimitError,
     ReadError,
 )
+from censor.formats import HEAD, sniff
 from censor.images import Source, decode
 
 EXACT = ["PNG", "TIFF", "BMP"]

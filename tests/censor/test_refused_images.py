@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pictures import FORMATS, Encode, grey_ramp, profile
 from PIL import Image, ImageFile
 
-from censor.containers import HEAD, sniff
 from censor.errors import (
     AnimatedImageError,
     DamagedImageError,
@@ -23,6 +22,7 @@ from censor.errors import (
     ReadError,
     UnsupportedImageError,
 )
+from censor.formats import HEAD, sniff
 from censor.images import decode
 
 

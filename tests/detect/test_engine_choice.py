@@ -17,7 +17,7 @@ import detect
 from censor.cli import main, options
 from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
-from detect.load import _MANY, ENGINES, PRECISIONS, _has_bf16, choose
+from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, _has_bf16, choose
 from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantised
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
@@ -79,6 +79,7 @@ def test_a_quantised_file_runs_in_int8(quantised, machine):
     checked = model.SerializeToString()
     machine(True, False)
     assert choose(checked, "x") == ("openvino", "int8")
+    assert choose(checked, "x", precision="int8") == ("openvino", "int8")
     assert choose(checked, "x", pictures=1) == ("onnxruntime", "int8")
     assert choose(quantised, "x") == ("onnxruntime", "int8")  # nobody has looked at what it finds on OpenVINO
     machine(False, False)
@@ -138,8 +139,26 @@ def test_f32_is_what_onnxruntime_computes_bit_for_bit(astronaut, monkeypatch):
     monkeypatch.setattr(OnnxRuntimeSession, "run", lambda self, batch: runs.append(1) or original(self, batch))
     named = load_detector(engine="onnxruntime", precision="f32").detect([astronaut])
     assert load_detector(precision="f32").detect([astronaut]) == named
-    assert load_detector(pictures=1).detect([astronaut]) == named
+    assert load_detector(pictures=_FEW + 1).detect([astronaut]) == named
     assert len(runs) == 3
+
+
+def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(astronaut, monkeypatch):
+    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
+    asked = []
+    original = OnnxRuntimeSession.__init__
+
+    def watched(self, model, *, brief, **options):
+        asked.append(brief)
+        original(self, model, brief=brief, **options)
+
+    monkeypatch.setattr(OnnxRuntimeSession, "__init__", watched)
+    (few,), (many,) = (load_detector(pictures=count).detect([astronaut]) for count in (_FEW, _FEW + 1))
+    assert asked == [True, False]
+    assert len(few) > 0
+    np.testing.assert_array_equal(few.labels, many.labels)
+    np.testing.assert_allclose(few.scores, many.scores, atol=1e-5)
+    np.testing.assert_allclose(few.xyxy, many.xyxy, atol=0.01)
 
 
 def test_one_picture_is_not_made_to_wait_for_openvino(astronaut, tmp_path):
