@@ -9,6 +9,9 @@ __all__ = ["area", "clip", "iou", "merge", "nms", "overlap_of_smaller"]
 
 Boxes = NDArray[np.float32]
 
+_BLOCK = 64
+"""Boxes that `nms` compares with all others at once: numpy takes longer to be asked than to compare one with many."""
+
 
 def area(xyxy: Boxes) -> NDArray[np.float32]:
     """Areas in square pixels, shape (N,)."""
@@ -60,15 +63,26 @@ def nms(
     Returns:
         Positions of the boxes kept, best score first; equal scores keep their order.
     """
-    kept: list[int] = []
-    waiting = np.argsort(-scores, kind="stable")
-    while waiting.size:
-        best, rest = waiting[0], waiting[1:]
-        kept.append(int(best))
-        rival = labels[rest] == labels[best]
-        close = iou(xyxy[best : best + 1], xyxy[rest])[0] > iou_threshold
-        waiting = rest[~(rival & close)]
-    return np.array(kept, np.intp)
+    order = np.argsort(-scores, kind="stable")
+    kept = np.zeros(len(order), bool)
+    for label in np.unique(labels):
+        waiting = order[labels[order] == label]
+        while waiting.size:
+            best, rest = waiting[:_BLOCK], waiting[_BLOCK:]
+            best = best[_greedy(iou(xyxy[best], xyxy[best]) > iou_threshold)]
+            kept[best] = True
+            waiting = rest[~(iou(xyxy[best], xyxy[rest]) > iou_threshold).any(axis=0)]
+    return order[kept[order]]
+
+
+def _greedy(close: NDArray[np.bool_]) -> list[int]:
+    """Rows that are kept when each, in turn, drops those after it that it is close to, (N, N)."""
+    kept, dropped = [], np.zeros(len(close), bool)
+    for row, others in enumerate(close):
+        if not dropped[row]:
+            kept.append(row)
+            dropped |= others
+    return kept
 
 
 def merge(

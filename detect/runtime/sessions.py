@@ -181,8 +181,9 @@ class OpenVinoSession:
             source: Where it came from; named in errors.
             threads: Threads for one run; 0 takes every core.
             streams: Runs that may go on at once, others wait; 0 for as many as the cores have room for.
-            precision: What to compute in: ``f32``, or ``bf16`` where the processor has instructions for it. Of a
-                quantised file, what its quantised layers are not; those are ``int8`` whatever is said here.
+            precision: What to compute in: ``f32``, or ``bf16`` where the processor has instructions for it. A quantised
+                file computes in ``int8`` whatever is said here, and the layers that were left out in bfloat16 where the
+                processor has instructions for it, else in float32.
 
         Raises:
             EngineError: OpenVINO is not installed, or does not compute in `precision` on this processor.
@@ -195,9 +196,12 @@ class OpenVinoSession:
         core = openvino_core(source)
         import openvino
 
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bf16" and not has_bf16:
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
-        self._source, self._type = source, getattr(openvino.Type, precision)
+        self.precision = "int8" if (quantised := is_quantised(model)) else precision
+        floats = ("bf16" if has_bf16 else "f32") if quantised else precision
+        self._source, self._type = source, getattr(openvino.Type, floats)
         self._lock, self._places = threading.Lock(), defaultdict[tuple[int, int], _Places](_Places)
         try:
             self._network = core.read_model(model)
@@ -209,8 +213,7 @@ class OpenVinoSession:
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {inputs}")
         threads, self._at_once = _shared(threads, streams)
         self._alone = threads == 1 and len(model) <= _SMALL
-        self._core, self._options = core, _options(threads, 1 if self._alone else self._at_once, precision)
-        self.precision = "int8" if is_quantised(model) else precision
+        self._core, self._options = core, _options(threads, 1 if self._alone else self._at_once, floats)
         self.step = 1 if self.precision == "f32" else 64
         told = self._network.has_rt_info(["framework"])
         stated = self._network.get_rt_info(["framework"]).astype(dict) if told else {}
@@ -251,7 +254,7 @@ class OpenVinoSession:
             raise self._unusable(error) from error
         taken = compiled.get_property("INFERENCE_PRECISION_HINT")
         if taken != self._type:  # to OpenVINO it was a hint
-            raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self.precision}")
+            raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self._type}")
         return compiled
 
     def _unusable(self, error: RuntimeError) -> WeightsError:

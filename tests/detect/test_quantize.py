@@ -15,7 +15,7 @@ from detect import WeightsError, load_detector
 from detect.__main__ import main
 from detect.errors import AnnotationsError, InferenceError
 from detect.quantize import quantise
-from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
+from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, openvino_core
 
 NAMES = ["RED", "BLUE"]
 
@@ -119,6 +119,22 @@ def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quan
         found_logits, found_deltas = kind(quantised, source="x", threads=1).run(batch)
         assert np.array_equal(found_deltas, deltas)
         assert 0 < np.abs(found_logits - logits).max() < 0.2  # 12 times one step in 256, twice
+
+
+def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network, quantised, monkeypatch):
+    core = openvino_core("x")
+    capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    hints = []
+    original = core.compile_model
+
+    def compile_model(network, device, options):
+        hints.append(options["INFERENCE_PRECISION_HINT"])
+        return original(network, device, options)
+
+    monkeypatch.setattr(core, "compile_model", compile_model)
+    assert OpenVinoSession(quantised, source="x", threads=1).precision == "int8"
+    assert OpenVinoSession(network, source="x", threads=1).precision == "f32"
+    assert hints == ["bf16" if capable else "f32", "f32"]
 
 
 def test_the_command_measures_before_and_after(network, annotated, tmp_path):

@@ -51,10 +51,8 @@ def test_other_factors_are_refused():
         reduced(np.zeros((9, 9, 3), np.uint8), 3)
 
 
-@pytest.mark.parametrize(
-    ("spare", "factor"), [(0.5, 1), (1.0, 1), (2.99, 1), (3.0, 2), (11.9, 4), (12.0, 8), (99.0, 8)]
-)
-def test_a_detector_gets_half_as_many_again_as_it_looks_at(spare, factor):
+@pytest.mark.parametrize(("spare", "factor"), [(0.5, 1), (1.0, 1), (2.49, 1), (2.5, 2), (9.9, 4), (10.0, 8), (99.0, 8)])
+def test_a_detector_gets_a_quarter_more_rows_and_columns_than_it_looks_at(spare, factor):
     detector = finder()
     detector.spare_factor = lambda height, width: spare
     assert reduction(detector, 100, 100) == factor
