@@ -14,23 +14,25 @@ from PIL import Image
 from censor.errors import OutputExistsError, WriteError
 from censor.formats import SUFFIXES
 from censor.images import Picture
+from censor.jpeg import Saving
 from detect.atomic import write_whole
 
 __all__ = ["QUALITY", "encode", "over", "write_atomic"]
 
 QUALITY = 95
-"""Default quality of the lossy formats, 1-100."""
+"""Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
 
 _ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the profile's name, number and count
 
 
-def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  # noqa: A002  # Pillow's own word
+def encode(picture: Picture, *, format: str, quality: int | None = None) -> bytes:  # noqa: A002  # Pillow's own word
     """Encode pixels and colour profile, and nothing else the source file may have held.
 
     Args:
         picture: What to encode. Where the format has no transparency, it is laid on white.
         format: One of the values of `SUFFIXES`.
-        quality: 1-100, for JPEG, WebP, AVIF and HEIC; the other formats are lossless (GIF keeps 256 colours).
+        quality: 1-100, for JPEG, WebP, AVIF and HEIC; the other formats are lossless (GIF keeps 256 colours). By
+            default a JPEG that stays one is saved as it was, and the rest at `QUALITY`.
 
     Raises:
         WriteError: The encoder refuses, as WebP does beyond 16,383 pixels a side.
@@ -38,8 +40,7 @@ def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  
     """
     if format not in SUFFIXES.values():
         raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality lies in 1..100, not {quality}")
+    saving = _saving(picture if format == "JPEG" else None, quality)
     pixels = picture.whole
     if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
@@ -47,13 +48,13 @@ def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  
     if picture.icc is not None and format not in ("BMP", "GIF"):
         options["icc_profile"] = picture.icc
     if format in ("WEBP", "AVIF", "HEIF"):
-        options["quality"] = quality
+        options["quality"] = saving.quality
     if format == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
     stream = io.BytesIO()
     try:
         if format == "JPEG":
-            return _encode_jpeg(pixels, picture.icc, quality)
+            return _encode_jpeg(pixels, picture.icc, saving)
         image = Image.fromarray(pixels)
         if format == "HEIF":
             _save_heif(image, stream, options)
@@ -64,13 +65,25 @@ def encode(picture: Picture, *, format: str, quality: int = QUALITY) -> bytes:  
     return stream.getvalue()
 
 
-def _encode_jpeg(pixels: NDArray[np.uint8], icc: bytes | None, quality: int) -> bytes:
-    """JPEG with halved chroma, as cameras write it; straight from the array, where Pillow would first copy it.
+def _saving(source: Picture | None, quality: int | None) -> Saving:
+    """As the source was saved, or as cameras save; at `quality` if that is not None."""
+    saving = (source and source.saving) or Saving(QUALITY, "420")
+    if quality is None:
+        return saving
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality lies in 1..100, not {quality}")
+    return saving._replace(quality=quality)
+
+
+def _encode_jpeg(pixels: NDArray[np.uint8], icc: bytes | None, saving: Saving) -> bytes:
+    """JPEG straight from the array, where Pillow would first copy it.
 
     Source:
         The profile goes into APP2 segments behind the JFIF header: ICC.1:2022, annex B.4.
     """
-    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
+    data: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=saving.quality, colorsubsampling=saving.subsampling
+    )
     if icc is None:
         return data
     if data[:4] != b"\xff\xd8\xff\xe0":

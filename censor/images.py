@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import simplejpeg
@@ -21,7 +21,11 @@ from PIL import Image, ImageFile
 from censor.containers import check_png_rows, check_size, check_still, open_still, tiff_tags
 from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
 from censor.formats import HEAD, empty, sniff, unsupported
+from censor.jpeg import Saving, saving_of
 from censor.profiles import settle, to_srgb
+
+if TYPE_CHECKING:
+    from PIL.JpegImagePlugin import JpegImageFile
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -52,6 +56,7 @@ class Picture:
         name: What errors call it.
         beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
             judging only: they are never written.
+        saving: How it was saved, if it was a JPEG.
         reduced: Rows and columns of the whole picture, and the factor by which the decoder shrank it, rounding up: such
             pixels are for judging only. None if every pixel is there.
     """
@@ -61,6 +66,7 @@ class Picture:
     icc: bytes | None = None
     name: str = "picture"
     beneath: NDArray[np.uint8] | None = None
+    saving: Saving | None = None
     reduced: tuple[int, int, int] | None = None
 
     @property
@@ -211,7 +217,11 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
         if found == "PNG":
             check_png_rows(image, data)
         pixels, icc = _to_pixels(image, name)
-    return _finish(pixels, _orientation(image), icc, found, name)
+    orientation = _orientation(image)
+    picture = _finish(pixels, orientation, icc, found, name)
+    if found != "JPEG":
+        return picture
+    return replace(picture, saving=saving_of(cast("JpegImageFile", image), turned=orientation >= 5))
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:

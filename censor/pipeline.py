@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from censor import effects
 from censor.errors import DetectorError, PolicyError, RecheckError
-from censor.files import QUALITY, encode, write_atomic
+from censor.files import encode, write_atomic
 from censor.formats import format_of
 from censor.images import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
 from censor.looks import Canvas, Looks
@@ -229,7 +229,7 @@ class Censor:
         target: str | os.PathLike[str],
         *,
         format: str | None = None,  # noqa: A002  # Pillow's own word
-        quality: int = QUALITY,
+        quality: int | None = None,
         overwrite: bool = False,
     ) -> Censored:
         """Censor a picture into a file, written whole or not at all.
@@ -239,7 +239,7 @@ class Censor:
             target: Where it goes.
             format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP" or "GIF". By default what the suffix of
                 `target` says; without one that of the source, and PNG for bare pixels.
-            quality: 1-100, for the lossy formats.
+            quality: As `censor.files.encode` takes it.
             overwrite: Replace `target` if it is there, as one step.
 
         Raises:

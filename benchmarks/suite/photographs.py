@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["grown", "make_large", "make_photos"]
+__all__ = ["SAVED_AT", "grown", "make_large", "make_photos"]
+
+SAVED_AT = 90
+"""Quality of the JPEGs, with chroma at half the rows and columns."""
 
 _SHIPPED = ("astronaut", "coffee", "chelsea", "rocket")
 
@@ -31,7 +34,7 @@ def make_photos(folder: Path, count: int, *, megapixels: float = 0.5) -> list[Pa
         way = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
         resized = cv2.resize(image[top:, left:], None, fx=scale, fy=scale, interpolation=way)
         paths.append(folder / f"{number:04}.jpg")
-        Image.fromarray(resized).save(paths[-1], quality=90)
+        Image.fromarray(resized).save(paths[-1], quality=SAVED_AT)
     return paths
 
 
@@ -40,7 +43,7 @@ def make_large(folder: Path, count: int, *, megapixels: float = 12) -> list[Path
     paths = []
     for number in range(count):
         paths.append(folder / f"large-{megapixels:g}-{number}.jpg")
-        Image.fromarray(grown(megapixels, seed=number)).save(paths[-1], quality=90)
+        Image.fromarray(grown(megapixels, seed=number)).save(paths[-1], quality=SAVED_AT)
     return paths
 
 

@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from suite.photographs import SAVED_AT
+
 __all__ = [
     "BARE",
     "FACES",
@@ -163,8 +165,6 @@ def bare_codec() -> Prepared:
     """The same decoder and encoder as ours, at the same quality and subsampling, in memory, with nothing in between."""
     import simplejpeg
 
-    from censor.files import QUALITY
-
     held: dict[Path, bytes] = {}
 
     def work(paths: Sequence[Path]) -> None:
@@ -172,6 +172,6 @@ def bare_codec() -> Prepared:
             if path not in held:
                 held[path] = path.read_bytes()  # in the uncounted round
             pixels = simplejpeg.decode_jpeg(held[path], colorspace="RGB")
-            simplejpeg.encode_jpeg(pixels, quality=QUALITY, colorsubsampling="420")
+            simplejpeg.encode_jpeg(pixels, quality=SAVED_AT, colorsubsampling="420")
 
     return Prepared(work, {})

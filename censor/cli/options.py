@@ -183,7 +183,12 @@ def hiding(command: _F) -> _F:
         click.option(
             "--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file."
         ),
-        click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of lossy formats."),
+        click.option(
+            "--quality",
+            type=click.IntRange(1, 100),
+            show_default="that of a JPEG for a JPEG, else 95",
+            help="Of lossy formats.",
+        ),
         click.option("--no-recheck", is_flag=True, help="Do not run the detector on the output."),
     ]
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)

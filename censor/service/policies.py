@@ -54,7 +54,14 @@ class Censoring(Judging):
         Literal["jpeg", "png", "webp", "avif", "heif", "tiff", "bmp", "gif"] | None,
         Field(description="Of the censored picture; by default that of the picture sent."),
     ] = None
-    quality: Annotated[int, Field(ge=1, le=100, description="Of JPEG, WebP, AVIF and HEIC.")] = 95
+    quality: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Of JPEG, WebP, AVIF and HEIC; by default that of a JPEG for a JPEG, else 95.",
+        ),
+    ] = None
 
 
 def asked(kind: type[_O], query: Iterable[tuple[str, str]]) -> _O:

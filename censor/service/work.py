@@ -33,14 +33,14 @@ class Job:
         policy: What to judge and hide by.
         hide: Censor and encode it; otherwise it is judged alone.
         format: Pillow's name of the format asked for; by default that of the picture.
-        quality: 1-100, for the lossy formats.
+        quality: As `censor.files.encode` takes it.
     """
 
     data: bytes
     policy: Policy
     hide: bool
     format: str | None = None
-    quality: int = 95
+    quality: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ class Worker:
         public: Path,
         quarantine: Path,
         originals: str | Path,
-        quality: int,
+        quality: int | None,
         attempts: int,
     ) -> None:
         """Say where things go.
@@ -76,7 +76,7 @@ class Worker:
             public: Folder of the outputs.
             quarantine: Folder of what could not be processed.
             originals: `DELETE`, `KEEP`, or a folder to move them to.
-            quality: 1-100, for lossy formats.
+            quality: As `censor.files.encode` takes it.
             attempts: Looks at one picture that may end the process before it is refused.
         """
         self._censor, self._claims, self._quality, self._attempts = censor, claims, quality, attempts

@@ -1,0 +1,99 @@
+"""A JPEG is saved again as it was saved before."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import simplejpeg
+from numpy.typing import NDArray
+from pictures import Encode
+from PIL import Image
+
+from censor.files import encode
+from censor.images import Picture, decode
+from censor.jpeg import Saving, saving_of
+
+
+def saved(data: bytes) -> Saving | None:
+    return decode(data).saving
+
+
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(10 * np.log10(255**2 / np.mean((one.astype(float) - other) ** 2)))
+
+
+@pytest.mark.parametrize("subsampling", ["444", "422", "420"])
+def test_every_quality_is_read_from_its_tables(photo: NDArray[np.uint8], subsampling: str) -> None:
+    small = np.ascontiguousarray(photo[:16, :16])
+    for quality in range(1, 101):
+        data = simplejpeg.encode_jpeg(small, quality=quality, colorsubsampling=subsampling)
+        assert saved(data) == Saving(quality, subsampling)
+
+
+def test_it_comes_out_as_it_came_in(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    """Closer to its source than at any other quality, and no larger."""
+    source = encoded(photo, "JPEG", quality=80)
+    picture = decode(source)
+    again = encode(picture, format="JPEG")
+    assert saved(again) == saved(source) == Saving(80, "420")
+    assert abs(len(again) - len(source)) < 0.02 * len(source)
+    distance = {
+        quality: psnr(decode(encode(picture, format="JPEG", quality=quality)).pixels, picture.pixels)
+        for quality in (75, 80, 85, 95)
+    }
+    assert max(distance, key=distance.__getitem__) == 80
+
+
+def test_sharp_chroma_stays_sharp() -> None:
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 255
+    data = simplejpeg.encode_jpeg(stripes, quality=95, colorsubsampling="444")
+    assert psnr(decode(encode(decode(data), format="JPEG")).pixels, stripes) > 35
+    assert psnr(decode(encode(Picture(stripes), format="JPEG")).pixels, stripes) < 15
+
+
+def test_foreign_tables_get_the_next_finer_quality(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    standard = Image.open(io.BytesIO(encoded(photo, "JPEG", quality=80))).quantization
+    finer = [[max(1, value - 1) for value in standard[0]], standard[1]]
+    coarser = [[value + 4 for value in standard[0]], [value + 4 for value in standard[1]]]
+    for tables, least, most in ((finer, 81, 89), (coarser, 71, 79)):
+        found = saved(encoded(photo, "JPEG", qtables=tables))
+        assert found is not None
+        assert least <= found.quality <= most
+
+
+def test_grey_and_cmyk_say_how_they_were_saved_too(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    for mode in ("L", "CMYK"):
+        assert saved(encoded(Image.fromarray(photo).convert(mode), "JPEG", quality=70)) == Saving(70, "420")
+
+
+def test_one_on_its_side_has_its_sampling_turned(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(photo, "JPEG", quality=85, subsampling=1, exif=exif)
+    assert saved(data) == Saving(85, "440")
+    again = Image.open(io.BytesIO(encode(decode(data), format="JPEG")))
+    assert [each[1:3] for each in again.layer] == [(1, 2), (1, 1), (1, 1)]
+
+
+def test_a_quality_that_is_asked_for_is_taken(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    picture = decode(encoded(photo, "JPEG", quality=60, subsampling=0))
+    assert saved(encode(picture, format="JPEG", quality=90)) == Saving(90, "444")
+
+
+def test_what_was_no_jpeg_is_saved_at_95(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    assert decode(encoded(photo, "PNG")).saving is None
+    assert saved(encode(decode(encoded(photo, "PNG")), format="JPEG")) == Saving(95, "420")
+
+
+def test_other_formats_do_not_take_a_jpegs_quality(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    coarse = decode(encoded(photo, "JPEG", quality=10))
+    assert encode(coarse, format="WEBP") == encode(Picture(coarse.pixels), format="WEBP", quality=95)
+
+
+def test_a_header_without_tables_says_nothing() -> None:
+    image = Image.open(io.BytesIO(simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))))
+    image.quantization = {}
+    assert saving_of(image, turned=False) is None
