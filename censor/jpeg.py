@@ -1,7 +1,7 @@
 """How a JPEG was saved, so that its censored copy can be saved that way too.
 
 Of one saved again with its own tables nearly every coefficient comes out as it went in: it is closer to its source than
-at any other quality, and no larger.
+at any other quality, and about as large.
 """
 
 from __future__ import annotations

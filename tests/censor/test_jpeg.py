@@ -33,7 +33,7 @@ def test_every_quality_is_read_from_its_tables(photo: NDArray[np.uint8], subsamp
 
 
 def test_it_comes_out_as_it_came_in(photo: NDArray[np.uint8], encoded: Encode) -> None:
-    """Closer to its source than at any other quality, and no larger."""
+    """Closer to its source than at any other quality, and about as large."""
     source = encoded(photo, "JPEG", quality=80)
     picture = decode(source)
     again = encode(picture, format="JPEG")
