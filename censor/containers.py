@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 from censor.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
 from censor.formats import HEIF_SEQUENCES, brands
 
-__all__ = ["check_png_rows", "check_size", "check_still", "open_still", "tiff_tags"]
+__all__ = ["check_png_rows", "check_size", "check_still", "open_still", "plugin", "tiff_tags"]
 
 _SEVERAL = "several frames or pages; only still pictures are taken"
 
@@ -47,26 +47,26 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
     elif found == "AVIF" and b"clap" in _meta_box(data):
         # Pillow shows the whole coded picture; viewers show the clean aperture, and what was cropped would come back.
         raise UnsupportedImageError(f"{name}: an AVIF cropped by a clean aperture; export it again")
-    image = _open(data, found)
+    image = plugin(found)(io.BytesIO(data))
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     return image
 
 
-def _open(data: bytes, found: str) -> ImageFile.ImageFile:
-    """Call the plug-in's class directly.
+def plugin(found: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:
+    """What opens files of a format; to have imported it is what Pillow needs to save such files.
 
-    `Image.open` would warn or raise at a pixel count of its own, and HEIF is known to it only after a plug-in has been
-    installed into the host's Pillow, which is not ours to do.
+    Called directly: `Image.open` would warn or raise at a pixel count of its own, and HEIF is known to it only after a
+    plug-in has been installed into the host's Pillow, which is not ours to do.
     """
     if found == "HEIF":
         import pillow_heif  # 50 ms, and few pictures need it
 
-        plugin: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
-    else:
-        module, name = _PLUGINS[found]
-        plugin = getattr(importlib.import_module(f"PIL.{module}"), name)
-    return plugin(io.BytesIO(data))
+        heif: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
+        return heif
+    module, name = _PLUGINS[found]
+    opener: Callable[[io.BytesIO], ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
+    return opener
 
 
 def _meta_box(data: bytes) -> bytes:

@@ -11,6 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from censor.containers import plugin
 from censor.errors import OutputExistsError, WriteError
 from censor.formats import SUFFIXES
 from censor.images import Picture
@@ -26,13 +27,13 @@ _ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the 
 
 
 def encode(picture: Picture, *, format: str, quality: int | None = None) -> bytes:  # noqa: A002  # Pillow's own word
-    """Encode pixels and colour profile, and nothing else the source file may have held.
+    """Encode pixels and colour profile, and nothing else the source file held but how finely it was saved.
 
     Args:
         picture: What to encode. Where the format has no transparency, it is laid on white.
         format: One of the values of `SUFFIXES`.
         quality: 1-100, for JPEG, WebP, AVIF and HEIC; the other formats are lossless (GIF keeps 256 colours). By
-            default a JPEG that stays one is saved as it was, and the rest at `QUALITY`.
+            default a JPEG that stays one is saved as it was, if that can be told, and the rest at `QUALITY`.
 
     Raises:
         WriteError: The encoder refuses, as WebP does beyond 16,383 pixels a side.
@@ -59,6 +60,7 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
         if format == "HEIF":
             _save_heif(image, stream, options)
         else:
+            plugin(format)  # or Pillow would import all of its forty
             image.save(stream, format, **options)
     except Exception as error:
         raise WriteError(f"{picture.name}: cannot be encoded as {format}: {error}") from error
@@ -66,10 +68,10 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
 
 
 def _saving(source: Picture | None, quality: int | None) -> Saving:
-    """As the source was saved, or as cameras save; at `quality` if that is not None."""
-    saving = (source and source.saving) or Saving(QUALITY, "420")
+    """As the source was saved, or with halved chrominance as cameras do; at `quality` if that is not None."""
+    saving = (source and source.saving) or Saving(None, "420")
     if quality is None:
-        return saving
+        quality = saving.quality or QUALITY
     if not 1 <= quality <= 100:
         raise ValueError(f"quality lies in 1..100, not {quality}")
     return saving._replace(quality=quality)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TypeAlias
 
 import numpy as np
 import simplejpeg
@@ -23,9 +23,6 @@ from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, 
 from censor.formats import HEAD, empty, sniff, unsupported
 from censor.jpeg import Saving, saving_of
 from censor.profiles import settle, to_srgb
-
-if TYPE_CHECKING:
-    from PIL.JpegImagePlugin import JpegImageFile
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -218,10 +215,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
             check_png_rows(image, data)
         pixels, icc = _to_pixels(image, name)
     orientation = _orientation(image)
-    picture = _finish(pixels, orientation, icc, found, name)
-    if found != "JPEG":
-        return picture
-    return replace(picture, saving=saving_of(cast("JpegImageFile", image), turned=orientation >= 5))
+    return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
@@ -231,7 +225,15 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     pixels, icc = _to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
-    return _finish(pixels, _orientation(image), icc, kind, name)
+    orientation = _orientation(image)
+    return _as_saved(_finish(pixels, orientation, icc, kind, name), image, orientation)
+
+
+def _as_saved(picture: Picture, image: Image.Image, orientation: int) -> Picture:
+    """The picture, with how it was saved if it was a JPEG."""
+    if picture.format != "JPEG":
+        return picture
+    return replace(picture, saving=saving_of(image, turned=orientation >= 5))
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:

@@ -92,7 +92,8 @@ def load_detector(
         provider: One of `detect.runtime.sessions.PROVIDERS`: what onnxruntime runs on. All but ``cpu`` are another
             build of onnxruntime, and run on that alone. Safetensors weights take ``cuda`` too, which is torch's then.
         pictures: How many pictures the detector is for, if that is known; for one that is looked at and then no more,
-            say 1.
+            say 1. Decides the engine, see `choose`; onnxruntime is loaded sooner, and runs a little slower, for up to
+            three.
 
     Raises:
         WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
@@ -119,7 +120,7 @@ def load_detector(
         hint = "bf16" if precision == "bf16" else "f32"
         session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
     else:
-        brief = pictures is not None and pictures <= _FEW
+        brief = provider == "cpu" and pictures is not None and pictures <= _FEW
         session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider, brief=brief)
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LoadedDetector(detector, engine=session.engine, precision=session.precision)

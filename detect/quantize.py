@@ -31,9 +31,9 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     """Quantise a detector after its training.
 
     The ranges of what the layers pass on are measured on pictures, fitted and normalised as the detector does it; so
-    they should be like those it will see. The last convolutions before each output, and what follows them, stay in
-    float32: a box's edge and a score near a threshold have to be finer than one in 256, and they are a small part of
-    the work.
+    they should be like those it will see. The last convolutions before each output, and what follows them, are left
+    out: a box's edge and a score near a threshold have to be finer than one in 256 of all they may be, and they are a
+    small part of the work.
 
     Args:
         model: The whole ONNX file.

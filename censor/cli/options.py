@@ -36,6 +36,9 @@ ENGINES = ("auto", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
+_TILES = 20
+"""About so many tiles a picture has: from a few to fifty."""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -263,6 +266,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
 
     workers = _at_once(options, pictures)
     threads = max(1, cores() // workers)
+    looks = pictures * _TILES if pictures is not None and options["tile"] else pictures
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     detector = load_detector(
         options["weights"],
@@ -272,7 +276,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
         engine=options["engine"],
         precision=options["precision"],
         provider=options["provider"],
-        pictures=pictures,
+        pictures=looks,
     )
     if options["verbose"]:
         click.echo(f"engine {detector.engine}, precision {detector.precision}, threads {threads}", err=True)

@@ -201,7 +201,7 @@ class OpenVinoSession:
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
         self.precision = "int8" if (quantised := is_quantised(model)) else precision
         floats = ("bf16" if has_bf16 else "f32") if quantised else precision
-        self._source, self._type = source, getattr(openvino.Type, floats)
+        self._source, self._floats = source, floats
         self._lock, self._places = threading.Lock(), defaultdict[tuple[int, int], _Places](_Places)
         try:
             self._network = core.read_model(model)
@@ -252,9 +252,9 @@ class OpenVinoSession:
             compiled = self._core.compile_model(network, "CPU", self._options)
         except RuntimeError as error:
             raise self._unusable(error) from error
-        taken = compiled.get_property("INFERENCE_PRECISION_HINT")
-        if taken != self._type:  # to OpenVINO it was a hint
-            raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self._type}")
+        taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if taken != self._floats:  # to OpenVINO it was a hint
+            raise EngineError(f"{self._source}: OpenVINO would compute in {taken}, not in {self._floats}")
         return compiled
 
     def _unusable(self, error: RuntimeError) -> WeightsError:

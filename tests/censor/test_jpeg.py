@@ -54,28 +54,49 @@ def test_sharp_chroma_stays_sharp() -> None:
     assert psnr(decode(encode(Picture(stripes), format="JPEG")).pixels, stripes) < 15
 
 
-def test_foreign_tables_get_the_next_finer_quality(photo: NDArray[np.uint8], encoded: Encode) -> None:
+def test_of_foreign_tables_the_quality_is_not_guessed(photo: NDArray[np.uint8], encoded: Encode) -> None:
     standard = Image.open(io.BytesIO(encoded(photo, "JPEG", quality=80))).quantization
-    finer = [[max(1, value - 1) for value in standard[0]], standard[1]]
-    coarser = [[value + 4 for value in standard[0]], [value + 4 for value in standard[1]]]
-    for tables, least, most in ((finer, 81, 89), (coarser, 71, 79)):
-        found = saved(encoded(photo, "JPEG", qtables=tables))
-        assert found is not None
-        assert least <= found.quality <= most
+    one_off = [[*standard[0][:63], standard[0][63] + 1], standard[1]]
+    swapped = [standard[1], standard[0]]
+    of_two_qualities = [standard[0], Image.open(io.BytesIO(encoded(photo, "JPEG", quality=81))).quantization[1]]
+    for tables in (one_off, swapped, of_two_qualities):
+        source = encoded(photo, "JPEG", qtables=tables, subsampling=0)
+        assert saved(source) == Saving(None, "444")
+        assert saved(encode(decode(source), format="JPEG")) == Saving(95, "444")
 
 
-def test_grey_and_cmyk_say_how_they_were_saved_too(photo: NDArray[np.uint8], encoded: Encode) -> None:
-    for mode in ("L", "CMYK"):
-        assert saved(encoded(Image.fromarray(photo).convert(mode), "JPEG", quality=70)) == Saving(70, "420")
+def test_grey_says_how_it_was_saved_too(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    assert saved(encoded(Image.fromarray(photo).convert("L"), "JPEG", quality=70)) == Saving(70, "420")
 
 
-def test_one_on_its_side_has_its_sampling_turned(photo: NDArray[np.uint8], encoded: Encode) -> None:
+def test_cmyk_and_rgb_have_no_quality_that_another_kind_could_have(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    assert saved(encoded(Image.fromarray(photo).convert("CMYK"), "JPEG", quality=70)) == Saving(None, "444")
+    assert saved(encoded(photo, "JPEG", quality=70, keep_rgb=True)) == Saving(None, "444")
+
+
+def test_other_samplings(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    for given, kept in (("440", "440"), ("411", "444")):
+        assert saved(simplejpeg.encode_jpeg(photo, quality=85, colorsubsampling=given)) == Saving(85, kept)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("422", "440"), ("440", "422"), ("420", "420"), ("444", "444")])
+def test_one_on_its_side_has_its_sampling_turned(photo: NDArray[np.uint8], given: str, kept: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(photo, "JPEG", quality=85, subsampling=1, exif=exif)
-    assert saved(data) == Saving(85, "440")
-    again = Image.open(io.BytesIO(encode(decode(data), format="JPEG")))
-    assert [each[1:3] for each in again.layer] == [(1, 2), (1, 1), (1, 1)]
+    body = exif.tobytes()
+    data = simplejpeg.encode_jpeg(photo, quality=85, colorsubsampling=given)
+    data = data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]
+    first = decode(encode(decode(data), format="JPEG"))
+    assert first.pixels.shape == (96, 64, 3)
+    assert saved(data) == first.saving == Saving(85, kept)
+    assert saved(encode(first, format="JPEG")) == Saving(85, kept)
+
+
+def test_a_loaded_pillow_image_says_it_as_its_file_does(photo: NDArray[np.uint8], encoded: Encode) -> None:
+    image = Image.open(io.BytesIO(encoded(photo, "JPEG", quality=20)))
+    image.load()
+    assert decode(image).saving == Saving(20, "420")
+    assert decode(image.copy()).saving is None
 
 
 def test_a_quality_that_is_asked_for_is_taken(photo: NDArray[np.uint8], encoded: Encode) -> None:
@@ -93,7 +114,7 @@ def test_other_formats_do_not_take_a_jpegs_quality(photo: NDArray[np.uint8], enc
     assert encode(coarse, format="WEBP") == encode(Picture(coarse.pixels), format="WEBP", quality=95)
 
 
-def test_a_header_without_tables_says_nothing() -> None:
+def test_a_header_without_tables_says_no_quality() -> None:
     image = Image.open(io.BytesIO(simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))))
     image.quantization = {}
-    assert saving_of(image, turned=False) is None
+    assert saving_of(image, turned=False) == Saving(None, "444")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -182,6 +184,21 @@ def test_raw_files_are_not_mistaken_for_their_preview(photo: NDArray[np.uint8], 
         tags[tag] = value
         with pytest.raises(UnsupportedImageError, match="raw file"):
             decode(encoded(photo, "TIFF", tiffinfo=tags))
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 300_000])
+def test_a_pipe_is_read_to_its_end_or_to_the_cap(tmp_path: Path, size: int) -> None:
+    """Nothing says beforehand how much will come."""
+    os.mkfifo(pipe := tmp_path / "pipe.jpg")
+    sizes = []
+    for cap in (size, size - 1):
+        writer = threading.Thread(target=pipe.write_bytes, args=(b"x" * size,))
+        writer.start()
+        with pytest.raises(LimitError if cap < size else UnsupportedImageError, match=r"pipe\.jpg: ") as refused:
+            decode(pipe, max_bytes=cap)
+        writer.join()
+        sizes.append(str(refused.value))
+    assert f"more than {size - 1:,} bytes" in sizes[1]
 
 
 def test_caps(photo: NDArray[np.uint8], encoded: Encode, tmp_path: Path) -> None:

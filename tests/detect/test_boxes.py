@@ -145,6 +145,23 @@ def test_nms_keeps_rivals_apart_and_drops_only_for_a_better_rival(scene, thresho
         assert scores[kept][labels[kept] == label].max() == scores[labels == label].max()
 
 
+@pytest.mark.parametrize("count", [64, 65, 128, 400])
+def test_nms_of_crowds_is_that_of_one_box_after_the_other(count):
+    """Many boxes are compared at once; those in one batch must drop those in all later ones."""
+    rng = np.random.default_rng(count)
+    corner = rng.uniform(0, 100, (count, 2))
+    xyxy = np.concatenate([corner, corner + rng.uniform(5, 60, (count, 2))], axis=1).astype(np.float32)
+    scores, labels = (rng.integers(0, 30, count) / 30).astype(np.float32), rng.integers(0, 2, count)
+    expected, waiting = [], np.argsort(-scores, kind="stable")
+    while waiting.size:
+        best, rest = waiting[0], waiting[1:]
+        expected.append(best)
+        close = boxes.iou(xyxy[best : best + 1], xyxy[rest])[0] > 0.3
+        waiting = rest[~(close & (labels[rest] == labels[best]))]
+    assert 10 < len(expected) < count
+    assert boxes.nms(xyxy, scores, labels, iou_threshold=0.3).tolist() == expected
+
+
 @given(scenes(), THRESHOLDS)
 def test_nms_treats_each_label_as_if_it_were_alone(scene, threshold):
     xyxy, scores, labels = scene

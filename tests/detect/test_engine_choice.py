@@ -195,6 +195,23 @@ def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantised
     assert (result.exit_code, "not quantised" in result.stderr) == (1, True)
 
 
+def test_tiles_count_as_pictures(astronaut, tmp_path, plain, monkeypatch):
+    Image.fromarray(astronaut).save(tmp_path / "a.png")
+    (tmp_path / "plain.onnx").write_bytes(plain)
+    told = []
+    original = detect.load.load_detector
+
+    def load(*arguments, pictures, **named):
+        told.append(pictures)
+        return original(*arguments, pictures=pictures, **named)
+
+    monkeypatch.setattr("detect.load.load_detector", load)
+    for more in ([], ["--tile"]):
+        arguments = ["check", "--policy", "faces", "--weights", str(tmp_path / "plain.onnx"), *more]
+        CliRunner().invoke(main, [*arguments, str(tmp_path / "a.png")])
+    assert told == [1, 20]
+
+
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt", "coreml", "directml"])
 def test_a_provider_that_is_not_installed_is_refused(plain, tmp_path, monkeypatch, provider):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["AzureExecutionProvider"])
