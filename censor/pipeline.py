@@ -164,7 +164,7 @@ class Censor:
         seconds: dict[str, float] = {}
         with _timed(seconds, "decode"):
             picture = self._decode(source, spare=partial(reduction, self.detector))
-        found, _ = self._find(picture, Looks.at(picture, self.detector), seconds)
+        found, _, _ = self._find(picture, seconds)
         return Checked(
             verdict=self._judge(found, picture),
             detections=found,
@@ -195,8 +195,7 @@ class Censor:
             pixels = picture.pixels
             if isinstance(source, np.ndarray) or not pixels.flags.writeable:
                 picture = replace(picture, pixels=pixels.copy())
-        looks = Looks.at(picture, self.detector)
-        found, visible = self._find(picture, looks, seconds)
+        found, visible, looks = self._find(picture, seconds)
         canvas = Canvas(picture.pixels)
         marks = self._marks(visible, picture, rechecked=False)
         with _timed(seconds, "hide"):
@@ -262,13 +261,14 @@ class Censor:
     def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
-    def _find(self, picture: Picture, looks: Looks, seconds: dict[str, float]) -> tuple[Detections, Detections]:
-        """All there is to judge, and what is left of it once the colours beneath transparency are gone."""
+    def _find(self, picture: Picture, seconds: dict[str, float]) -> tuple[Detections, Detections, Looks]:
+        """All there is to judge, what is left of it once the colours beneath transparency are gone, and the looks."""
         with _timed(seconds, "detect"):
+            looks = Looks.at(picture, self.detector)
             found = visible = self._detect(looks, picture)
             if picture.beneath is not None:
                 found = joined(Detections.concatenate([found, self._detect_view(picture.beneath, picture.name)]))
-        return found, visible
+        return found, visible, looks
 
     def _judge(self, found: Detections, picture: Picture) -> Verdict:
         return judge(found, self.policy, width=picture.width, height=picture.height)
