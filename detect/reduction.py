@@ -18,7 +18,7 @@ FACTORS = (8, 4, 2, 1)
 _MARGIN = 1.25
 """What is left after reduction has this many times the rows and columns that the detector looks at. Decoders shrink by
 other filters than averages: what the detector then shrinks itself evens that out. With 1.25 scores moved no more than
-with 1.5, with 1 three times as much."""
+with 1.5, with 1 more than twice as much."""
 
 
 def spare_factor(detector: Detector, height: int, width: int) -> float:
