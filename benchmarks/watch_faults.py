@@ -33,8 +33,8 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.errors import CensorError
-from censor.images import decode
+from detect.errors import ImageError, ReadError
+from detect.pictures.still import decode
 
 FACE = (slice(90, 170), slice(85, 165))
 LARGE = 200_000  # bytes of an upload that does not fit into the full quarantine
@@ -118,7 +118,7 @@ class Yard:
         """Whether a file is whole, of this source, and shows no face."""
         try:
             shown = decode(path).pixels
-        except CensorError:
+        except (ImageError, ReadError):
             return False
         if shown.shape != source.shape or (shown[:4, :4] != source[:4, :4]).any():
             return False

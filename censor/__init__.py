@@ -11,23 +11,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from censor.errors import CensorError
-    from censor.pipeline import Censor, Censored, Checked, Hidden
+    from censor.pipeline import Censor, Censored, Checked
     from censor.policy import Policy, Rule
+    from censor.policy_toml import load_policy
+    from censor.redact import Hidden
     from censor.verdict import Level, Reason, Verdict
+    from detect.errors import DetectError
 
-__all__ = ["Censor", "CensorError", "Censored", "Checked", "Hidden", "Level", "Policy", "Reason", "Rule", "Verdict"]
+__all__ = [
+    "Censor",
+    "CensorError",
+    "Censored",
+    "Checked",
+    "DetectError",
+    "Hidden",
+    "Level",
+    "Policy",
+    "Reason",
+    "Rule",
+    "Verdict",
+    "load_policy",
+]
 
 _HOME = {
     "Censor": "censor.pipeline",
     "CensorError": "censor.errors",
     "Censored": "censor.pipeline",
     "Checked": "censor.pipeline",
-    "Hidden": "censor.pipeline",
+    "DetectError": "detect.errors",
+    "Hidden": "censor.redact",
     "Level": "censor.verdict",
     "Policy": "censor.policy",
     "Reason": "censor.verdict",
     "Rule": "censor.policy",
     "Verdict": "censor.verdict",
+    "load_policy": "censor.policy_toml",
 }
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from censor.errors import CensorError, OutputExistsError, ReadError, UnsupportedImageError
-from censor.formats import HEAD, SUFFIXES, empty, format_of, sniff, unsupported
+from censor.errors import CensorError, OutputExistsError
+from detect.errors import DetectError, ReadError, UnsupportedImageError
+from detect.pictures.formats import HEAD, SUFFIXES, empty, format_of, sniff, unsupported
 
 __all__ = ["INFIX", "Gathered", "Job", "gather", "plan", "run"]
 
@@ -46,7 +47,7 @@ class Job:
     relative: Path
     format: str | None = None
     target: Path | None = None
-    error: CensorError | None = None
+    error: CensorError | DetectError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

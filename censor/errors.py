@@ -1,54 +1,25 @@
 """What can go wrong between a picture and its censored copy.
 
 Misuse in code raises `ValueError`. Everything here is about a user's data and names the file, the reason and what was
-expected. Whoever catches one has no output: nothing was written.
+expected. Whoever catches one has no output: nothing was written. What is wrong with the picture itself is a
+`detect.errors.DetectError`: a `ReadError` or an `ImageError`.
 """
 
 from __future__ import annotations
 
 __all__ = [
-    "AnimatedImageError",
     "CensorError",
     "CrashedError",
-    "DamagedImageError",
     "DetectorError",
-    "ImageError",
-    "LimitError",
     "OutputExistsError",
     "PolicyError",
-    "ReadError",
     "RecheckError",
-    "UnsupportedImageError",
     "WriteError",
 ]
 
 
 class CensorError(Exception):
     """Base of every error that `censor` raises about data it was given."""
-
-
-class ReadError(CensorError):
-    """A file that is missing or may not be read."""
-
-
-class ImageError(CensorError):
-    """A file that was read and is no picture we may go on with."""
-
-
-class UnsupportedImageError(ImageError):
-    """Not a picture, or one of a kind that is not taken."""
-
-
-class DamagedImageError(ImageError):
-    """A picture that is cut short or broken, and would have been judged on half its content."""
-
-
-class AnimatedImageError(ImageError):
-    """A file with several frames or pages, where a still picture is expected."""
-
-
-class LimitError(ImageError):
-    """More bytes or more pixels than the caps allow."""
 
 
 class PolicyError(CensorError):

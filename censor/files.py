@@ -11,12 +11,12 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.containers import plugin
 from censor.errors import OutputExistsError, WriteError
-from censor.formats import SUFFIXES
-from censor.images import Picture
-from censor.jpeg import Saving
 from detect.atomic import write_whole
+from detect.pictures.formats import SUFFIXES
+from detect.pictures.jpeg import Saving
+from detect.pictures.limits import plugin
+from detect.pictures.still import Picture
 
 __all__ = ["QUALITY", "encode", "over", "write_atomic"]
 

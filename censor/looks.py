@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.files import over
-from censor.images import Picture
 from censor.masks import Region
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
+from detect.pictures.still import Picture
 from detect.reduction import reduced, reduction
 
 __all__ = ["Canvas", "Looks", "Window"]

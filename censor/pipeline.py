@@ -13,18 +13,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from censor import effects
 from censor.errors import DetectorError, PolicyError, RecheckError
 from censor.files import encode, write_atomic
-from censor.formats import format_of
-from censor.images import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
 from censor.looks import Canvas, Looks
-from censor.masks import Region, region
-from censor.policy import Policy, reached
+from censor.policy import Policy
+from censor.policy_toml import load_policy
+from censor.redact import Frame, Hidden, Redaction, load_sticker, paint, plan
 from censor.verdict import Verdict, judge
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
+from detect.pictures.formats import format_of
+from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
 from detect.reduction import reduction
 from detect.tiling import joined, lowest_score
 
@@ -33,28 +33,6 @@ __all__ = ["Censor", "Censored", "Checked", "Hidden"]
 _TRIES = 3
 """Looks at the output: what the first finds is hidden as the policy says, what the second finds is hidden solid, and
 if the third finds anything there is no output."""
-
-_SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
-"""Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hidden:
-    """One box that was hidden.
-
-    Attributes:
-        label: What it shows.
-        score: The detector's score.
-        xyxy: The box as detected, in the picture's pixels.
-        effect: What is shown instead.
-        rechecked: Whether only a look at the output found it.
-    """
-
-    label: str
-    score: float
-    xyxy: tuple[float, float, float, float]
-    effect: str
-    rechecked: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,7 +117,7 @@ class Censor:
             UnknownLabelError: The policy names a label that nobody knows.
             WeightsError: There is no detector to load.
         """
-        self.policy = policy if isinstance(policy, Policy) else Policy.load(policy)
+        self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self.detector = load_detector(min_score=self.policy.lowest) if detector is None else detector
         self.policy.require(self.detector.names)
         if (floor := lowest_score(self.detector)) > self.policy.lowest:
@@ -147,8 +125,7 @@ class Censor:
                 f"policy {self.policy.name!r} acts on scores from {self.policy.lowest:g}, but the detector reports "
                 f"none below {floor:g}; load it with a min_score that low"
             )
-        stickers = any(rule.effect == "sticker" for rule in self.policy.rules.values())
-        self._sticker = _load_sticker(self.policy.sticker) if stickers else None
+        self._sticker = load_sticker(self.policy)
         self._recheck, self._overlap = recheck, overlap
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
@@ -197,18 +174,20 @@ class Censor:
                 picture = replace(picture, pixels=pixels.copy())
         found, visible, looks = self._find(picture, seconds)
         canvas = Canvas(picture.pixels)
-        marks = self._marks(visible, picture, rechecked=False)
+        redactions = plan(visible, self.policy, _frame(picture))
         with _timed(seconds, "hide"):
-            self._paint(canvas, marks)
+            self._paint(canvas, redactions)
         picture = replace(picture, beneath=None)
         data = None
-        if self._recheck and marks:
-            first = len(marks)
+        if self._recheck and redactions:
+            first = len(redactions)
             with ThreadPoolExecutor(1) as pool:
                 early = [pool.submit(encode_it, picture)] if encode_it is not None and self._overlap else []
                 with _timed(seconds, "recheck"):
-                    marks = self._look_again(picture, canvas, looks, marks, before_painting=partial(wait, early))
-                if early and len(marks) == first:
+                    redactions = self._look_again(
+                        picture, canvas, looks, redactions, before_painting=partial(wait, early)
+                    )
+                if early and len(redactions) == first:
                     with _timed(seconds, "encode"):
                         data = early[0].result()
         done = Censored(
@@ -218,7 +197,7 @@ class Censor:
             height=picture.height,
             seconds=seconds,
             picture=picture,
-            hidden=tuple(mark.hidden for mark in marks),
+            hidden=tuple(each.hidden for each in redactions),
         )
         return done, data
 
@@ -290,62 +269,20 @@ class Censor:
             raise DetectorError(f"{name}: the detector must answer Detections with its own names")
         return found[0]
 
-    def _marks(self, found: Detections, picture: Picture, *, rechecked: bool, effect: str | None = None) -> list[_Mark]:
-        marks = []
-        for row in range(len(found)):
-            rule = self.policy.rules.get(found.label(row))
-            if rule is None or not reached(float(found.scores[row]), rule.censor_at):
-                continue
-            x0, y0, x1, y1 = found.xyxy[row].tolist()
-            area = region(
-                (x0, y0, x1, y1),
-                width=picture.width,
-                height=picture.height,
-                shape=rule.shape,
-                expand=rule.expand,
-                feather=self.policy.feather,
-            )
-            if area is not None:
-                hidden = Hidden(
-                    label=found.label(row),
-                    score=float(found.scores[row]),
-                    xyxy=(x0, y0, x1, y1),
-                    effect=effect or rule.effect,
-                    rechecked=rechecked,
-                )
-                marks.append(_Mark(hidden, area))
-        return marks
-
-    def _paint(self, canvas: Canvas, marks: Sequence[_Mark]) -> None:
+    def _paint(self, canvas: Canvas, redactions: Sequence[Redaction]) -> None:
         """Paint onto the original, which the canvas keeps a copy of where it is painted over."""
-        pixels = canvas.begin([mark.region for mark in marks])
-        cells = self.policy.cells
-        means = [
-            effects.cell_means(pixels, mark.region, cells=cells) if mark.hidden.effect in ("pixelate", "blur") else None
-            for mark in marks
-        ]
-        for mark, mean in sorted(
-            zip(marks, means, strict=True), key=lambda each: _SHOWS_LESS.index(each[0].hidden.effect)
-        ):
-            match mark.hidden.effect:
-                case "pixelate":
-                    effects.pixelate(pixels, mark.region, means=mean, out=pixels)
-                case "blur":
-                    effects.blur(pixels, mark.region, means=mean, out=pixels)
-                case "sticker" if self._sticker is not None:
-                    effects.sticker(pixels, mark.region, sticker=self._sticker, color=self.policy.color, out=pixels)
-                case _:
-                    effects.solid(pixels, mark.region, color=self.policy.color, out=pixels)
+        pixels = canvas.begin([each.region for each in redactions])
+        paint(pixels, redactions, self.policy, sticker=self._sticker)
 
     def _look_again(
         self,
         picture: Picture,
         canvas: Canvas,
         looks: Looks,
-        marks: list[_Mark],
+        redactions: list[Redaction],
         *,
         before_painting: Callable[[], object],
-    ) -> list[_Mark]:
+    ) -> list[Redaction]:
         """Detect on the output until nothing is left that should be hidden, and return all that was.
 
         A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and
@@ -355,39 +292,31 @@ class Censor:
             looks.refresh(picture.pixels, canvas.window)
             again = self._detect(looks, picture)
             effect = None if attempt == 1 else "solid"
-            blank = _blank(picture, marks)
+            blank = _blank(picture, redactions)
             fresh = [
-                mark
-                for mark in self._marks(again, picture, rechecked=True, effect=effect)
-                if not mark.region.within(blank)
+                each
+                for each in plan(again, self.policy, _frame(picture), rechecked=True, effect=effect)
+                if not each.region.within(blank)
             ]
             if not fresh:
-                return marks
+                return redactions
             if attempt < _TRIES:
-                marks = [*marks, *fresh]
+                redactions = [*redactions, *fresh]
                 before_painting()  # nobody reads pixels that change
-                self._paint(canvas, marks)
-        left = ", ".join(f"{mark.hidden.label} {mark.hidden.score:.2f}" for mark in fresh)
+                self._paint(canvas, redactions)
+        left = ", ".join(f"{each.hidden.label} {each.hidden.score:.2f}" for each in fresh)
         raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")
 
 
-@dataclass(frozen=True, eq=False)
-class _Mark:
-    hidden: Hidden
-    region: Region
+def _frame(picture: Picture) -> Frame:
+    return Frame(width=picture.width, height=picture.height)
 
 
-def _load_sticker(sticker: str) -> NDArray[np.uint8]:
-    from censor.stickers import load_sticker  # Pillow's drawing and fonts, which few policies need
-
-    return load_sticker(sticker)
-
-
-def _blank(picture: Picture, marks: Sequence[_Mark]) -> NDArray[np.bool_]:
+def _blank(picture: Picture, redactions: Sequence[Redaction]) -> NDArray[np.bool_]:
     mask = np.zeros((picture.height, picture.width), np.bool_)
-    for mark in marks:
-        if mark.hidden.effect in ("solid", "sticker"):
-            mark.region.mark(mask)
+    for each in redactions:
+        if each.hidden.effect in ("solid", "sticker"):
+            each.region.mark(mask)
     return mask
 
 

@@ -1,35 +1,11 @@
-"""What is hidden, how, and from which score on: data, not code.
-
-A policy is a TOML file. `[all]` holds what every label takes unless it says otherwise, `[labels.NAME]` holds what one
-label takes, and the top level holds what goes for the whole picture::
-
-    cells = 6                 # squares along the longer side of a region, 1..8
-    color = "#000000"         # of solid regions, and beneath stickers
-    sticker = "smile"         # a built-in sticker or an image file
-    feather = 0.0             # soft edge outside a region, as a share of the box's shorter side
-
-    [all]
-    censor_at = 0.2
-
-    [labels.FACE_FEMALE]
-    effect = "blur"
-
-A label that nobody knows, a key that does not exist and a value out of range are errors that name the line.
-"""
+"""What is hidden, how, and from which score on: data, not code."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import functools
-import json
-import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -37,14 +13,12 @@ import numpy as np
 
 from censor.errors import PolicyError
 from detect.errors import UnknownLabelError
-from detect.labels import canonical, resolve
+from detect.labels import resolve
 
-__all__ = ["EFFECTS", "PRESETS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
+__all__ = ["EFFECTS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
 
 EFFECTS = ("pixelate", "blur", "solid", "sticker")
 SHAPES = ("box", "rounded", "ellipse")
-PRESETS = ("default", "strict", "faces")
-"""Policies that ship with the package."""
 
 _MAX_CELLS = 8
 
@@ -147,84 +121,6 @@ class Policy:
     def lowest(self) -> float:
         """The lowest score that any rule acts on: a detector must report down to it."""
         return min(rule.lowest for rule in self.rules.values())
-
-    @classmethod
-    def load(cls, source: str | os.PathLike[str]) -> Policy:
-        """A preset by its name, or a TOML file by its path.
-
-        Raises:
-            PolicyError: There is neither, or the file is not a valid policy.
-        """
-        name = os.fspath(source)
-        if name in PRESETS:
-            text = resources.files("censor").joinpath("policies", f"{name}.toml").read_text("utf-8")
-            return cls.from_toml(text, source=name)
-        path = Path(source)
-        if not (path.suffix == ".toml" or path.exists()):
-            near = difflib.get_close_matches(name, PRESETS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the presets are {', '.join(PRESETS)}"
-            raise PolicyError(f"{name}: neither a preset nor a policy file; {hint}")
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PolicyError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        return cls.from_toml(text, source=name)
-
-    @classmethod
-    def from_toml(cls, text: str, *, source: str = "policy") -> Policy:
-        """Read a policy.
-
-        Args:
-            text: TOML; see the module's description.
-            source: Named in errors. Its stem is the policy's name unless the text gives one.
-
-        Raises:
-            PolicyError: Not TOML, or a key, value or label that makes no sense; names the line.
-        """
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise PolicyError(f"{source}: not valid TOML: {error}") from error
-        reader = _Reader(text, source)
-        top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels"})
-        shared, labels = top.pop("all", {}), top.pop("labels", {})
-        if "color" in top:
-            top["color"] = reader.within("", "color", lambda: parse_color(top["color"]))
-        for table, value in (("all", shared), ("labels", labels)):
-            if not isinstance(value, dict):
-                raise reader.error(f"[{table}] must be a table", "", table)
-        keys = {each.name for each in dataclasses.fields(Rule)}
-        reader.known(shared, "all", keys)
-        rules: dict[str, Rule] = {}
-        for label, own in labels.items():
-            table = f"labels.{label}"
-            if not isinstance(own, dict):
-                raise reader.error(f"[{table}] must be a table", "labels", label)
-            reader.known(own, table, keys)
-            spelled = canonical(label)
-            if spelled in rules:
-                raise reader.error(f"label {spelled} is given twice", table)
-            rules[spelled] = reader.within(table, None, functools.partial(_rule, {**shared, **own}))
-        top.setdefault("name", Path(source).stem)
-        base = reader.within("all", None, functools.partial(_rule, shared))
-        policy: Policy = reader.within("", None, lambda: cls(rules=rules, base=base, **top))
-        return policy
-
-    def to_toml(self) -> str:
-        """The policy as a file that `from_toml` reads back to an equal one, every value spelled out."""
-        lines = [
-            f"name = {_quoted(self.name)}",
-            f"cells = {self.cells}",
-            f'color = "#{bytes(self.color).hex()}"',
-            f"sticker = {_quoted(self.sticker)}",
-            f"feather = {self.feather}",
-        ]
-        tables = {f"labels.{_key(label)}": rule for label, rule in self.rules.items()}
-        for table, rule in {"all": self.base, **tables}.items():
-            lines += ["", f"[{table}]"]
-            values = dataclasses.asdict(rule).items()
-            lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
-        return "\n".join(lines) + "\n"
 
     def judges(self, names: Iterable[str]) -> bool:
         """Whether there is a rule for a verdict about any of these labels, a detector's own."""
@@ -329,23 +225,6 @@ def parse_color(value: object) -> tuple[int, int, int]:
     raise ValueError(f"color must be like '#1a2b3c', '26,43,60' or 'black', not {value!r}")
 
 
-def _key(label: str) -> str:
-    return label if re.fullmatch(r"[A-Za-z0-9_-]+", label) else _quoted(label)
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's escapes, but for characters beyond U+FFFF (TOML has no surrogates) and U+007F."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _rule(values: dict[str, Any]) -> Rule:
-    """`false` in a file takes back a threshold that [all] gives."""
-    given: dict[str, Any] = {}
-    for key, value in values.items():
-        given[key] = None if key.endswith("_at") and value is False else value
-    return Rule(**given)
-
-
 def _check_number(key: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{key} must be a number in [{low}, {high}], not {value!r}")
@@ -354,47 +233,3 @@ def _check_number(key: str, value: object, low: float, high: float) -> None:
 def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{key} must be one of {', '.join(choices)}, not {value!r}")
-
-
-class _Reader:
-    """Turns what is wrong in a policy's data into an error that names the line; tomllib keeps no positions."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self._lines = text.splitlines()
-        self._source = source
-
-    def known(self, table: dict[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
-        for key in table:
-            if key not in keys:
-                near = difflib.get_close_matches(key, keys, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(keys))}"
-                raise self.error(f"unknown key {key!r}; {hint}", name, key)
-        return dict(table)
-
-    def within(self, table: str, key: str | None, make: Any) -> Any:
-        try:
-            return make()
-        except (ValueError, TypeError) as error:
-            # Our own checks begin with the key they are about.
-            raise self.error(str(error), table, key or str(error).split(" ", 1)[0]) from error
-
-    def error(self, what: str, table: str, key: str | None = None) -> PolicyError:
-        line = self._line(table, key)
-        where = f", [{table}]" if table else ""
-        return PolicyError(f"{self._source}, line {line}{where}: {what}")
-
-    def _line(self, table: str, key: str | None) -> int:
-        """The line of a key, else of its value in [all], else of its table, counted from 1."""
-        current, header = "", 1
-        inherited = None
-        for number, line in enumerate(self._lines, 1):
-            if match := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-                current = match[1].replace('"', "").replace("'", "")
-                header = number if current == table else header
-                if key is not None and current == f"{table}.{key}".strip("."):
-                    return number
-            elif key is not None and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
-                if current == table:
-                    return number
-                inherited = number if current == "all" else inherited
-        return inherited if inherited is not None and table.startswith("labels.") else header

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from censor.images import decode
+from detect.pictures.still import decode
 
 __all__ = ["STICKERS", "load_sticker"]
 
@@ -27,7 +27,7 @@ def load_sticker(sticker: str | os.PathLike[str]) -> NDArray[np.uint8]:
         uint8 RGBA.
 
     Raises:
-        CensorError: The file cannot be read or is no still picture; see `censor.images.decode`.
+        CensorError: The file cannot be read or is no still picture; see `detect.pictures.still.decode`.
     """
     name = os.fspath(sticker)
     plain = name.removesuffix("\N{VARIATION SELECTOR-16}")

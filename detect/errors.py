@@ -1,12 +1,25 @@
 """What can go wrong between a picture and its boxes.
 
-Misuse in code raises `ValueError`. Everything here is about a user's data (a label, a model file, what a model
-answered) and says which file, which field, which value and what was expected.
+Misuse in code raises `ValueError`. Everything here is about a user's data (a picture, a label, a model file,
+what a model answered) and says which file, which field, which value and what was expected.
 """
 
 from __future__ import annotations
 
-__all__ = ["AnnotationsError", "DetectError", "EngineError", "InferenceError", "UnknownLabelError", "WeightsError"]
+__all__ = [
+    "AnimatedImageError",
+    "AnnotationsError",
+    "DamagedImageError",
+    "DetectError",
+    "EngineError",
+    "ImageError",
+    "InferenceError",
+    "LimitError",
+    "ReadError",
+    "UnknownLabelError",
+    "UnsupportedImageError",
+    "WeightsError",
+]
 
 
 class DetectError(Exception):
@@ -31,3 +44,27 @@ class InferenceError(DetectError):
 
 class AnnotationsError(DetectError):
     """Annotations, or a picture they speak of, that are missing, damaged, inconsistent or in an unknown form."""
+
+
+class ReadError(DetectError):
+    """A file that is missing or may not be read."""
+
+
+class ImageError(DetectError):
+    """A file that was read and is no picture we may go on with."""
+
+
+class UnsupportedImageError(ImageError):
+    """Not a picture, or one of a kind that is not taken."""
+
+
+class DamagedImageError(ImageError):
+    """A picture that is cut short or broken, and would have been judged on half its content."""
+
+
+class AnimatedImageError(ImageError):
+    """A file with several frames or pages, where a still picture is expected."""
+
+
+class LimitError(ImageError):
+    """More bytes or more pixels than the caps allow."""

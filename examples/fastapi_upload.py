@@ -15,8 +15,8 @@ from anyio import to_thread
 from fastapi import FastAPI, HTTPException, Request
 
 from censor import Censor, CensorError
-from censor.images import MAX_BYTES
 from detect import DetectError
+from detect.pictures.still import MAX_BYTES
 
 FOLDER = Path(os.environ.get("UPLOADS", "uploads"))
 

@@ -25,6 +25,12 @@ def astronaut() -> NDArray[np.uint8]:
     return image
 
 
+@pytest.fixture(scope="module")
+def photo(astronaut: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """64 x 96 of the portrait: no side equal, no symmetry."""
+    return np.ascontiguousarray(astronaut[80:144, 170:266])
+
+
 @pytest.fixture
 def scene() -> NDArray[np.uint8]:
     """120 x 160 RGB noise, seeded, with 800 red pixels, like a chessboard's, in rows 30..70 and columns 50..90.

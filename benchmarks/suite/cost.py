@@ -13,7 +13,7 @@ import numpy as np
 from alternate import alternate, timed
 
 from censor.pipeline import Censor
-from censor.policy import Policy
+from censor.policy_toml import load_policy
 from detect.detections import Detections, RGBImage
 from suite.child import COMMAND, LOOP, run_python
 from suite.photographs import grown, make_large
@@ -109,7 +109,7 @@ class Given:
 
 def _hiding(count: int, effect: str, pixels: RGBImage) -> Censor:
     height, width = pixels.shape[:2]
-    policy = Policy.load(POLICY).each(effect=effect)
+    policy = load_policy(POLICY).each(effect=effect)
     return Censor(policy=policy, detector=Given(count, width=width, height=height), recheck=False)
 
 

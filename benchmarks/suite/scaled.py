@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from alternate import Spread, spread
 
-from censor.images import decode
 from detect.boxes import iou
 from detect.detections import Detections
+from detect.pictures.still import decode
 from suite.section import Bench, Row, Section
 from suite.sides import command
 

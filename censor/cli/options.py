@@ -205,11 +205,11 @@ def within(path: Path, folders: Iterable[Path]) -> bool:
 
 def load_policy(source: str) -> Policy:
     """A preset or a file; what is wrong with it ends the program."""
+    from censor import policy_toml
     from censor.errors import PolicyError
-    from censor.policy import Policy
 
     try:
-        return Policy.load(source)
+        return policy_toml.load_policy(source)
     except PolicyError as error:
         fail(error, EXIT_USAGE)
 
@@ -219,7 +219,7 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
     from concurrent.futures import ThreadPoolExecutor
 
     from censor.errors import CensorError
-    from detect.errors import DetectError, UnknownLabelError, WeightsError
+    from detect.errors import DetectError, ImageError, ReadError, UnknownLabelError, WeightsError
     from detect.runtime.sessions import cores
     from detect.tiling import FlipDetector, TiledDetector
 
@@ -246,7 +246,7 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
         )
     except WeightsError as error:
         fail(error, EXIT_FAILED)
-    except (CensorError, UnknownLabelError, ValueError) as error:
+    except (CensorError, ImageError, ReadError, UnknownLabelError, ValueError) as error:  # of a picture: the sticker
         fail(error, EXIT_USAGE)
     except DetectError as error:
         fail(error, EXIT_FAILED)

@@ -85,9 +85,9 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
     from censor.errors import OutputExistsError
     from censor.files import encode, write_atomic
-    from censor.formats import unsupported
-    from censor.images import Picture
     from censor.report import Outcome, draw_boxes
+    from detect.pictures.formats import unsupported
+    from detect.pictures.still import Picture
 
     if job.error is not None or job.target is None:
         raise job.error or unsupported(str(job.source))
@@ -122,8 +122,8 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
     censor = make_censor(options, pictures=1)
 
     from censor.files import encode, write_atomic
-    from censor.formats import format_of
     from censor.report import Outcome
+    from detect.pictures.formats import format_of
 
     def work() -> Outcome:
         done = censor.apply(sys.stdin.buffer)
@@ -183,7 +183,7 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
 
 def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
     """Refuse an OUT whose meaning would have to be guessed."""
-    from censor.formats import format_of
+    from detect.pictures.formats import format_of
 
     if out is None or out.is_dir():
         return
@@ -195,7 +195,7 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
 
 
 def _is_file_name(out: Path) -> bool:
-    from censor.formats import format_of
+    from detect.pictures.formats import format_of
 
     return format_of(out) is not None and not out.is_dir()
 

@@ -44,7 +44,7 @@ def policy() -> None:
 @policy.command("list")
 def policy_list() -> None:
     """Name the presets."""
-    from censor.policy import PRESETS
+    from censor.policy_toml import PRESETS
 
     for name in PRESETS:
         click.echo(name)
@@ -54,7 +54,9 @@ def policy_list() -> None:
 @click.argument("source", default="default", metavar="FILE|PRESET")
 def policy_show(source: str) -> None:
     """Print a policy with every value spelled out."""
-    click.echo(load_policy(source).to_toml(), nl=False)
+    from censor.policy_toml import format_policy
+
+    click.echo(format_policy(load_policy(source)), nl=False)
 
 
 @policy.command("check")
@@ -93,8 +95,9 @@ def policy_write(source: str, target: Path, force: bool) -> None:
     """Write a policy, every value spelled out, as a start for one's own."""
     from censor.errors import CensorError
     from censor.files import write_atomic
+    from censor.policy_toml import format_policy
 
     try:
-        write_atomic(target, load_policy(source).to_toml().encode(), overwrite=force)
+        write_atomic(target, format_policy(load_policy(source)).encode(), overwrite=force)
     except CensorError as error:
         fail(error, EXIT_FAILED)

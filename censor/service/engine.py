@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from censor.files import encode
-from censor.images import Picture
 from censor.service.crew import Crew
 from censor.service.metrics import Metrics, resident_bytes
 from censor.service.policies import Censoring, Judging, Policies
@@ -21,6 +20,7 @@ from censor.service.work import Job, Result, Workers
 from censor.service.workroom import Workroom
 from detect.detections import Detector
 from detect.load import load_detector
+from detect.pictures.still import Picture
 
 __all__ = ["Engine"]
 

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from censor.errors import CensorError, PolicyError
-from censor.policy import PRESETS, Policy
+from censor.errors import PolicyError
+from censor.policy import Policy
+from censor.policy_toml import PRESETS, load_policy
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
-from detect.errors import UnknownLabelError
+from detect.errors import ImageError, ReadError, UnknownLabelError
 
 __all__ = ["Censoring", "Judging", "Policies", "asked", "merged"]
 
@@ -114,7 +115,7 @@ def _check_sticker(name: str, policy: Policy) -> None:
     """Any request may ask for stickers; what is wrong with one is no fault of the picture that was sent."""
     try:
         load_sticker(policy.sticker)
-    except CensorError as error:
+    except (ImageError, ReadError) as error:
         raise PolicyError(f"policy {name!r}: its sticker cannot be used: {error}") from error
 
 
@@ -139,17 +140,17 @@ class Policies:
         """
         if settings.policies is not None and not settings.policies.is_dir():
             raise PolicyError(f"{settings.policies}: the folder of policies is no folder")
-        offered = {name: Policy.load(name) for name in PRESETS}
+        offered = {name: load_policy(name) for name in PRESETS}
         for path in sorted(settings.policies.glob("*.toml")) if settings.policies is not None else ():
             if path.stem in offered:
                 raise PolicyError(f"{path}: {path.stem!r} is the name of a preset")
-            offered[path.stem] = Policy.load(path)
+            offered[path.stem] = load_policy(path)
         default = settings.policy
         if default not in offered:
             default = Path(default).stem
             if default in offered:
                 raise PolicyError(f"{settings.policy}: another policy is called {default!r} already")
-            offered[default] = Policy.load(settings.policy)
+            offered[default] = load_policy(settings.policy)
         for name, policy in offered.items():
             _check_sticker(name, policy)
         return cls(offered, default)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from censor import errors
-from detect.errors import DetectError, UnknownLabelError
+from detect.errors import (
+    AnimatedImageError,
+    DetectError,
+    ImageError,
+    LimitError,
+    UnknownLabelError,
+    UnsupportedImageError,
+)
 
 if TYPE_CHECKING:
     from starlette.responses import JSONResponse
@@ -83,10 +90,10 @@ KINDS: dict[str, Kind] = {
 """Type to meaning. Names and status codes stay as they are: clients depend on them."""
 
 _OF_ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    (errors.UnsupportedImageError, "not-a-picture"),
-    (errors.AnimatedImageError, "animated-picture"),
-    (errors.LimitError, "too-many-pixels"),
-    (errors.ImageError, "damaged-picture"),
+    (UnsupportedImageError, "not-a-picture"),
+    (AnimatedImageError, "animated-picture"),
+    (LimitError, "too-many-pixels"),
+    (ImageError, "damaged-picture"),
     (errors.RecheckError, "still-visible"),
     (errors.WriteError, "cannot-encode"),
     (errors.PolicyError, "policy-cannot-judge"),

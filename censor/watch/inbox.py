@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from censor.errors import ReadError
+from detect.errors import ReadError
 
 __all__ = ["STATE", "Inbox", "Stamp", "Upload", "is_name_of_upload", "open_upload"]
 

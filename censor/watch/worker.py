@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from censor.batch import Job, plan
-from censor.errors import CensorError, CrashedError, OutputExistsError, ReadError, WriteError
+from censor.errors import CensorError, CrashedError, OutputExistsError, WriteError
 from censor.files import encode, write_atomic
-from censor.formats import format_of
 from censor.pipeline import Censor, Censored
 from censor.report import Outcome
 from censor.watch.claims import Claim, Claims, Record
 from censor.watch.inbox import Stamp, open_upload
 from censor.watch.places import is_for_good, make_folder, move, names, place
+from detect.errors import ReadError
+from detect.pictures.formats import format_of
 
 __all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "Worker"]
 

@@ -20,8 +20,8 @@ from django.utils.deconstruct import deconstructible
 
 from censor import Censor, CensorError
 from censor.files import encode
-from censor.formats import SUFFIXES
 from detect import DetectError
+from detect.pictures.formats import SUFFIXES
 
 __all__ = ["CensoredStorage", "validate_censorable"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from click.testing import Result
 
-from censor.images import decode
+from detect.pictures.still import decode
 
 FACES = ("--policy", "faces")
 Censor = Callable[..., Result]

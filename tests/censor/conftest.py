@@ -16,12 +16,6 @@ from PIL import Image
 from censor.cli import main
 
 
-@pytest.fixture(scope="module")
-def photo(astronaut: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """64 x 96 of the portrait: no side equal, no symmetry."""
-    return np.ascontiguousarray(astronaut[80:144, 170:266])
-
-
 @pytest.fixture
 def censor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Censor]:
     before = signal.getsignal(signal.SIGTERM)

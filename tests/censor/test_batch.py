@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from censor.batch import Job, gather, plan, run
-from censor.errors import CensorError, DamagedImageError, OutputExistsError, ReadError, UnsupportedImageError
+from censor.errors import CensorError, OutputExistsError
+from detect.errors import DamagedImageError, ReadError, UnsupportedImageError
 
 
 def picture(path: Path, kind: str = "JPEG") -> Path:

@@ -16,8 +16,8 @@ from PIL import Image, ImageCms
 
 from censor.errors import OutputExistsError, WriteError
 from censor.files import encode, over, write_atomic
-from censor.formats import SUFFIXES, format_of
-from censor.images import Picture, decode
+from detect.pictures.formats import SUFFIXES, format_of
+from detect.pictures.still import Picture, decode
 
 FORMATS = sorted(set(SUFFIXES.values()))
 

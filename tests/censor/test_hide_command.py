@@ -9,7 +9,7 @@ import pytest
 from command import FACES, Censor, hidden
 from PIL import Image
 
-from censor.images import decode
+from detect.pictures.still import decode
 
 
 def test_a_photo_gets_a_censored_neighbour(censor: Censor, face: Path) -> None:

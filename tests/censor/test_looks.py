@@ -11,14 +11,15 @@ from fakes import RED, RedFinder, finder
 from PIL import Image
 
 from censor import Censor
-from censor.errors import DamagedImageError, RecheckError
+from censor.errors import RecheckError
 from censor.files import encode
-from censor.images import Picture, decode
 from censor.looks import Canvas, Looks
 from censor.masks import Region
-from censor.policy import Policy
+from censor.policy_toml import load_policy
+from detect.errors import DamagedImageError
+from detect.pictures.still import Picture, decode
 
-BLACK = Policy.load("default").each(effect="solid")
+BLACK = load_policy("default").each(effect="solid")
 
 
 class Shrinking(RedFinder):

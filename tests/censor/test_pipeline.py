@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor, Policy, Rule
-from censor.errors import DamagedImageError, DetectorError, LimitError, OutputExistsError, PolicyError, RecheckError
-from censor.images import decode
+from censor.errors import DetectorError, OutputExistsError, PolicyError, RecheckError
+from censor.policy_toml import load_policy
 from censor.verdict import Level
 from detect.detections import Detections
-from detect.errors import InferenceError, UnknownLabelError, WeightsError
+from detect.errors import DamagedImageError, InferenceError, LimitError, UnknownLabelError, WeightsError
+from detect.pictures.still import decode
 
 LABEL = "FEMALE_BREAST_EXPOSED"
 
@@ -88,7 +89,7 @@ def test_a_policy_that_only_hides_gives_no_verdict(scene: NDArray[np.uint8]) -> 
 
 
 def test_a_policy_that_judges_what_the_detector_never_reports_gives_no_verdict(scene: NDArray[np.uint8]) -> None:
-    faces = Policy.load("faces")
+    faces = load_policy("faces")
     assert Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE"])).apply(scene).verdict is None
     judging = Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE", LABEL])).apply(scene)
     assert judging.verdict is not None

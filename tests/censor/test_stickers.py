@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.errors import DamagedImageError, ReadError
 from censor.stickers import STICKERS, load_sticker
+from detect.errors import DamagedImageError, ReadError
 
 
 @pytest.mark.parametrize(("name", "emoji"), STICKERS.items())

@@ -312,11 +312,12 @@ from censor.service import Settings
 from censor.service.crew import Crew
 from censor.service.work import Job
 from censor.policy import Policy
+from censor.policy_toml import load_policy
 
 async def main():
     crew = Crew(Settings(workers=2, in_flight=1), functools.partial(Moody, 60))
     await crew.start()
-    job = Job(data=open("picture.png", "rb").read(), policy=Policy.load("default"), hide=False)
+    job = Job(data=open("picture.png", "rb").read(), policy=load_policy("default"), hide=False)
     asyncio.create_task(crew.do(job, disconnected=asyncio.Event().wait))
     while len(crew.processes) < 2:
         await asyncio.sleep(0.01)

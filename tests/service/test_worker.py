@@ -17,7 +17,7 @@ import pytest
 from fakes import Moody, finder
 
 import censor.service
-from censor.policy import Policy
+from censor.policy_toml import load_policy
 from censor.service.work import Job
 from censor.service.worker import LENGTHS, Terms, ask, frame, main
 from detect.detections import Detector
@@ -53,7 +53,7 @@ def talk(load: Callable[[], Detector], *said: bytes, answers: int) -> list[tuple
 
 
 def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
-    policy = Policy.load("default")
+    policy = load_policy("default")
     jobs = {
         7: Job(data=scene_png, policy=policy, hide=True, format="JPEG"),
         8: Job(data=scene_png, policy=policy, hide=False),
@@ -74,7 +74,7 @@ def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
 
 
 def test_work_that_is_cut_ends_at_the_next_look(scene_png: bytes) -> None:
-    job = Job(data=scene_png, policy=Policy.load("default"), hide=True)
+    job = Job(data=scene_png, policy=load_policy("default"), hide=True)
     said = [ask(1, job), job.data, frame(pickle.dumps({"cut": 1})), frame(pickle.dumps({"cut": 99}))]
     _, (head, _) = talk(functools.partial(Moody, 0.3), *said, answers=2)
     assert head["problem"] == "time-limit"

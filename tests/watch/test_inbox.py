@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from censor.errors import ReadError
 from censor.watch.inbox import Inbox, Upload, is_name_of_upload, open_upload
+from detect.errors import ReadError
 
 
 class Look:

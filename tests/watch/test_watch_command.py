@@ -20,7 +20,7 @@ from PIL import Image
 from yard import files
 
 from censor.cli import main
-from censor.images import decode
+from detect.pictures.still import decode
 
 HERE = Path(__file__).parent
 QUICK = ("--policy", "faces", "--settle", "0.3", "--rescan", "1")

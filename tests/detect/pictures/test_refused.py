@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from encoding import FORMATS, Encode, grey_ramp, profile
 from numpy.typing import NDArray
-from pictures import FORMATS, Encode, grey_ramp, profile
 from PIL import Image, ImageFile
 
-from censor.errors import (
+from detect.errors import (
     AnimatedImageError,
     DamagedImageError,
     ImageError,
@@ -24,8 +24,8 @@ from censor.errors import (
     ReadError,
     UnsupportedImageError,
 )
-from censor.formats import HEAD, sniff
-from censor.images import decode
+from detect.pictures.formats import HEAD, sniff
+from detect.pictures.still import decode
 
 
 @pytest.mark.parametrize("kind", FORMATS)

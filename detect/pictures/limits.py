@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from censor.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
-from censor.formats import HEIF_SEQUENCES, brands
+from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
+from detect.pictures.formats import HEIF_SEQUENCES, brands
 
 __all__ = ["check_png_rows", "check_size", "check_still", "open_still", "plugin", "tiff_tags"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from censor.errors import DamagedImageError, UnsupportedImageError
+from detect.errors import DamagedImageError, UnsupportedImageError
 
 __all__ = ["HEAD", "HEIF_SEQUENCES", "SUFFIXES", "brands", "empty", "format_of", "sniff", "unsupported"]
 

@@ -7,13 +7,13 @@ import io
 import numpy as np
 import pytest
 import simplejpeg
+from encoding import Encode
 from numpy.typing import NDArray
-from pictures import Encode
 from PIL import Image
 
 from censor.files import encode
-from censor.images import Picture, decode
-from censor.jpeg import Saving, saving_of
+from detect.pictures.jpeg import Saving, saving_of
+from detect.pictures.still import Picture, decode
 
 
 def saved(data: bytes) -> Saving | None:

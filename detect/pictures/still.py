@@ -18,11 +18,11 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from censor.containers import check_png_rows, check_size, check_still, open_still, tiff_tags
-from censor.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
-from censor.formats import HEAD, empty, sniff, unsupported
-from censor.jpeg import Saving, saving_of
-from censor.profiles import settle, to_srgb
+from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.pictures.color import settle, to_srgb
+from detect.pictures.formats import HEAD, empty, sniff, unsupported
+from detect.pictures.jpeg import Saving, saving_of
+from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -49,7 +49,7 @@ class Picture:
         pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha. Fully transparent pixels are black: whatever
             colour hid beneath them is gone.
         format: Pillow's name of the format it came in ("JPEG", "HEIF" …), None if it came as pixels.
-        icc: Its colour profile, if that is worth keeping: see `censor.profiles`.
+        icc: Its colour profile, if that is worth keeping: see `detect.pictures.color`.
         name: What errors call it.
         beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
             judging only: they are never written.

@@ -9,17 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from encoding import FORMATS, Encode, grey_ramp, profile
 from numpy.typing import NDArray
-from pictures import FORMATS, Encode, grey_ramp, profile
 from PIL import Image
 
-from censor.errors import (
-    DamagedImageError,
-    LimitError,
-    ReadError,
-)
-from censor.formats import HEAD, sniff
-from censor.images import Source, decode
+from detect.errors import DamagedImageError, LimitError, ReadError
+from detect.pictures.formats import HEAD, sniff
+from detect.pictures.still import Source, decode
 
 EXACT = ["PNG", "TIFF", "BMP"]
 
