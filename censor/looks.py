@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.files import over
 from censor.masks import Region
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
+from detect.pictures.alpha import over
 from detect.pictures.still import Picture
 from detect.reduction import reduced, reduction
 

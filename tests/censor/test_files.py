@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from censor.errors import OutputExistsError, WriteError
-from censor.files import encode, over, write_atomic
+from censor.files import encode, write_atomic
 from detect.pictures.formats import SUFFIXES, format_of
 from detect.pictures.still import Picture, decode
 
@@ -77,12 +77,6 @@ def test_a_profile_of_any_size_fits_into_a_jpeg(photo: NDArray[np.uint8], size: 
     data = encode(Picture(photo[:31, :17], icc=icc), format="JPEG")
     assert Image.open(io.BytesIO(data)).info["icc_profile"] == icc
     assert decode(data).pixels.shape == (31, 17, 3)
-
-
-def test_over() -> None:
-    pixels = np.array([[[200, 100, 0, 51], [9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)
-    assert over(pixels, 255).tolist() == [[[244, 224, 204], [255, 255, 255], [9, 9, 9]]]
-    assert over(pixels, 0).tolist() == [[[40, 20, 0], [0, 0, 0], [9, 9, 9]]]
 
 
 def test_quality_matters(photo: NDArray[np.uint8]) -> None:
