@@ -14,6 +14,7 @@ from PIL import Image
 from censor.errors import OutputExistsError, WriteError
 from detect.atomic import write_whole
 from detect.pictures.alpha import over
+from detect.pictures.color import settled_srgb
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.jpeg import Saving
 from detect.pictures.limits import plugin
@@ -44,6 +45,8 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
         raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
     saving = _saving(picture if format == "JPEG" else None, quality)
     pixels = picture.whole
+    if format in ("BMP", "GIF") and picture.icc is not None:
+        pixels = settled_srgb(pixels, picture.icc)
     if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
     options: dict[str, Any] = {}

@@ -8,7 +8,7 @@ half grey picture for a truncated upload where this module raises.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
-from detect.pictures.color import settle, to_srgb
+from detect.pictures import exif
+from detect.pictures.color import Declared, is_plain, settle, to_srgb
+from detect.pictures.declared import colors_of, early_chunks, info_colors
 from detect.pictures.formats import HEAD, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
 
 MAX_BYTES = 64 * 2**20
 """Default cap on the size of an encoded picture, in bytes."""
@@ -37,8 +39,20 @@ Source: TypeAlias = (
 )
 """A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
 
-_ORIENTATION = 0x0112  # EXIF 2.32, table 4
-_PHOTOMETRIC = 262  # TIFF 6.0: 0 means that zero is white
+_PHOTOMETRIC, _BITS = 262, 258  # TIFF 6.0: PhotometricInterpretation, of which 0 means that zero is white
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What some other viewer shows, for judging only: it is never written.
+
+    Attributes:
+        pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA, colours beneath full transparency included.
+        orientation: The EXIF orientation that this viewer applies to what `Picture.pixels` shows.
+    """
+
+    pixels: NDArray[np.uint8]
+    orientation: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +63,12 @@ class Picture:
         pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha. Fully transparent pixels are black: whatever
             colour hid beneath them is gone.
         format: Pillow's name of the format it came in ("JPEG", "HEIF" …), None if it came as pixels.
-        icc: Its colour profile, if that is worth keeping: see `detect.pictures.color`.
+        icc: A colour profile made from what it says of its colours, if the numbers are kept; None for sRGB. See
+            `detect.pictures.color`.
         name: What errors call it.
         beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
             judging only: they are never written.
+        readings: What other viewers show, where viewers differ: what is found in any of them counts and is hidden.
         saving: How it was saved, if it was a JPEG.
         reduced: Rows and columns of the whole picture, and the factor by which the decoder shrank it, rounding up: such
             pixels are for judging only. None if every pixel is there.
@@ -63,6 +79,7 @@ class Picture:
     icc: bytes | None = None
     name: str = "picture"
     beneath: NDArray[np.uint8] | None = None
+    readings: tuple[Reading, ...] = ()
     saving: Saving | None = None
     reduced: tuple[int, int, int] | None = None
 
@@ -200,33 +217,46 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     if found is None:
         raise unsupported(name)
     image = open_still(data, found, name, max_pixels)
-    icc = image.info.get("icc_profile")
+    declared = colors_of(data, found, image, name)
+    others: list[NDArray[np.uint8]] = []
     if found == "JPEG":
         # libjpeg-turbo with warnings as errors: Pillow would accept a picture with broken entropy-coded data.
         if image.mode == "RGB":
-            if spare is not None:
-                return _reduced_jpeg(data, image, name, spare)
+            if spare is not None and is_plain(declared):
+                return _reduced_jpeg(data, image, name, spare, declared)
             pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
         else:
-            pixels, icc = _to_pixels(_strict_jpeg(data, image), name)
+            pixels, others = _to_pixels(_strict_jpeg(data, image), name)
     else:
+        image.info.pop("xmp", None)  # or Pillow would turn a TIFF by it
         image.load()
         if found == "PNG":
             check_png_rows(image, data)
-        pixels, icc = _to_pixels(image, name)
-    orientation = _orientation(image)
-    return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation)
+        pixels, others = _to_pixels(image, name)
+    orientation = _orientation(data, found, image)
+    picture = _finish(pixels, orientation, declared, found, name, others)
+    if found == "WEBP" and (turned := exif.of_tiff(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))) != 1:
+        picture = _turned_too(picture, turned)
+    return _as_saved(picture, image, orientation)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     image.load()
-    pixels, icc = _to_pixels(image, name)
+    pixels, others = _to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
-    orientation = _orientation(image)
-    return _as_saved(_finish(pixels, orientation, icc, kind, name), image, orientation)
+    block = image.info.get("exif", b"")
+    orientation = exif.of_tiff(block.removeprefix(b"Exif\0\0")) if isinstance(block, bytes) and kind != "WEBP" else 1
+    return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
+
+
+def _turned_too(picture: Picture, orientation: int) -> Picture:
+    """A WebP that is also judged as its EXIF block turns it: Chromium leaves it as it is, others turn it."""
+    shown = [picture.pixels, *(each.pixels for each in picture.readings)]
+    turned = tuple(Reading(_upright(each, orientation), orientation) for each in shown)
+    return replace(picture, readings=(*picture.readings, *turned))
 
 
 def _as_saved(picture: Picture, image: Image.Image, orientation: int) -> Picture:
@@ -248,31 +278,42 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
         raise LimitError(f"picture: {array.shape[1]} x {array.shape[0]} pixels are over the cap of {max_pixels:,}")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
-    return _finish(array, 1, None, None, "picture")
+    return _finish(array, 1, [], None, "picture")
 
 
-def _finish(pixels: NDArray[np.uint8], orientation: int, icc: object, kind: str | None, name: str) -> Picture:
-    upright, profile = settle(_upright(pixels, orientation), icc)
-    if upright.shape[2] == 3:
-        return Picture(upright, kind, profile, name)
-    hidden = upright[..., 3] == 0
-    if not upright[hidden].any():
-        return Picture(upright, kind, profile, name)
-    blanked = upright.copy()
+def _finish(
+    pixels: NDArray[np.uint8],
+    orientation: int,
+    declared: Sequence[Declared],
+    kind: str | None,
+    name: str,
+    others: Sequence[NDArray[np.uint8]] = (),
+) -> Picture:
+    shown = settle(_upright(pixels, orientation), declared, name)
+    readings = tuple(Reading(each) for each in (*shown.others, *(_upright(each, orientation) for each in others)))
+    picture = Picture(shown.pixels, kind, shown.icc, name, readings=readings)
+    if shown.pixels.shape[2] == 3:
+        return picture
+    hidden = shown.pixels[..., 3] == 0
+    if not shown.pixels[hidden].any():
+        return picture
+    blanked = shown.pixels.copy()
     blanked[hidden] = 0
-    return Picture(blanked, kind, profile, name, beneath=np.ascontiguousarray(upright[..., :3]))
+    return replace(picture, pixels=blanked, beneath=np.ascontiguousarray(shown.pixels[..., :3]))
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1-8; 1 where there is none or the EXIF block is broken, which is how viewers show it.
+def _orientation(data: bytes, found: str, image: ImageFile.ImageFile) -> int:
+    """The orientation that browsers apply, 1-8.
 
-    To be asked after loading: TIFF and HEIF are turned by their decoders, which then say 1.
+    TIFF, AVIF and HEIC are turned by what is proper to them, TIFF and HEIC by their decoders; Chromium turns no WebP.
     """
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001  # the parser raises half a dozen types, and none concerns the pixels
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    if found == "JPEG":
+        return exif.of_jpeg(getattr(image, "applist", []))
+    if found == "PNG":
+        return exif.of_tiff(next((body for kind, body in early_chunks(data) if kind == b"eXIf"), b""))
+    if found == "AVIF":
+        return exif.of_tiff(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))  # Pillow puts irot and imir there
+    return 1
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -286,10 +327,16 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _reduced_jpeg(data: bytes, header: ImageFile.ImageFile, name: str, spare: Callable[[int, int], int]) -> Picture:
-    """A JPEG in colour, decoded only as far as its judge will look."""
+def _reduced_jpeg(
+    data: bytes,
+    header: ImageFile.ImageFile,
+    name: str,
+    spare: Callable[[int, int], int],
+    declared: Sequence[Declared],
+) -> Picture:
+    """A JPEG in plain colours, decoded only as far as its judge will look."""
     width, height = header.size
-    orientation = _orientation(header)
+    orientation = _orientation(data, "JPEG", header)
     upright = (width, height) if orientation >= 5 else (height, width)
     factor = spare(*upright)
     # The size of all other rows and columns follows: a scaled block of 8 has 8 / factor (libjpeg.txt, scaling).
@@ -297,7 +344,7 @@ def _reduced_jpeg(data: bytes, header: ImageFile.ImageFile, name: str, spare: Ca
     pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=rows, min_width=columns)
     if pixels.shape[:2] != (rows, columns):
         raise ImageError(f"{name}: decoded to {pixels.shape[:2]} pixels where {(rows, columns)} were asked for")
-    picture = _finish(pixels, orientation, header.info.get("icc_profile"), "JPEG", name)
+    picture = _finish(pixels, orientation, declared, "JPEG", name)
     return picture if factor == 1 else replace(picture, reduced=(*upright, factor))
 
 
@@ -311,26 +358,30 @@ def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
     return image
 
 
-def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes | None]:
-    """Any mode that Pillow decodes to RGB or RGBA, and the profile that those pixels are in."""
-    icc = image.info.get("icc_profile")
+def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+    """Any mode that Pillow decodes to RGB or RGBA, and what else viewers may show of it."""
     if image.mode.startswith("I;16"):
-        return _from_16_bit(image), None
+        return _from_16_bit(image), []
     if image.mode in ("I", "F", "LAB", "HSV"):
         raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
     if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA")), icc if image.mode in ("RGB", "RGBA", "P", "PA") else None
-    if image.mode in ("CMYK", "L") and icc:
+        return np.asarray(image.convert("RGBA")), []
+    plain = np.asarray(image.convert("RGB"))
+    icc = image.info.get("icc_profile")
+    if image.mode in ("CMYK", "L") and isinstance(icc, bytes) and icc[16:20] == {"L": b"GRAY"}.get(image.mode, b"CMYK"):
         shown = to_srgb(image, icc)
-        return np.asarray(image.convert("RGB") if shown is None else shown), None
-    return np.asarray(image.convert("RGB")), icc
+        if shown is not None:
+            return np.asarray(shown), [plain]
+    return plain, []
 
 
 def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
     """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
     values = np.asarray(image).astype(np.uint32)
-    grey = ((values + 128) // 257).astype(np.uint8)
-    if (tiff_tags(image) or {}).get(_PHOTOMETRIC) == 0:
+    tags = tiff_tags(image) or {}
+    most = 4095 if tuple(tags.get(_BITS, ())) == (12,) else 65535
+    grey = ((values * 255 + most // 2) // most).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC) == 0:
         grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
     planes = [grey, grey, grey]
     if isinstance(key := image.info.get("transparency"), int):
