@@ -38,8 +38,9 @@ _PRIMARIES: dict[int, tuple[float, ...]] = {
 """White, red, green and blue, x and y of each; whatever is not here counts as sRGB's."""
 
 _PQ, _HLG = 16, 18
+_TRANSFERS = frozenset({1, *range(4, 19)})
 _REFUSED = (9, 10, 11, 12)
-"""Logarithmic and extended curves: no browser shows them."""
+"""Logarithmic and extended curves."""
 
 _WHITE, _PEAK = 203.0, 1000.0
 """cd/m² of diffuse white (BT.2408) and of what is taken to be the brightest."""
@@ -60,6 +61,11 @@ class Cicp(NamedTuple):
     primaries: int
     transfer: int
     video: bool = False
+
+    @property
+    def specified(self) -> bool:
+        """Whether both numbers mean something."""
+        return self.primaries in _PRIMARIES and self.transfer in _TRANSFERS
 
     @property
     def hdr(self) -> bool:
@@ -110,8 +116,8 @@ SRGB = Cicp(1, 13)
 
 
 def unknown(cicp: Cicp) -> bool:
-    """Whether no browser shows such colours."""
-    return cicp.transfer in _REFUSED
+    """Whether no browser shows such colours, or nobody uses them: HDR in the primaries of XYZ."""
+    return cicp.transfer in _REFUSED or (cicp.hdr and cicp.primaries == 10)
 
 
 def _srgb() -> NDArray[np.float64]:

@@ -110,7 +110,12 @@ def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
 
     try:
         return ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,  # or black points are moved, which browsers don't
+            outputMode="RGB",
+            flags=ImageCms.Flags.NOOPTIMIZE,  # or tables are sampled anew, and what lies between the samples is lost
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
@@ -125,7 +130,7 @@ def _readings(pixels: NDArray[np.uint8], declared: Declared, name: str) -> list[
     """What viewers make of RGB by one declaration: first what browsers show."""
     if isinstance(declared, Cicp):
         if unknown(declared):
-            raise UnsupportedImageError(f"{name}: transfer characteristics {declared.transfer}, which no browser shows")
+            raise UnsupportedImageError(f"{name}: colours of code points {declared[:2]}, which no browser shows")
         if declared.hdr:
             return [declared.tone_mapped(pixels)]
         shaper = declared.shaper

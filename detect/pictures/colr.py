@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detect.pictures.av1 import points_of_stream
 from detect.pictures.cicp import Cicp
 from detect.pictures.color import Declared
 
@@ -17,7 +18,7 @@ _Box = tuple[bytes, int, int]
 """Kind, and where the body starts and ends."""
 
 
-def colors_of_heif(data: bytes) -> list[Declared]:
+def colors_of_heif(data: bytes, *, avif: bool) -> list[Declared]:
     """Profiles of the primary item before its code points, as browsers take them; empty where it has neither.
 
     A box that is broken says nothing here: the decoder is the one to refuse it.
@@ -46,7 +47,40 @@ def colors_of_heif(data: bytes) -> list[Declared]:
             profiles.append(body[4:])
         elif body[:4] in (b"nclx", b"nclc") and len(body) >= 10:
             points.append(Cicp(_number(body, 4, 2), _number(body, 6, 2), video=True))
+    if avif and not profiles and not points and (found := points_of_stream(_first_item(data, meta, inner))) is not None:
+        points.append(Cicp(*found, video=True))
     return [*profiles, *points]
+
+
+def _first_item(data: bytes, meta: _Box, inner: dict[bytes, tuple[int, int]]) -> bytes:
+    """The bytes of the primary item, or of the first that there is where that is made up of others: its first extent.
+
+    Source:
+        ISO/IEC 14496-12, 8.11.3 (`iloc`).
+    """
+    if b"iloc" not in inner:
+        return b""
+    body = data[slice(*inner[b"iloc"])]
+    version, offset_size, length_size, base_size = body[0], body[4] >> 4, body[4] & 15, body[5] >> 4
+    index_size = body[5] & 15 if version else 0
+    wide = 4 if version == 2 else 2
+    at, items = 6 + wide, {}
+    for _ in range(_number(body, 6, wide)):
+        if at >= len(body):
+            break
+        item = _number(body, at, wide)
+        method = _number(body, at + wide, 2) & 15 if version else 0
+        at += wide + (2 if version else 0) + 2
+        base, extents = _number(body, at, base_size), _number(body, at + base_size, 2)
+        at += base_size + 2
+        offset = _number(body, at + index_size, offset_size)
+        length = _number(body, at + index_size + offset_size, length_size)
+        at += extents * (index_size + offset_size + length_size)
+        start = base + offset + (inner.get(b"idat", meta[1:])[0] if method == 1 else 0)
+        items[item] = data[start : start + length] if length else data[start:]
+    primary = _primary(data, inner.get(b"pitm"))
+    found = [items[primary]] if primary in items else []
+    return next((each for each in [*found, *items.values()] if points_of_stream(each) is not None), b"")
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:

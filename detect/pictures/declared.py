@@ -41,7 +41,7 @@ def colors_of(data: bytes, found: str, image: Image.Image, name: str) -> list[De
     if found in ("AVIF", "HEIF"):
         from detect.pictures.colr import colors_of_heif
 
-        return colors_of_heif(data)
+        return colors_of_heif(data, avif=found == "AVIF")
     if found == "BMP":
         return _bmp(data)
     if found == "GIF":
@@ -115,7 +115,8 @@ def _cicp(body: bytes, name: str) -> Cicp | None:
         return None
     if body[2] != 0 or body[3] > 1:
         raise UnsupportedImageError(f"{name}: cICP of {list(body)}, which is none for a PNG")
-    return None if body[0] in (0, 2, 3) or body[1] in (0, 2, 3) else Cicp(body[0], body[1])
+    cicp = Cicp(body[0], body[1])
+    return cicp if cicp.specified else None
 
 
 def _inflated(body: bytes, name: str) -> bytes:

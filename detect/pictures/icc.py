@@ -78,9 +78,9 @@ class Profile(NamedTuple):
     cicp: tuple[int, int] | None
 
 
-def parsed(icc: bytes) -> Profile | None:
-    """A profile for RGB; None if it is one for something else, or none at all."""
-    if len(icc) < 132 or icc[16:20] != b"RGB " or icc[36:40] != b"acsp":
+def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
+    """A profile for RGB, or for CMYK if that is asked for; None if it is one for something else, or none at all."""
+    if len(icc) < 132 or icc[16:20] != space or icc[36:40] != b"acsp":
         return None
     size, count = _u32(icc, 0), _u32(icc, 128)
     entries = [struct.unpack_from(">4sII", icc, 132 + 12 * each) for each in range(min(count, (len(icc) - 132) // 12))]
@@ -175,6 +175,11 @@ def _evaluated(
 
 def _around(icc: bytes, table: bytes) -> bytes:
     """A profile with one look-up table for its only tag, and a header that LittleCMS takes."""
+    if table[:4] in (
+        b"mft1",
+        b"mft2",
+    ):  # whose matrix is for XYZ as input alone (10.10): LittleCMS applies it, skcms not
+        table = table[:12] + b"".join(_number(each) for each in (1, 0, 0, 0, 1, 0, 0, 0, 1)) + table[48:]
     start = 132 + 12
     head = bytearray(128)
     head[0:4] = struct.pack(">I", start + len(table))

@@ -18,13 +18,14 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.errors import DamagedImageError, ImageError, LimitError, ReadError
 from detect.pictures import exif
-from detect.pictures.color import Declared, is_plain, settle, to_srgb
+from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, early_chunks, info_colors
 from detect.pictures.formats import HEAD, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
-from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
+from detect.pictures.limits import check_png_rows, check_size, check_still, open_still
+from detect.pictures.samples import extra_alpha, to_pixels
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
 
@@ -38,8 +39,6 @@ Source: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[np.uint8]
 )
 """A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
-
-_PHOTOMETRIC, _BITS = 262, 258  # TIFF 6.0: PhotometricInterpretation, of which 0 means that zero is white
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,13 +225,17 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
                 return _reduced_jpeg(data, image, name, spare, declared)
             pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
         else:
-            pixels, others = _to_pixels(_strict_jpeg(data, image), name)
+            pixels, others = to_pixels(_strict_jpeg(data, image), name)
     else:
         image.info.pop("xmp", None)  # or Pillow would turn a TIFF by it
+        extra = extra_alpha(data, image, name) if found == "TIFF" else None
         image.load()
         if found == "PNG":
             check_png_rows(image, data)
-        pixels, others = _to_pixels(image, name)
+        pixels, others = to_pixels(image, name)
+        others += [] if extra is None else [extra]
+    if image.mode == "CMYK":
+        declared = []  # what is not for ink has been dropped
     orientation = _orientation(data, found, image)
     picture = _finish(pixels, orientation, declared, found, name, others)
     if found == "WEBP" and (turned := exif.of_tiff(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))) != 1:
@@ -244,7 +247,7 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     image.load()
-    pixels, others = _to_pixels(image, name)
+    pixels, others = to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
     block = image.info.get("exif", b"")
@@ -356,34 +359,3 @@ def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
         image = Image.fromarray(255 - simplejpeg.decode_jpeg(data, colorspace="CMYK"), "CMYK")
     image.info = dict(header.info)
     return image
-
-
-def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
-    """Any mode that Pillow decodes to RGB or RGBA, and what else viewers may show of it."""
-    if image.mode.startswith("I;16"):
-        return _from_16_bit(image), []
-    if image.mode in ("I", "F", "LAB", "HSV"):
-        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA")), []
-    plain = np.asarray(image.convert("RGB"))
-    icc = image.info.get("icc_profile")
-    if image.mode in ("CMYK", "L") and isinstance(icc, bytes) and icc[16:20] == {"L": b"GRAY"}.get(image.mode, b"CMYK"):
-        shown = to_srgb(image, icc)
-        if shown is not None:
-            return np.asarray(shown), [plain]
-    return plain, []
-
-
-def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
-    """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
-    values = np.asarray(image).astype(np.uint32)
-    tags = tiff_tags(image) or {}
-    most = 4095 if tuple(tags.get(_BITS, ())) == (12,) else 65535
-    grey = ((values * 255 + most // 2) // most).astype(np.uint8)
-    if tags.get(_PHOTOMETRIC) == 0:
-        grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
-    planes = [grey, grey, grey]
-    if isinstance(key := image.info.get("transparency"), int):
-        planes.append(np.where(values == key, 0, 255).astype(np.uint8))
-    return np.stack(planes, axis=2)
