@@ -65,12 +65,12 @@ class _LazyGroup(click.Group):
             if extra is None:
                 raise
             raise click.ClickException(
-                f"{error.name} is not installed; install it with: pip install 'censor[{extra}]'"
+                f"{error.name} is not installed; install it with: pip install 'nsfw-censor[{extra}]'"
             ) from error
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="censor")
+@click.version_option(package_name="nsfw-censor")
 def main() -> None:
     """Prepare annotations, and see what a detector makes of pictures.
 

@@ -71,7 +71,7 @@ def create_app(
 
     app = FastAPI(
         title="censor",
-        version=version("censor"),
+        version=version("nsfw-censor"),
         description=_SUMMARY,
         docs_url=None,  # the documentation pages of FastAPI load their scripts from elsewhere
         redoc_url=None,

@@ -49,7 +49,7 @@ def test_a_missing_extra_is_named(missing, extra, monkeypatch, run, write, pictu
     monkeypatch.setattr("detect.annotations.commands.read_json", fail)
     result = run("check", "a.json", "--images", pictures)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: {missing} is not installed; install it with: pip install 'censor[{extra}]'\n"
+    assert result.stderr == f"Error: {missing} is not installed; install it with: pip install 'nsfw-censor[{extra}]'\n"
 
 
 def test_a_missing_module_that_no_extra_brings_is_a_fault_of_ours(monkeypatch, run, pictures):
