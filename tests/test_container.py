@@ -98,7 +98,7 @@ def run(image: Path, pictures: Path, command: str) -> subprocess.CompletedProces
     settings = "HOME=/nonexistent PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1"
     return subprocess.run(
         ["unshare", "--mount", "--net", "bash", "-c", _RUN, "run", image, pictures, settings, command],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 
