@@ -198,7 +198,7 @@ def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
     found = sniff(data[:HEAD])
     if found is None:
-        raise unsupported(name)
+        raise unsupported(name, data[:HEAD])
     image = open_still(data, found, name, max_pixels)
     icc = image.info.get("icc_profile")
     if found == "JPEG":
