@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import io
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image, ImageFile
 
 from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
+from detect.pictures import png
 from detect.pictures.formats import HEIF_SEQUENCES, brands
 
-__all__ = ["check_png_rows", "check_size", "check_still", "open_still", "plugin", "tiff_tags"]
+__all__ = ["check_size", "check_still", "open_still", "plugin", "tiff_tags"]
 
 _SEVERAL = "several frames or pages; only still pictures are taken"
 
@@ -38,16 +38,17 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         UnsupportedImageError: A kind whose picture, or whose damage, cannot be told.
         Exception: Whatever Pillow raises for a broken header.
     """
+    icc = None
     if found == "PNG":
-        kinds = [kind for kind, _, _ in _png_chunks(data)]
-        if b"fdAT" in kinds or kinds.count(b"fcTL") > 1:
-            raise AnimatedImageError(f"{name}: {_SEVERAL}")
+        data, icc = png.seen(data, name)
     elif found == "HEIF" and brands(data) & HEIF_SEQUENCES:
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
     elif found == "AVIF" and b"clap" in _meta_box(data):
         # Pillow shows the whole coded picture; viewers show the clean aperture, and what was cropped would come back.
         raise UnsupportedImageError(f"{name}: an AVIF cropped by a clean aperture; export it again")
     image = plugin(found)(io.BytesIO(data))
+    if icc is not None:
+        image.info["icc_profile"] = icc
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     return image
@@ -133,40 +134,3 @@ def _check_multi_picture(image: Image.Image, name: str) -> None:
             raise AnimatedImageError(
                 f"{name}: a multi-picture file (panorama, stereo or angles); only stills are taken"
             )
-
-
-def check_png_rows(image: ImageFile.ImageFile, data: bytes) -> None:
-    """Refuse a PNG whose compressed rows end early though file and stream are sound: Pillow leaves the rest zero.
-
-    Rows are counted only where the bottom one is zero, or Adam7 could have left gaps elsewhere (PNG 3rd ed., 8.1).
-
-    Raises:
-        OSError: Fewer bytes than the header announces.
-    """
-    width, height = image.size
-    interlaced = bool(image.info.get("interlace"))
-    if not interlaced and image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is not None:
-        return
-    bits = data[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[data[25]]  # IHDR: bit depth, colour type
-    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
-    expected = 0
-    for x, y, step_x, step_y in passes if interlaced else [(0, 0, 1, 1)]:
-        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
-        expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
-    found, inflate = 0, zlib.decompressobj()
-    for kind, start, end in _png_chunks(data):
-        rest = data[start:end] if kind == b"IDAT" else b""
-        while rest and found < expected:
-            found += len(inflate.decompress(rest, 1 << 20))
-            rest = inflate.unconsumed_tail
-    if found + len(inflate.flush()) < expected:
-        raise OSError(f"{found} of {expected} bytes of pixels")
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the body of each chunk."""
-    at = 8
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield data[at + 4 : at + 8], at + 8, at + 8 + length
-        at += 12 + length
