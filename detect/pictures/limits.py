@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
-from detect.pictures import png
 from detect.pictures.formats import HEIF_SEQUENCES, brands
+from detect.pictures.png import without_profile
 
 __all__ = ["check_size", "check_still", "open_still", "plugin", "tiff_tags"]
 
@@ -40,12 +40,13 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
     """
     icc = None
     if found == "PNG":
-        data, icc = png.seen(data, name)
+        data, icc = without_profile(data)
     elif found == "HEIF" and brands(data) & HEIF_SEQUENCES:
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
-    elif found == "AVIF" and b"clap" in _meta_box(data):
-        # Pillow shows the whole coded picture; viewers show the clean aperture, and what was cropped would come back.
-        raise UnsupportedImageError(f"{name}: an AVIF cropped by a clean aperture; export it again")
+    if found in ("AVIF", "HEIF"):
+        from detect.pictures.heif import check_items  # five modules, and few pictures need them
+
+        check_items(data, found, name, max_pixels)
     image = plugin(found)(io.BytesIO(data))
     if icc is not None:
         image.info["icc_profile"] = icc
@@ -68,19 +69,6 @@ def plugin(found: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:
     module, name = _PLUGINS[found]
     opener: Callable[[io.BytesIO], ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
     return opener
-
-
-def _meta_box(data: bytes) -> bytes:
-    """The metadata box of a HEIF or AVIF file (ISO/IEC 14496-12, 8.11.1); empty if there is none."""
-    at = 0
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"meta":
-            return data[at : at + length] if length else data[at:]
-        if length < 8:  # to the end of the file, or 64 bits long: no metadata box comes behind those
-            break
-        at += length
-    return b""
 
 
 def check_size(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -16,7 +16,7 @@ from PIL import ImageFile
 from detect.errors import AnimatedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
 
-__all__ = ["Seen", "check_pixels", "seen"]
+__all__ = ["check_pixels", "seen", "without_profile"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -41,18 +41,6 @@ _LARGEST_PROFILE = 64 * 2**20
 """Of a profile, in bytes, unpacked: browsers pass over larger ones."""
 
 
-class Seen(NamedTuple):
-    """What viewers heed of a PNG.
-
-    Attributes:
-        file: A PNG of the chunks that viewers heed, all of them sound, without the profile.
-        icc: The profile; None where there is none that can be unpacked.
-    """
-
-    file: bytes
-    icc: bytes | None
-
-
 class _Chunk(NamedTuple):
     kind: bytes
     start: int  # of the body
@@ -64,8 +52,8 @@ class _Chunk(NamedTuple):
         return zlib.crc32(view[self.start - 4 : self.end]).to_bytes(4, "big") == self.checksum
 
 
-def seen(data: bytes, name: str) -> Seen:
-    """Check the chunks of a PNG, and keep those that viewers heed.
+def seen(data: bytes, name: str) -> bytes:
+    """Check the chunks of a PNG, and make one of those that viewers heed.
 
     Text is left out whatever its length, and so is all that follows the pixels. What ends behind the last pixel's chunk
     may have lost the rest.
@@ -87,9 +75,8 @@ def seen(data: bytes, name: str) -> Seen:
     _check_still(data, chunks, name)
     kept = _kept(view, chunks, name)
     _check_lengths(data, kept, name)
-    icc = _profile(view, kept.pop(b"iCCP", []))
     parts = [view[chunk.start - 8 : chunk.end + 4] for same in kept.values() for chunk in same]
-    return Seen(b"".join([_SIGNATURE, *parts, _END]), icc)
+    return b"".join([_SIGNATURE, *parts, _END])
 
 
 def _check_still(data: bytes, chunks: Sequence[_Chunk], name: str) -> None:
@@ -176,18 +163,25 @@ def _check_lengths(data: bytes, kept: dict[bytes, list[_Chunk]], name: str) -> N
         raise damaged(name, f"a tRNS chunk of {length[b'tRNS']} bytes")
 
 
-def _profile(view: memoryview, chunks: list[_Chunk]) -> bytes | None:
-    """What an iCCP chunk holds (PNG 3rd ed., 11.3.2.3), if it is whole and no larger than browsers take."""
-    if not chunks:
-        return None
-    body = bytes(view[chunks[0].start : chunks[0].end])
-    label, _, rest = body.partition(b"\0")
+def without_profile(data: bytes) -> tuple[bytes, bytes | None]:
+    """Take the profile out of what `seen` made: Pillow refuses pictures for profiles over a megabyte.
+
+    Returns:
+        The PNG without it, and the profile; None if there is none, it is not whole, or larger than browsers take.
+
+    Source:
+        PNG 3rd ed., 11.3.2.3.
+    """
+    chunk = next((chunk for chunk in _chunks(data) if chunk.kind in (b"iCCP", b"IDAT")), None)
+    if chunk is None or chunk.kind != b"iCCP":
+        return data, None
+    label, _, rest = data[chunk.start : chunk.end].partition(b"\0")
     inflate = zlib.decompressobj()
     try:
         icc = inflate.decompress(rest[1:], _LARGEST_PROFILE) if rest[:1] == b"\0" and 1 <= len(label) <= 79 else b""
     except zlib.error:
-        return None
-    return icc if inflate.eof else None
+        icc = b""
+    return data[: chunk.start - 8] + data[chunk.end + 4 :], icc if inflate.eof else None
 
 
 def check_pixels(image: ImageFile.ImageFile, data: bytes) -> None:
@@ -198,7 +192,7 @@ def check_pixels(image: ImageFile.ImageFile, data: bytes) -> None:
 
     Args:
         image: As Pillow loaded it.
-        data: The file.
+        data: What `seen` made of the file.
 
     Raises:
         OSError: Fewer bytes than the header announces, or fewer colours than the pixels name.

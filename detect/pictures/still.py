@@ -23,7 +23,7 @@ from detect.pictures.color import settle, to_srgb
 from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
-from detect.pictures.png import check_pixels
+from detect.pictures.png import check_pixels, seen
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -200,6 +200,8 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     found = sniff(data[:HEAD])
     if found is None:
         raise unsupported(name, data[:HEAD])
+    if found == "PNG":
+        data = seen(data, name)
     image = open_still(data, found, name, max_pixels)
     icc = image.info.get("icc_profile")
     if found == "JPEG":
