@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
+from detect.errors import AnimatedImageError, DamagedImageError, LimitError
+from detect.pictures import tiff
 from detect.pictures.formats import HEIF_SEQUENCES, brands
 from detect.pictures.png import without_profile
 
@@ -47,7 +48,14 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         from detect.pictures.heif import check_items  # five modules, and few pictures need them
 
         check_items(data, found, name, max_pixels)
-    image = plugin(found)(io.BytesIO(data))
+    elif found == "TIFF":
+        tiff.check_directory(data, name, max_pixels)
+    try:
+        image = plugin(found)(io.BytesIO(data))
+    except SyntaxError as error:
+        if found == "TIFF" and str(error) == "unknown pixel mode":
+            raise tiff.unknown_samples(data, name) from error
+        raise
     if icc is not None:
         image.info["icc_profile"] = icc
     check_size(image, name, max_pixels)
@@ -85,7 +93,7 @@ def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
     if "mp" in image.info:
         _check_multi_picture(image, name)
     if (tags := tiff_tags(image)) is not None:
-        _check_tiff(tags, name, max_pixels)
+        tiff.check_tags(tags, name, max_pixels)
     if image.format != "MPO" and (getattr(image, "is_animated", False) or image.info.get("default_image")):
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
 
@@ -93,17 +101,6 @@ def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
 def tiff_tags(image: Image.Image) -> Mapping[int, Any] | None:
     """The tags of the page, by number (TIFF 6.0); None if the picture was not opened by Pillow's TIFF plug-in."""
     return getattr(image, "tag_v2", None)
-
-
-def _check_tiff(tags: Mapping[int, Any], name: str, max_pixels: int) -> None:
-    # NewSubfileType bit 0, SubIFDs, DNGVersion (TIFF 6.0, TIFF/EP): the first page is a preview of the real one.
-    if int(tags.get(254, 0)) & 1 or 330 in tags or 50706 in tags:
-        raise UnsupportedImageError(f"{name}: a camera's raw file or a multi-resolution TIFF; develop it first")
-    # libtiff repairs damaged fax and JPEG data by guessing, and says so on standard error only.
-    if tags.get(259) in (2, 3, 4, 6, 7):
-        raise UnsupportedImageError(f"{name}: a TIFF with fax or JPEG compression, whose damage could not be told")
-    if int(tags.get(322, 1)) * int(tags.get(323, 1)) > max_pixels:
-        raise LimitError(f"{name}: a TIFF with tiles of more than {max_pixels:,} pixels")
 
 
 def _check_multi_picture(image: Image.Image, name: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -24,6 +25,7 @@ from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
 from detect.pictures.png import check_pixels, seen
+from detect.pictures.tiff import QuietLibtiff
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -213,7 +215,8 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
         else:
             pixels, icc = _to_pixels(_strict_jpeg(data, image), name)
     else:
-        image.load()
+        with QuietLibtiff() if found == "TIFF" else nullcontext():
+            image.load()
         if found == "PNG":
             check_pixels(image, data)
         pixels, icc = _to_pixels(image, name)
