@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench fuzz clean
 
 .venv/.installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ lint: .venv/.installed-dev+nudenet+train+service
 
 bench: .venv/.installed-dev+nudenet  ## ours beside others, in one run: ARGS=--quick to try it
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+fuzz: .venv/.installed-dev+nudenet  ## break pictures of every format and see what decoding does: ARGS="--seconds 600"
+	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
 	rm -rf .venv demo
