@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench fuzz docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,9 @@ bench: .venv/.installed-dev  ## ours beside others, in one run: ARGS=--quick to 
 
 docs: .venv/.installed-docs  ## the documentation site, into site/
 	$(BIN)/mkdocs build --strict
+
+fuzz: .venv/.installed-dev  ## break pictures of every format and see what decoding does: ARGS="--seconds 600"
+	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
 	rm -rf .venv demo site

@@ -269,6 +269,12 @@ def test_openvino_refuses_what_is_no_model(constant_network, kind):
         OpenVinoSession(damaged(constant_network(HEAD))[kind], source="w.onnx")
 
 
+@pytest.mark.parametrize("wrong", [{"imgsz": "100000"}, {"shape": (1, 3, 100_000, 64)}, {"shape": (10**9, 3, 64, 64)}])
+def test_openvino_compiles_nothing_that_no_machine_has_room_for(constant_network, wrong):
+    with pytest.raises(WeightsError, match=r"x: .*4096"):
+        OpenVinoSession(constant_network(HEAD, **wrong), source="x")
+
+
 def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
     for other in ({"dtype": TensorProto.INT32}, {"shape": ("batch", 3, 64)}):
         with pytest.raises(WeightsError, match="x: expected one float input"):
