@@ -5,43 +5,40 @@ The rest is there because some other viewer may go by it: see `detect.pictures.c
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from detect.errors import LimitError, UnsupportedImageError
+from detect.errors import UnsupportedImageError
 from detect.pictures.cicp import SRGB, Cicp
 from detect.pictures.color import Declared
 from detect.pictures.icc import Shaper, sampled, xyz_of_primaries
+from detect.pictures.png import early_chunks
 
-__all__ = ["colors_of", "early_chunks", "info_colors"]
-
-_LARGEST = 16 * 2**20  # bytes of a PNG's profile once inflated
+__all__ = ["colors_of", "info_colors"]
 
 
 def colors_of(data: bytes, found: str, image: Image.Image, name: str) -> list[Declared]:
     """All that a file says of what its numbers stand for.
 
     Args:
-        data: The file.
+        data: The file; of a PNG what `detect.pictures.png.seen` made of it.
         found: What `sniff` says it is.
         image: As Pillow opened it; need not be loaded.
         name: What errors call it.
 
     Raises:
         UnsupportedImageError: Code points that a PNG may not have: browsers refuse it too.
-        LimitError: A profile of more than 16 MiB.
     """
     icc = image.info.get("icc_profile")
     if found == "PNG":
-        return _png(data, name)
+        return _png(data, icc, name)
     if found in ("AVIF", "HEIF"):
         from detect.pictures.colr import colors_of_heif
 
-        return colors_of_heif(data, avif=found == "AVIF")
+        return colors_of_heif(data)
     if found == "BMP":
         return _bmp(data)
     if found == "GIF":
@@ -71,26 +68,15 @@ def _matrix_profile(gamma: float, xy: Sequence[float] | None) -> bytes:
     return sampled(Shaper(np.asarray(colorants), np.stack([curve] * 3)))
 
 
-def early_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of a PNG's chunks before its pixels: no viewer heeds colours or EXIF that come later."""
-    at = 8
-    while at + 8 <= len(data) and (kind := data[at + 4 : at + 8]) != b"IDAT":
-        length = int.from_bytes(data[at : at + 4], "big")
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length
-
-
-def _png(data: bytes, name: str) -> list[Declared]:
+def _png(data: bytes, icc: object, name: str) -> list[Declared]:
     """PNG 3rd ed., 4.3: cICP before iCCP before sRGB before gAMA with cHRM. Of each the first; then all the others."""
-    ranked: list[tuple[int, Declared]] = []
+    ranked: list[tuple[int, Declared]] = [(1, icc)] if isinstance(icc, bytes) and icc else []
     numbers: dict[bytes, list[float]] = {}
     palette = False
     for kind, body in early_chunks(data):
         palette |= kind == b"PLTE"
         if kind == b"cICP" and (cicp := _cicp(body, name)):
             ranked += [(4, SRGB), (5, cicp)] if palette else [(0, cicp)]  # it may not come behind a palette
-        elif kind == b"iCCP" and (profile := _inflated(body, name)):
-            ranked.append((1, profile))
         elif kind == b"sRGB" and len(body) == 1 and body[0] < 4:
             ranked.append((2, SRGB))
         elif len(body) == {b"gAMA": 4, b"cHRM": 32}.get(kind):
@@ -117,18 +103,6 @@ def _cicp(body: bytes, name: str) -> Cicp | None:
         raise UnsupportedImageError(f"{name}: cICP of {list(body)}, which is none for a PNG")
     cicp = Cicp(body[0], body[1])
     return cicp if cicp.specified else None
-
-
-def _inflated(body: bytes, name: str) -> bytes:
-    """The profile in an iCCP chunk; empty if it is broken, as viewers ignore it then."""
-    _, _, rest = body.partition(b"\0")
-    try:
-        profile = zlib.decompressobj().decompress(rest[1:], _LARGEST + 1)
-    except zlib.error:
-        return b""
-    if len(profile) > _LARGEST:
-        raise LimitError(f"{name}: a colour profile of more than {_LARGEST:,} bytes")
-    return profile
 
 
 def _bmp(data: bytes) -> list[Declared]:

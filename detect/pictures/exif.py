@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-__all__ = ["of_jpeg", "of_tiff"]
+__all__ = ["of_tiff"]
 
 _ORIENTATION, _SHORT = 0x0112, 3  # EXIF 2.32, table 4; TIFF 6.0, section 2
 
@@ -32,12 +30,4 @@ def of_tiff(block: bytes) -> int:
             value = number(entry + 8, 2)
             if 1 <= value <= 8:
                 return value
-    return 1
-
-
-def of_jpeg(segments: Iterable[tuple[str, bytes]]) -> int:
-    """The orientation by a JPEG's application segments, in their order: the first EXIF block with content counts."""
-    for kind, body in segments:
-        if kind == "APP1" and body[:5] == b"Exif\0" and len(body) > 6:
-            return of_tiff(body[6:])
     return 1

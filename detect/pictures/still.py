@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from detect.errors import DamagedImageError, ImageError, LimitError, ReadError
+from detect.errors import ImageError, LimitError, ReadError
 from detect.pictures import exif
 from detect.pictures.color import Declared, is_plain, settle
-from detect.pictures.declared import colors_of, early_chunks, info_colors
-from detect.pictures.formats import HEAD, empty, sniff, unsupported
+from detect.pictures.declared import colors_of, info_colors
+from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
-from detect.pictures.limits import check_png_rows, check_size, check_still, open_still
+from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
+from detect.pictures.limits import check_size, check_still, open_still
+from detect.pictures.png import check_pixels, early_chunks, seen
 from detect.pictures.samples import extra_alpha, to_pixels
+from detect.pictures.tiff import QuietLibtiff
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
 
@@ -160,7 +163,7 @@ class _Translate:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ImageError):
             reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-            raise DamagedImageError(f"{self._name}: the picture is damaged or cut short ({reason})") from error
+            raise damaged(self._name, reason) from error
 
 
 def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], cap: int) -> tuple[bytes, str]:
@@ -214,33 +217,41 @@ def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
     found = sniff(data[:HEAD])
     if found is None:
-        raise unsupported(name)
+        raise unsupported(name, data[:HEAD])
+    if found == "JPEG":
+        return _from_jpeg(open_jpeg(data, name, max_pixels), name, spare)
+    if found == "PNG":
+        data = seen(data, name)
     image = open_still(data, found, name, max_pixels)
     declared = colors_of(data, found, image, name)
-    others: list[NDArray[np.uint8]] = []
-    if found == "JPEG":
-        # libjpeg-turbo with warnings as errors: Pillow would accept a picture with broken entropy-coded data.
-        if image.mode == "RGB":
-            if spare is not None and is_plain(declared):
-                return _reduced_jpeg(data, image, name, spare, declared)
-            pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
-        else:
-            pixels, others = to_pixels(_strict_jpeg(data, image), name)
-    else:
-        image.info.pop("xmp", None)  # or Pillow would turn a TIFF by it
+    image.info.pop("xmp", None)  # or Pillow would turn a TIFF by it
+    with QuietLibtiff() if found == "TIFF" else nullcontext():
         extra = extra_alpha(data, image, name) if found == "TIFF" else None
         image.load()
-        if found == "PNG":
-            check_png_rows(image, data)
-        pixels, others = to_pixels(image, name)
-        others += [] if extra is None else [extra]
+    if found == "PNG":
+        check_pixels(image, data)
+    pixels, others = to_pixels(image, name)
+    others += [] if extra is None else [extra]
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
-    orientation = _orientation(data, found, image)
-    picture = _finish(pixels, orientation, declared, found, name, others)
-    if found == "WEBP" and (turned := exif.of_tiff(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))) != 1:
+    picture = _finish(pixels, _orientation(data, found, image), declared, found, name, others)
+    if found == "WEBP" and (turned := _exif_orientation(image)) != 1:
         picture = _turned_too(picture, turned)
-    return _as_saved(picture, image, orientation)
+    return picture
+
+
+def _from_jpeg(jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int] | None) -> Picture:
+    image, icc = jpeg.header, jpeg.parts.icc
+    declared: list[Declared] = [icc] if icc and image.mode != "CMYK" else []
+    others: list[NDArray[np.uint8]] = []
+    if image.mode == "RGB":
+        if spare is not None and is_plain(declared):
+            return _reduced_jpeg(jpeg, name, spare, declared)
+        pixels = decode_strictly(jpeg, name)
+    else:
+        pixels, others = to_pixels(_strict_jpeg(jpeg, name), name)
+    orientation = _exif_orientation(image)
+    return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
@@ -250,8 +261,7 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     pixels, others = to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
-    block = image.info.get("exif", b"")
-    orientation = exif.of_tiff(block.removeprefix(b"Exif\0\0")) if isinstance(block, bytes) and kind != "WEBP" else 1
+    orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else _exif_orientation(image)
     return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
 
 
@@ -305,18 +315,21 @@ def _finish(
     return replace(picture, pixels=blanked, beneath=np.ascontiguousarray(shown.pixels[..., :3]))
 
 
-def _orientation(data: bytes, found: str, image: ImageFile.ImageFile) -> int:
+def _orientation(data: bytes, found: str, image: Image.Image) -> int:
     """The orientation that browsers apply, 1-8.
 
     TIFF, AVIF and HEIC are turned by what is proper to them, TIFF and HEIC by their decoders; Chromium turns no WebP.
     """
-    if found == "JPEG":
-        return exif.of_jpeg(getattr(image, "applist", []))
     if found == "PNG":
         return exif.of_tiff(next((body for kind, body in early_chunks(data) if kind == b"eXIf"), b""))
-    if found == "AVIF":
-        return exif.of_tiff(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))  # Pillow puts irot and imir there
-    return 1
+    return _exif_orientation(image) if found == "AVIF" else 1  # where Pillow puts what irot and imir say
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    block = image.info.get("exif")
+    if not isinstance(block, bytes):
+        return 1
+    return exif.of_tiff(block[6:] if block[:5] == b"Exif\0" else block)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -331,31 +344,21 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def _reduced_jpeg(
-    data: bytes,
-    header: ImageFile.ImageFile,
-    name: str,
-    spare: Callable[[int, int], int],
-    declared: Sequence[Declared],
+    jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int], declared: Sequence[Declared]
 ) -> Picture:
     """A JPEG in plain colours, decoded only as far as its judge will look."""
-    width, height = header.size
-    orientation = _orientation(data, "JPEG", header)
+    width, height = jpeg.header.size
+    orientation = _exif_orientation(jpeg.header)
     upright = (width, height) if orientation >= 5 else (height, width)
     factor = spare(*upright)
-    # The size of all other rows and columns follows: a scaled block of 8 has 8 / factor (libjpeg.txt, scaling).
-    rows, columns = -(-height // factor), -(-width // factor)
-    pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=rows, min_width=columns)
-    if pixels.shape[:2] != (rows, columns):
-        raise ImageError(f"{name}: decoded to {pixels.shape[:2]} pixels where {(rows, columns)} were asked for")
+    pixels = decode_strictly(jpeg, name, factor=factor)
     picture = _finish(pixels, orientation, declared, "JPEG", name)
-    return picture if factor == 1 else replace(picture, reduced=(*upright, factor))
+    return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*upright, factor))
 
 
-def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
+def _strict_jpeg(jpeg: OpenedJpeg, name: str) -> Image.Image:
     """A grey or CMYK JPEG, decoded strictly, as Pillow would give it: CMYK is stored inverted, as Adobe does."""
-    if header.mode == "L":
-        image = Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0])
-    else:
-        image = Image.fromarray(255 - simplejpeg.decode_jpeg(data, colorspace="CMYK"), "CMYK")
-    image.info = dict(header.info)
+    pixels = decode_strictly(jpeg, name)
+    image = Image.fromarray(pixels[..., 0]) if jpeg.header.mode == "L" else Image.fromarray(255 - pixels, "CMYK")
+    image.info = dict(jpeg.header.info)
     return image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detect.pictures.av1 import points_of_stream
+from detect.pictures.av1 import points
 
 
 def obu(bits: str) -> bytes:
@@ -36,11 +36,14 @@ LADEN = (  # timing, a decoder model, a delay for showing, two points with a tie
     ],
 )
 def test_colours_of_a_sequence_header(bits: str, expected: tuple[int, int]) -> None:
-    assert points_of_stream(obu(bits)) == expected
+    assert points(memoryview(obu(bits))) == expected
 
 
 def test_streams_without_one() -> None:
-    assert points_of_stream(b"") is None
-    assert points_of_stream(b"\x12\x00") is None
-    assert points_of_stream(b"\x32\x81\x00x") is None
-    assert points_of_stream(b"\x08" + obu(REDUCED + COLORS)[4:]) == (9, 16)  # without a size: up to the end
+    assert points(memoryview(b"")) is None
+    assert points(memoryview(b"\x12\x00")) is None
+    with pytest.raises(ValueError, match="cut short"):
+        points(memoryview(b"\x32\x7fx"))
+    with pytest.raises(EOFError, match="ends early"):
+        points(memoryview(obu("000 1 1 00000 0111")))
+    assert points(memoryview(b"\x08" + obu(REDUCED + COLORS)[4:])) == (9, 16)  # without a size: up to the end
