@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.errors import ImageError, LimitError, ReadError, UnsupportedImageError
 from detect.pictures.color import settle, to_srgb
-from detect.pictures.formats import HEAD, empty, sniff, unsupported
+from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
-from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
+from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
+from detect.pictures.png import check_pixels, seen
+from detect.pictures.tiff import QuietLibtiff
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -144,7 +147,7 @@ class _Translate:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ImageError):
             reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-            raise DamagedImageError(f"{self._name}: the picture is damaged or cut short ({reason})") from error
+            raise damaged(self._name, reason) from error
 
 
 def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], cap: int) -> tuple[bytes, str]:
@@ -198,7 +201,9 @@ def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
     found = sniff(data[:HEAD])
     if found is None:
-        raise unsupported(name)
+        raise unsupported(name, data[:HEAD])
+    if found == "PNG":
+        data = seen(data, name)
     if found == "JPEG":
         jpeg = open_jpeg(data, name, max_pixels)
         image, icc = jpeg.header, jpeg.parts.icc
@@ -210,9 +215,10 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
             pixels, icc = _to_pixels(_strict_jpeg(jpeg, name), name)
     else:
         image = open_still(data, found, name, max_pixels)
-        image.load()
+        with QuietLibtiff() if found == "TIFF" else nullcontext():
+            image.load()
         if found == "PNG":
-            check_png_rows(image, data)
+            check_pixels(image, data)
         pixels, icc = _to_pixels(image, name)
     orientation = _orientation(image)
     return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation)

@@ -321,7 +321,7 @@ def openvino_core(source: str) -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise EngineError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
+        raise EngineError(f"{source}: OpenVINO is not installed: pip install 'nsfw-censor[openvino]'") from error
     with _FIRST_USE:
         if not _CORES:
             # Its binding to numpy sets itself up at the first use, and two threads that are first would wait for one

@@ -288,7 +288,7 @@ def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
     with pytest.raises(ValueError, match="engine must be one of auto, onnxruntime, openvino, not 'tensorflow'"):
         load_detector(engine="tensorflow")
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'nsfw-censor\[openvino\]'"):
         load_detector(engine="openvino")
 
 

@@ -144,7 +144,7 @@ def test_without_torch_the_error_says_what_to_install(weights: Path, monkeypatch
 
     monkeypatch.delitem(sys.modules, "detect.retinanet.inference")
     monkeypatch.setattr(builtins, "__import__", without_torch)
-    with pytest.raises(WeightsError, match=r"torch is missing: pip install 'censor\[train\]'"):
+    with pytest.raises(WeightsError, match=r"torch is missing: pip install 'nsfw-censor\[train\]'"):
         load_detector(weights)
 
 
