@@ -13,6 +13,7 @@ from detect.errors import AnimatedImageError, DamagedImageError, LimitError, Uns
 from detect.pictures import tiff
 from detect.pictures.bmp import check_bitmap
 from detect.pictures.formats import HEIF_SEQUENCES, brands
+from detect.pictures.gif import check_frame
 from detect.pictures.png import without_profile
 from detect.pictures.webp import check_chunks, claiming_transparency
 
@@ -77,6 +78,8 @@ def _check_file(data: bytes, found: str, name: str, max_pixels: int) -> None:
         tiff.check_directory(data, name, max_pixels)
     elif found == "BMP":
         check_bitmap(data, name)
+    elif found == "GIF":
+        check_frame(data, name)
     elif found == "WEBP":
         check_chunks(data, name, max_pixels)
 
