@@ -134,7 +134,10 @@ def _check_multi_picture(image: Image.Image, name: str) -> None:
 
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return
-    entries = (JpegImagePlugin._getmp(image) or {}).get(0xB002, [])  # noqa: SLF001  # no public way to the types
+    try:
+        entries = (JpegImagePlugin._getmp(image) or {}).get(0xB002, [])  # noqa: SLF001  # no public way to the types
+    except Exception:  # noqa: BLE001  # a broken index leads nobody to another picture, whatever the parser raises
+        return
     for entry in entries:
         if str(entry["Attribute"]["MPType"]).startswith("Multi-Frame"):
             raise AnimatedImageError(
