@@ -37,11 +37,17 @@ def test_pixelate_shows_the_means_of_squares() -> None:
 
 
 def test_the_last_cells_are_means_of_what_is_there() -> None:
-    image = np.zeros((4, 10, 3), np.uint8)
-    image[:, 8:] = 90
-    shown = effects.pixelate(image, Region(0, 0, 10, 4), cells=3)  # cells of 4, 4 and 2 columns
-    assert (shown[:, :8] == 0).all()
-    assert (shown[:, 8:] == 90).all()
+    image = np.zeros((4, 14, 3), np.uint8)
+    image[:, 12:] = 90
+    shown = effects.pixelate(image, Region(0, 0, 14, 4), cells=3)  # cells of 5, 5 and 4 columns
+    assert (shown[:, :10] == 0).all()
+    assert (shown[:, 10:] == 45).all()
+    image[:, 8:10] = 90
+    shown = effects.pixelate(image, Region(0, 0, 10, 4), cells=3)  # of 4 and 6: two columns are no cell
+    assert (shown[:, :4] == 0).all()
+    assert (shown[:, 4:10] == 30).all()
+    blurred = effects.blur(image, Region(0, 0, 10, 4), cells=3)
+    assert (blurred[:, 8:10] == blurred[:, 7:8]).all()
 
 
 def test_small_regions_get_fewer_cells() -> None:
