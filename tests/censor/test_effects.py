@@ -136,6 +136,20 @@ def test_means_come_from_the_original_not_from_what_was_painted() -> None:
     assert (second.of(both) == second.of(effects.pixelate(image, second))).all()
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_in_place_gives_what_a_copy_does(channels: int) -> None:
+    area = region((5, 5, 25, 20), width=40, height=40, shape="ellipse", feather=0.3)
+    assert area is not None
+    for name, effect in (("pixelate", effects.pixelate), ("blur", effects.blur), ("solid", effects.solid)):
+        image = noise(40, 40, channels)
+        copied = effect(image, area)
+        assert effect(image, area, out=image) is image
+        assert (image == copied).all(), name
+    image = noise(40, 40, channels)
+    copied = effects.sticker(image, area, sticker=STAMP)
+    assert (effects.sticker(image, area, sticker=STAMP, out=image) == copied).all()
+
+
 def test_a_soft_edge_mixes_by_its_cover() -> None:
     image = np.full((1, 3, 3), 100, np.uint8)
     cover = np.array([[255, 51, 0]], np.uint8)
