@@ -1,14 +1,14 @@
 """The square cells of regions and their means: all that a mosaic or a blur knows of a picture.
 
-Where regions overlap, two grids of cells over the same pixels would tell together what neither tells alone. So cells of
-different regions that overlap become one, with one mean, and cells that meet a region of which nothing is shown show
-nothing. What is then shown of any pixel is a function of what fewer regions would show of it: adding one never reveals
-more, whatever the order.
+Where regions overlap, two grids of cells over the same pixels would tell together what neither tells alone. So cells
+that share a hidden pixel become one, with one mean, and cells that have a pixel of a region that shows nothing show
+nothing. What is then shown is a function of what fewer regions would show, since of the pixels in a cell each is seen
+elsewhere, or belongs to cells that are in it whole: adding a region never reveals more, whatever the order.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -89,9 +89,9 @@ def merge_overlapping(
     opaque: Sequence[Region] = (),
     color: tuple[int, int, int] = (0, 0, 0),
 ) -> list[CellMeans]:
-    """Make one of all cells that overlap.
+    """Make one of all cells that share a hidden pixel: one that either's region covers wholly.
 
-    Windows count, not shapes: a cell's mean is that of all its pixels, those outside the shape too.
+    A cell's mean is that of all its pixels, those outside the shape too. Where both show a pixel, both may tell of it.
 
     Args:
         image: The original.
@@ -99,7 +99,7 @@ def merge_overlapping(
         means: The cells of each.
         opaque: Regions that show nothing of the picture. A mean that is shown beside one would tell of the pixels under
             it, and the mean of the others more of these than the cell did.
-        color: RGB of cells that meet one of these.
+        color: RGB of cells that have a pixel which one of these covers wholly.
 
     Returns:
         For each region its cells, with the colours that they may show.
@@ -124,7 +124,7 @@ class _Cells:
     """The cells of several regions as a disjoint-set forest; number 0 stands for showing nothing."""
 
     def __init__(self, regions: Sequence[Region], means: Sequence[CellMeans]) -> None:
-        self._means = means
+        self._regions, self._means = regions, means
         self._down = [[region.y0 + edge for edge in each.down] for region, each in zip(regions, means, strict=True)]
         self._across = [[region.x0 + edge for edge in each.across] for region, each in zip(regions, means, strict=True)]
         self._numbers: list[NDArray[np.int64]] = []
@@ -135,15 +135,39 @@ class _Cells:
             self._parents.extend(self._numbers[-1].ravel().tolist())
 
     def join_regions(self, one: int, other: int) -> None:
-        """Join the cells of two regions where they overlap: all there, but for cuts that both grids have in common."""
-        for top, bottom in pairwise(_common(self._down[one], self._down[other])):
-            for left, right in pairwise(_common(self._across[one], self._across[other])):
-                window = (left, top, right, bottom)
-                self._join([*self._within(one, window), *self._within(other, window)])
+        """Join the cells of two regions that share a pixel which either covers wholly."""
+        regions = self._regions[one], self._regions[other]
+        down, across = self._cuts(regions, (one, other))
+        hidden = np.logical_or(*(_hidden(each, down, across) for each in regions))
+        tops, lefts = np.nonzero(hidden)
+        pairs = {
+            (self._cell(one, down[row], across[column]), self._cell(other, down[row], across[column]))
+            for row, column in zip(tops.tolist(), lefts.tolist(), strict=True)
+        }
+        for pair in pairs:
+            self._join(pair)
 
     def cover(self, row: int, over: Region) -> None:
-        """Let those cells of a region show nothing that meet another."""
-        self._join([0, *self._within(row, (over.x0, over.y0, over.x1, over.y1))])
+        """Let those cells of a region show nothing that have a pixel which another covers wholly."""
+        down, across = self._cuts((self._regions[row], over), (row,))
+        for top, left in np.argwhere(_hidden(over, down, across)).tolist():
+            self._join((0, self._cell(row, down[top], across[left])))
+
+    def _cuts(self, regions: tuple[Region, Region], grids: tuple[int, ...]) -> tuple[list[int], list[int]]:
+        """Where the overlap of two regions is cut by the cells of grids, its edges among them: rows and columns."""
+        first_row, last_row = max(each.y0 for each in regions), min(each.y1 for each in regions)
+        first_column, last_column = max(each.x0 for each in regions), min(each.x1 for each in regions)
+        down = {first_row, last_row, *(cut for each in grids for cut in self._down[each])}
+        across = {first_column, last_column, *(cut for each in grids for cut in self._across[each])}
+        return (
+            sorted(cut for cut in down if first_row <= cut <= last_row),
+            sorted(cut for cut in across if first_column <= cut <= last_column),
+        )
+
+    def _cell(self, region: int, y: int, x: int) -> int:
+        """The cell of a region that holds a pixel."""
+        row, column = bisect_right(self._down[region], y) - 1, bisect_right(self._across[region], x) - 1
+        return int(self._numbers[region][row, column])
 
     def colored(self, image: Pixels, color: tuple[int, int, int]) -> list[CellMeans]:
         """The regions' cells, those that were joined in the colour of their mean."""
@@ -178,15 +202,6 @@ class _Cells:
             mask[top - y0 : bottom - y0, left - x0 : right - x0] = 1
         return tuple(int(mean + 0.5) for mean in cv2.mean(image[y0:y1, x0:x1], mask)[:3])
 
-    def _within(self, region: int, window: tuple[int, int, int, int]) -> list[int]:
-        """The cells of a region that meet a window, which meets the region."""
-        left, top, right, bottom = window
-        down, across = self._down[region], self._across[region]
-        rows = slice(max(0, bisect_right(down, top) - 1), bisect_left(down, bottom))
-        columns = slice(max(0, bisect_right(across, left) - 1), bisect_left(across, right))
-        numbers: list[int] = self._numbers[region][rows, columns].ravel().tolist()
-        return numbers
-
     def _join(self, numbers: Sequence[int]) -> None:
         roots = {self._root(number) for number in numbers}
         least = min(roots)  # 0 stays a root
@@ -201,7 +216,10 @@ class _Cells:
         return number
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> list[int]:
-    """First and last position of two overlapping ranges' overlap, and between them the cuts that both have."""
-    first, last = max(one[0], other[0]), min(one[-1], other[-1])
-    return [first, *sorted(cut for cut in set(one) & set(other) if first < cut < last), last]
+def _hidden(region: Region, down: Sequence[int], across: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether a region covers a pixel wholly in each of the parts that its window is cut into: (rows, columns)."""
+    if region.cover is None:
+        return np.ones((len(down) - 1, len(across) - 1), np.bool_)
+    whole = region.cover[down[0] - region.y0 : down[-1] - region.y0, across[0] - region.x0 : across[-1] - region.x0]
+    tallest = np.maximum.reduceat(whole, np.array(down[:-1]) - down[0], axis=0)
+    return np.asarray(np.maximum.reduceat(tallest, np.array(across[:-1]) - across[0], axis=1) == 255)

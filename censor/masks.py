@@ -52,9 +52,9 @@ class Region:
         mask[self.y0 : self.y1, self.x0 : self.x1] |= True if self.cover is None else self.cover == 255
 
     def within(self, mask: NDArray[np.bool_]) -> bool:
-        """Whether a picture-sized mask is set wherever this region covers anything."""
+        """Whether a picture-sized mask is set wherever this region covers wholly."""
         inside = mask[self.y0 : self.y1, self.x0 : self.x1]
-        return bool(inside.all() if self.cover is None else inside[self.cover > 0].all())
+        return bool(inside.all() if self.cover is None else inside[self.cover == 255].all())
 
 
 def region(

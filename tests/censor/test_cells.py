@@ -95,3 +95,19 @@ def test_cells_that_meet_an_opaque_region_show_its_color() -> None:
 def test_more_cells_than_the_bound_are_refused() -> None:
     with pytest.raises(ValueError, match=r"cells must lie in 1\.\.8, not 9"):
         cell_means(np.zeros((9, 9, 3), np.uint8), Region(0, 0, 9, 9), cells=9)
+
+
+def test_shapes_that_only_share_corners_of_their_windows_stay_apart() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    wedge = np.triu(np.full((32, 32), 255, np.uint8))[:, ::-1].copy()  # its lower right half shows
+    soft = np.full((40, 40), 100, np.uint8)
+    soft[16:, 16:] = 255
+    one, other, box = Region(0, 0, 32, 32, wedge), Region(24, 24, 64, 64, soft), Region(28, 28, 32, 32)
+    own = [cell_means(image, each, cells=4) for each in (one, other)]
+    merged = merge_overlapping(image, [one, other], own)
+    assert all((each.colors == before.colors).all() for each, before in zip(merged, own, strict=True))
+    blank = merge_overlapping(image, [one, other], own, opaque=[box], color=(1, 2, 3))
+    assert [(each.colors == (1, 2, 3)).all(axis=2).sum() for each in blank] == [1, 1]
+    wedge[31, 31] = 255
+    changed = merge_overlapping(image, [one, other], own)
+    assert (changed[0].colors[3, 3] == changed[1].colors[0, 0]).all()

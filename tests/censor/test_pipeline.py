@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 from collections.abc import Callable
@@ -144,9 +145,10 @@ def test_the_last_try_is_solid(scene: NDArray[np.uint8]) -> None:
 def test_a_box_where_nothing_is_left_is_passed_over(scene: NDArray[np.uint8]) -> None:
     """It is found for ever, but under solid colour: nothing of the picture is there to be hidden."""
     stubborn = [(LABEL, 0.9, (50, 30, 90, 70))]
-    for effect in ("solid", "sticker"):
+    for effect, feather in (("solid", 0.0), ("sticker", 0.0), ("solid", 0.3), ("sticker", 0.3)):
         finder = Scripted([LABEL], stubborn)
-        result = Censor(policy=one_rule(effect=effect), detector=finder).apply(scene)
+        policy = dataclasses.replace(one_rule(effect=effect), feather=feather)
+        result = Censor(policy=policy, detector=finder).apply(scene)
         assert len(result.hidden) == 1
         assert len(finder.seen) == 2
 

@@ -60,22 +60,24 @@ def rectangles(area: Region, count: int) -> list[tuple[slice, slice]]:
 
 
 def classes(redactions: Sequence[Redaction], count: int) -> NDArray[np.int64]:
-    """Number of what may be known of each pixel: of those with the same number their mean, of NOTHING nothing.
+    """Number of what may be known of each hidden pixel: of those with the same number their mean, of NOTHING nothing.
 
-    The slow way: numbers of a cell are made the least among them, until nothing changes any more.
+    The slow way: of all cells that have a hidden pixel the numbers are made the least, until nothing changes any more.
     """
+    hidden = np.logical_or.reduce([covered(each.region) for each in redactions])
     numbers = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     parts = []
     for each in redactions:
         if each.hidden.effect in ("solid", "sticker"):
-            each.region.of(numbers)[:] = NOTHING  # type: ignore[arg-type]
+            numbers[covered(each.region)] = NOTHING
         else:
             parts.extend(rectangles(each.region, count))
     before = None
     while before is None or (before != numbers).any():
         before = numbers.copy()
         for part in parts:
-            numbers[part] = numbers[part].min()
+            if hidden[part].any():
+                numbers[part][hidden[part]] = numbers[part][hidden[part]].min()
     return numbers
 
 
