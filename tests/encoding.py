@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -26,3 +28,13 @@ def oriented(jpeg: bytes, orientation: int) -> bytes:
     exif[0x0112] = orientation
     body = exif.tobytes()
     return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of(*chunks: bytes | tuple[bytes, bytes]) -> bytes:
+    """A PNG of chunks, made already or given as kind and body."""
+    made = [chunk if isinstance(chunk, bytes) else png_chunk(*chunk) for chunk in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
