@@ -20,6 +20,7 @@ from PIL import Image, ImageFile
 
 from detect.errors import ImageError, LimitError, ReadError
 from detect.pictures import exif
+from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
 from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
@@ -29,6 +30,7 @@ from detect.pictures.limits import check_size, check_still, open_still
 from detect.pictures.png import check_pixels, early_chunks, seen
 from detect.pictures.samples import extra_alpha, to_pixels
 from detect.pictures.tiff import QuietLibtiff
+from detect.pictures.webp import opaque
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
 
@@ -72,6 +74,7 @@ class Picture:
             judging only: they are never written.
         readings: What other viewers show, where viewers differ: what is found in any of them counts and is hidden.
         saving: How it was saved, if it was a JPEG.
+        blocks: Where its blocks lie, if it was a JPEG or a lossy WebP.
         reduced: Rows and columns of the whole picture, and the factor by which the decoder shrank it, rounding up: such
             pixels are for judging only. None if every pixel is there.
     """
@@ -83,6 +86,7 @@ class Picture:
     beneath: NDArray[np.uint8] | None = None
     readings: tuple[Reading, ...] = ()
     saving: Saving | None = None
+    blocks: BlockGrid | None = None
     reduced: tuple[int, int, int] | None = None
 
     @property
@@ -219,7 +223,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     if found is None:
         raise unsupported(name, data[:HEAD])
     if found == "JPEG":
-        return _from_jpeg(open_jpeg(data, name, max_pixels), name, spare)
+        return _from_jpeg(data, open_jpeg(data, name, max_pixels), name, spare)
     if found == "PNG":
         data = seen(data, name)
     image = open_still(data, found, name, max_pixels)
@@ -230,17 +234,18 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
         image.load()
     if found == "PNG":
         check_pixels(image, data)
-    pixels, others = to_pixels(image, name)
+    pixels, others = to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
     others += [] if extra is None else [extra]
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
-    picture = _finish(pixels, _orientation(data, found, image), declared, found, name, others)
+    orientation = _orientation(data, found, image)
+    picture = _as_saved(_finish(pixels, orientation, declared, found, name, others), image, orientation, data)
     if found == "WEBP" and (turned := _exif_orientation(image)) != 1:
         picture = _turned_too(picture, turned)
     return picture
 
 
-def _from_jpeg(jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int] | None) -> Picture:
+def _from_jpeg(data: bytes, jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int] | None) -> Picture:
     image, icc = jpeg.header, jpeg.parts.icc
     declared: list[Declared] = [icc] if icc and image.mode != "CMYK" else []
     others: list[NDArray[np.uint8]] = []
@@ -251,7 +256,7 @@ def _from_jpeg(jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int] | N
     else:
         pixels, others = to_pixels(_strict_jpeg(jpeg, name), name)
     orientation = _exif_orientation(image)
-    return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation)
+    return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation, data)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
@@ -272,11 +277,10 @@ def _turned_too(picture: Picture, orientation: int) -> Picture:
     return replace(picture, readings=(*picture.readings, *turned))
 
 
-def _as_saved(picture: Picture, image: Image.Image, orientation: int) -> Picture:
-    """The picture, with how it was saved if it was a JPEG."""
-    if picture.format != "JPEG":
-        return picture
-    return replace(picture, saving=saving_of(image, turned=orientation >= 5))
+def _as_saved(picture: Picture, image: Image.Image, orientation: int, data: bytes = b"") -> Picture:
+    """The picture, with how it was saved if it was a JPEG, and its blocks."""
+    saving = saving_of(image, turned=orientation >= 5) if picture.format == "JPEG" else None
+    return replace(picture, saving=saving, blocks=blocks_of(image, orientation=orientation, data=data))
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
