@@ -27,6 +27,7 @@ from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
 from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
 from detect.pictures.png import check_pixels, seen
 from detect.pictures.tiff import QuietLibtiff
+from detect.pictures.webp import opaque
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
 
@@ -222,7 +223,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
             image.load()
         if found == "PNG":
             check_pixels(image, data)
-        pixels, icc = _to_pixels(image, name)
+        pixels, icc = _to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
     orientation = _orientation(image)
     return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation, data)
 
