@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.folders import open_file
 from detect.pictures.color import settle, to_srgb
 from detect.pictures.formats import HEAD, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
@@ -153,7 +153,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     elif isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         try:
-            with Path(source).open("rb") as stream:
+            with open_file(source) as stream:
                 data = _drain(stream, cap, name, expected=os.fstat(stream.fileno()).st_size)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
