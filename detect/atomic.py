@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from detect.folders import PathBeneath, Stamp
+from detect.folders import PathBeneath, Stamp, opened_folder
 
 __all__ = ["write_whole"]
 
@@ -61,11 +62,8 @@ def _opened_parent(path: str | os.PathLike[str]) -> Iterator[tuple[int | None, s
     elif os.open not in os.supports_dir_fd:
         yield None, str(target)
     else:
-        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            yield descriptor, target.name
-        finally:
-            os.close(descriptor)
+        with opened_folder(target.parent) as folder:
+            yield folder, target.name
 
 
 def _write_unnamed(folder: int | None, name: str, data: bytes | BinaryIO, *, durable: bool) -> bool:
@@ -148,8 +146,8 @@ def _copy_attributes(descriptor: int, source: str) -> bool:
         return True
     try:
         there = os.listxattr(source, follow_symlinks=False)
-    except OSError:  # a file system without them
-        return True
+    except OSError as error:
+        return error.errno == errno.ENOTSUP  # a file system without them
     kept = True
     for name in _KEPT:
         try:

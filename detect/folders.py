@@ -118,7 +118,7 @@ def opened_folder(root: Path, relative: Path = Path(), *, make: bool = False) ->
         raise _odd(errno.EINVAL, "the path leads out of its folder", relative)
     if len(relative.parts) > _DEEPEST:
         raise _odd(errno.ENAMETOOLONG, f"more than {_DEEPEST} folders deep", relative)
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = _open_directory(root, None, 0)
     try:
         for name in relative.parts:
             below = _enter(descriptor, name, make=make)
@@ -130,16 +130,24 @@ def opened_folder(root: Path, relative: Path = Path(), *, make: bool = False) ->
 
 
 def _enter(folder: int, name: str, *, make: bool) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     if make:
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=folder)
     try:
-        return os.open(name, flags, dir_fd=folder)
+        return _open_directory(name, folder, os.O_NOFOLLOW)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
         raise _odd(errno.ENOTDIR, "a link or a file where a folder is expected", Path(name)) from error
+
+
+def _open_directory(name: str | Path, folder: int | None, flags: int) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | flags, dir_fd=folder)
+    except PermissionError:  # a folder may be passed through by those who may not list it
+        if not hasattr(os, "O_PATH"):
+            raise
+        return os.open(name, os.O_PATH | os.O_DIRECTORY | flags, dir_fd=folder)
 
 
 def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
@@ -212,10 +220,15 @@ def walk(
 
 def _entries(root: Path, folder: Path) -> list[tuple[str, os.stat_result]]:
     found = []
-    with opened_folder(root, folder) as descriptor, os.scandir(descriptor) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):  # gone since: renamed by its writer, or claimed by another watcher
-                found.append((entry.name, entry.stat(follow_symlinks=False)))
+    try:
+        with opened_folder(root, folder) as descriptor, os.scandir(descriptor) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # gone since: renamed by its writer, or claimed by another watcher
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        raise _odd(errno.EACCES, os.strerror(errno.EACCES), folder) from error  # it may only be passed through
     return sorted(found, key=lambda each: each[0])
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from censor import gather as gather_module
 from censor.batch import gather, plan
+from censor.files import write_atomic
 from detect.errors import ReadError
 from detect.folders import PathBeneath, open_file, opened_folder, walk
 from detect.pictures.still import decode
@@ -290,3 +291,33 @@ def test_names_that_begin_with_a_dash_or_are_no_text(censor: Censor, face: Path,
     assert len(result.stdout.splitlines()) == len(report.read_text().splitlines()) == 6
     assert "\\ud" not in report.read_text().replace("\\\\ud", "")
     assert "\\\\udcff\\n.jpg" in report.read_text()
+
+
+def test_a_folder_that_may_be_entered_but_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = picture(tmp_path / "drop" / "x.jpg")
+    original = os.open
+
+    def refuse(name: str, flags: int, *arguments: int, **options: int) -> int:
+        if str(name).endswith("drop") and not flags & os.O_PATH:
+            raise PermissionError(13, "Permission denied", name)
+        return original(name, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)  # root may list everything
+    with open_file(PathBeneath(tmp_path, Path("drop/x.jpg"))) as stream:
+        assert stream.read() == path.read_bytes()
+    write_atomic(path, b"new", overwrite=True)
+    write_atomic(PathBeneath(tmp_path, Path("drop/y.jpg")), b"new")
+    assert (path.read_bytes(), path.with_name("y.jpg").read_bytes()) == (b"new", b"new")
+    (job,) = gather([tmp_path]).jobs
+    assert str(job.error) == f"{tmp_path / 'drop'}: cannot be read: Permission denied"
+
+
+def test_names_as_long_as_may_be_and_links_that_turn_in_circles(censor: Censor, face: Path, tmp_path: Path) -> None:
+    (face.parent / "loop.jpg").symlink_to("loop.jpg")
+    (face.parent / ("a" * 251 + ".jpg")).write_bytes(face.read_bytes())
+    for options in ((), ("-o", tmp_path / "out"), ("-o", tmp_path / "out2", "--boxes", tmp_path / "boxes")):
+        result = censor(face.parent, *options, *FACES)
+        assert result.exit_code == 1
+        assert "loop.jpg: cannot be read: Too many levels of symbolic links" in result.stderr
+        long = [line for line in result.stderr.splitlines() if "File name too long" in line]
+        assert len(long) == (0 if options[:2] == ("-o", tmp_path / "out") else 1)
