@@ -53,7 +53,7 @@ def _name_files(args: list[str]) -> list[str]:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
-@click.version_option(package_name="censor", prog_name="censor", message="%(prog)s %(version)s")
+@click.version_option(package_name="nsfw-censor", prog_name="censor", message="%(prog)s %(version)s")
 def main() -> None:
     """Hide exposed body parts in pictures.
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from detect.errors import DamagedImageError, UnsupportedImageError
 
-__all__ = ["HEAD", "HEIF_SEQUENCES", "SUFFIXES", "brands", "empty", "format_of", "refused_kind", "sniff", "unsupported"]
+__all__ = [
+    "HEAD",
+    "HEIF_SEQUENCES",
+    "SUFFIXES",
+    "brands",
+    "damaged",
+    "empty",
+    "format_of",
+    "refused_kind",
+    "sniff",
+    "unsupported",
+]
 
 HEAD = 1024
 """How many of a file's first bytes `sniff` and `refused_kind` want to see: five packets of a transport stream."""
@@ -204,6 +215,11 @@ def unsupported(name: str, head: bytes = b"") -> UnsupportedImageError:
     if (kind := refused_kind(head)) is not None:
         reason += f" but {kind.replace('a picture', 'one of another kind')}"
     return UnsupportedImageError(reason)
+
+
+def damaged(name: str, reason: str) -> DamagedImageError:
+    """The error for a picture of which not all can be judged; `reason` says in a few words what is wrong."""
+    return DamagedImageError(f"{name}: the picture is damaged or cut short ({reason})")
 
 
 def empty(name: str) -> DamagedImageError:
