@@ -82,12 +82,7 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
     Raises:
         PolicyError: Not TOML, or a key, value or label that makes no sense; names the line.
     """
-    try:
-        data = tomllib.loads(text)
-    except RecursionError:
-        raise PolicyError(f"{source}: not valid TOML: nested too deeply") from None
-    except ValueError as error:  # of TOML, or of a number that is too long for Python
-        raise PolicyError(f"{source}: not valid TOML: {_shortened(str(error))}") from error
+    data = _parsed(text, source)
     reader = _Reader(text, source)
     top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels"})
     shared, labels = top.pop("all", {}), top.pop("labels", {})
@@ -113,6 +108,17 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
     base = reader.within("all", None, functools.partial(_rule, shared))
     policy: Policy = reader.within("", None, lambda: Policy(rules=rules, base=base, **top))
     return policy
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise PolicyError(f"{source}: not valid TOML: nested too deeply") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{source}: not valid TOML: {_shortened(str(error))}") from error
+    except ValueError as error:  # Python's limit
+        raise PolicyError(f"{source}: a number of too many digits") from error
 
 
 def format_policy(policy: Policy) -> str:

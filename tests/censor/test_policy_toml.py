@@ -16,7 +16,7 @@ RULE = "\n[labels.FACE_FEMALE]\ncensor_at = 0.2\n"
     ("body", "says"),
     [
         ("a = " + "[" * 100_000, "nested too deeply"), ("a = " + "{a=" * 3000, "nested too deeply"),
-        ("cells = " + "9" * 10_000, "not valid TOML: Exceeds the limit"), ('name = "\0"', "Illegal character"),
+        ("cells = " + "9" * 10_000, "a number of too many digits"), ('name = "\0"', "Illegal character"),
         ("cells = 0x" + "f" * 100_000, "line 1: "), ("cells = inf", "line 1: cells must be a whole number"),
         ("feather = nan", "line 1: feather must be a number in [0, 1]"), ("k" * 100_000 + " = 1", "unknown key"),
         ("name = 1979-05-27", "name must be text, not datetime.date(1979, 5, 27)"), ("name = {}", "name must be"),
