@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from detect.errors import ImageError, LimitError, ReadError
+from detect.folders import open_file
 from detect.pictures import exif
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
@@ -176,7 +176,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     elif isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         try:
-            with Path(source).open("rb") as stream:
+            with open_file(source) as stream:
                 data = _drain(stream, cap, name, expected=os.fstat(stream.fileno()).st_size)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
