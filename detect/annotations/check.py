@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detect.annotations.fields import is_area, is_box, is_flag, is_score, is_size, is_text, is_whole, shown
-from detect.annotations.pictures import read_header
-from detect.errors import AnnotationsError
+from detect.errors import ImageError, ReadError
 from detect.labels import canonical
+from detect.pictures.header import read_header
 
 __all__ = ["TOLERANCE", "Kind", "Problem", "check_document", "is_inside_folder"]
 
@@ -201,7 +201,7 @@ def _check_picture(file: str, row: int, image: dict[str, Any], images_dir: Path,
         return
     try:
         header = read_header(path)
-    except AnnotationsError as error:
+    except (ReadError, ImageError) as error:
         expected = f"a readable picture: {error}"
         yield Problem(file, Kind.UNREADABLE_IMAGE, _id(image), field, shown(image["file_name"]), expected)
         return

@@ -8,11 +8,12 @@ from typing import Any
 
 from detect.annotations.check import TOLERANCE, is_inside_folder
 from detect.annotations.document import Document
-from detect.annotations.pictures import Header, list_pictures, read_header
+from detect.annotations.pictures import list_pictures
 from detect.annotations.readers import Marked, read_cvat, read_labelstudio, read_voc, read_yolo
 from detect.annotations.repair import turn_box
 from detect.errors import AnnotationsError
 from detect.labels import CLASSES, canonical
+from detect.pictures.header import Header, read_header
 
 __all__ = ["FORMATS", "category_records", "convert"]
 
@@ -48,6 +49,8 @@ def convert(
     Raises:
         AnnotationsError: The source cannot be read, a picture is missing or of another size, a box lies outside its
             picture, or a label is not allowed.
+        ReadError: A picture may not be read.
+        ImageError: A picture is refused, as production refuses it.
         ValueError: `form` is none of `FORMATS`.
     """
     if form not in FORMATS:

@@ -14,9 +14,9 @@ from typing import Any
 from detect.annotations.check import TOLERANCE, is_inside_folder
 from detect.annotations.document import Document
 from detect.annotations.fields import is_area, is_box, is_flag, is_number, is_score, is_size, is_text, is_whole, shown
-from detect.annotations.pictures import Header, read_header
-from detect.errors import AnnotationsError
+from detect.errors import AnnotationsError, ImageError, ReadError
 from detect.labels import canonical
+from detect.pictures.header import Header, read_header
 
 __all__ = ["Change", "repair_document", "turn_box"]
 
@@ -174,7 +174,7 @@ def _mend_images(work: _Work, images_dir: Path) -> None:
             continue  # whose the boxes are is for a person to say
         try:
             reason = _mend_size(work, row, read_header(images_dir / image["file_name"]))
-        except AnnotationsError as error:
+        except (ReadError, ImageError) as error:
             reason = str(error)
         if reason is not None:
             work.drop("images", row, reason)

@@ -24,7 +24,7 @@ from detect.pictures.formats import HEAD, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "check_pixel_type", "decode"]
 
 MAX_BYTES = 64 * 2**20
 """Default cap on the size of an encoded picture, in bytes."""
@@ -311,13 +311,18 @@ def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
     return image
 
 
+def check_pixel_type(image: Image.Image, name: str) -> None:
+    """Refuse pixels that no two viewers show alike."""
+    if image.mode in ("I", "F", "LAB", "HSV"):
+        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
+
+
 def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes | None]:
     """Any mode that Pillow decodes to RGB or RGBA, and the profile that those pixels are in."""
     icc = image.info.get("icc_profile")
     if image.mode.startswith("I;16"):
         return _from_16_bit(image), None
-    if image.mode in ("I", "F", "LAB", "HSV"):
-        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
+    check_pixel_type(image, name)
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA")), icc if image.mode in ("RGB", "RGBA", "P", "PA") else None
     if image.mode in ("CMYK", "L") and icc:

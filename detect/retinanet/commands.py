@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.annotations import CocoDataset, load_coco
-from detect.annotations.pictures import list_pictures, read_rgb
+from detect.annotations.pictures import list_pictures
 from detect.atomic import write_whole
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
 from detect.load import ENGINES, PRECISIONS, load_detector
+from detect.pictures.rgb import read_rgb
 from detect.retinanet.evaluate import Evaluation, confusion
 from detect.retinanet.evaluate import evaluate as measure
 from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst

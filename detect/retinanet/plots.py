@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from detect.annotations import CocoDataset
-from detect.annotations.pictures import read_rgb
 from detect.detections import Detections, RGBImage
+from detect.pictures.rgb import read_rgb
 from detect.retinanet.evaluate import Evaluation, in_names_of, match
 from detect.runtime.letterbox import shrink
 
