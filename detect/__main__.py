@@ -37,6 +37,7 @@ _EXTRAS = {
     "tensorboard": "train",
     "torch": "train",
     "torchvision": "train",
+    "yaml": "annotations",
 }
 """A module that may not be installed, and the extra that brings it."""
 

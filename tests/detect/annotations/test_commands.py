@@ -266,8 +266,17 @@ class TestConvert:
     def test_a_coco_file_is_written(self, run, labels, pictures, tmp_path):
         arguments = ("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
         result = run(*arguments, "--yolo-names", labels / "names.txt")
-        assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'out.json'}: 3 images, 1 boxes\n")
+        lines = ["2 taken for negatives: pictures without a text file", f"{tmp_path / 'out.json'}: 3 images, 1 boxes"]
+        assert (result.exit_code, result.stdout.splitlines()) == (0, lines)
         assert run("check", tmp_path / "out.json", "--images", pictures).exit_code == 0
+
+    def test_polygons_are_read_where_they_are_said_to_be(self, run, labels, pictures, tmp_path):
+        (labels / "a.txt").write_text("0 .1 .1 .5 .1 .5 .5 .1 .5")
+        (labels / "names.txt").rename(labels / "classes.txt")
+        arguments = ("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
+        assert "may be a polygon, a turned box or a pose" in run(*arguments).stderr
+        assert run(*arguments, "--yolo-polygons").exit_code == 0
+        assert read_json(tmp_path / "out.json")["annotations"][0]["bbox"] == [4, 3, 16, 12]
 
     def test_errors_are_one_line(self, run, labels, pictures, tmp_path):
         result = run("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
