@@ -17,7 +17,7 @@ from detect.annotations.convert import convert as convert_annotations
 from detect.annotations.document import read_json, write_document
 from detect.annotations.fields import is_text, shown
 from detect.annotations.readers import read_names
-from detect.annotations.repair import Change, repair_document
+from detect.annotations.repair import Change, removed, repair_document
 from detect.annotations.sample import draw_sample
 from detect.annotations.split import split_document
 from detect.annotations.stats import count, draw_stats
@@ -72,6 +72,8 @@ def check(
     else:
         for change in changes:
             click.echo(f"changed {change}")
+        for what, times in sorted(removed(changes).items()):
+            click.echo(f"removed {times} {what}")
         for problem in problems:
             click.echo(problem)
         click.echo(_summary(problems, changed=None if fixed is None else len(changes)))

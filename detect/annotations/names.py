@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from detect.annotations.pictures import list_pictures
 from detect.errors import AnnotationsError
 
-__all__ = ["PictureNames", "folded", "is_file", "is_inside_folder", "picture_names", "plain"]
+__all__ = ["PictureNames", "folded", "identity", "is_file", "is_inside_folder", "picture_names", "plain"]
 
 
 def is_inside_folder(file_name: str) -> bool:
@@ -53,6 +53,14 @@ def picture_names(address: str) -> tuple[str, ...]:
     names = [path.lstrip("/") for path in paths]
     names += [re.sub(r"(^|/)[0-9a-f]{8}-([^/]+)$", r"\1\2", name) for name in names]
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def identity(file_name: str, folder: Path | None) -> str:
+    """One text for all names of one file, by the file system's own rule where there is a folder to ask."""
+    near = folded(file_name)
+    if folder is not None and near != plain(file_name) and is_file(folder / near) and is_file(folder / file_name):
+        return near if (folder / near).samefile(folder / file_name) else plain(file_name)
+    return plain(file_name)
 
 
 class PictureNames:

@@ -154,6 +154,16 @@ class TestCheck:
         assert "duplicate-id" in result.stdout
         assert "problems left: 1 duplicate-id" in result.stdout
 
+    def test_fix_counts_what_it_took_out(self, run, document, pictures, write, tmp_path):
+        (pictures / "a.png").unlink()
+        document["annotations"].append({"id": 9, "image_id": 2, "category_id": 1, "bbox": [1, 1, 0, 0]})
+        result = run("check", write(document), "--images", pictures, "--fix", tmp_path / "fixed.json")
+        assert [line for line in result.stdout.splitlines() if line.startswith("removed")] == [
+            "removed 1 boxes: its box has no area",
+            "removed 2 boxes: its picture is not there",
+            "removed 1 images: its picture is not there",
+        ]
+
     def test_fix_never_overwrites_the_source(self, run, document, pictures, write):
         path = write(document)
         result = run("check", path, "--images", pictures, "--fix", path, "--overwrite")
