@@ -1,29 +1,46 @@
 # Everything runs in a virtual environment of its own, made on first use and again when pyproject.toml changes.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench fuzz docs clean
 
-.venv/.installed-%: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(subst +,$(comma),$*)]'
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+	$(PIP) --upgrade 'pip>=25.1'  # the first that knows dependency groups
+
+.venv/.installed-demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[nudenet]' --group demo
 	touch $@
 
-comma := ,
+.venv/.installed-dev: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[annotations,nudenet,service,train]' --group dev
+	touch $@
 
-demo: .venv/.installed-demo+nudenet  ## hide the face in a public-domain portrait
+.venv/.installed-docs: pyproject.toml | $(BIN)/python
+	$(PIP) --editable . --group docs
+	touch $@
+
+demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.installed-dev+nudenet+train+service lint  ## lint, types, tests and coverage
+test: .venv/.installed-dev lint  ## lint, types, tests and coverage
 	$(BIN)/python -m pytest --cov
 
-lint: .venv/.installed-dev+nudenet+train+service
+lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
-bench: .venv/.installed-dev+nudenet  ## ours beside others, in one run: ARGS=--quick to try it
+bench: .venv/.installed-dev  ## ours beside others, in one run: ARGS=--quick to try it
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
+docs: .venv/.installed-docs  ## the documentation site, into site/
+	$(BIN)/mkdocs build --strict
+
+fuzz: .venv/.installed-dev  ## break pictures of every format and see what decoding does: ARGS="--seconds 600"
+	$(BIN)/python benchmarks/fuzz.py $(ARGS)
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from detect.annotations import CocoDataset, load_coco
 from detect.detections import Detections
 from detect.errors import DetectError
+from detect.evaluation.coco import Evaluation, evaluate
 from detect.retinanet.checkpoint import Description, load_state, restore, save_state, save_weights
 from detect.retinanet.dataset import (
     Augment,
@@ -37,7 +38,6 @@ from detect.retinanet.dataset import (
     worker_options,
 )
 from detect.retinanet.ema import Ema
-from detect.retinanet.evaluate import Evaluation, evaluate
 from detect.retinanet.inference import predict_dataset
 from detect.retinanet.losses import BoxLoss
 from detect.retinanet.model import BACKBONES, Norm, RetinaNet, load_backbone

@@ -38,9 +38,9 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detect.annotations import CocoDataset, load_coco
 from detect.detections import Detections
+from detect.evaluation.coco import evaluate
 from detect.pictures.rgb import read_rgb
 from detect.retinanet.dataset import worker_options
-from detect.retinanet.evaluate import evaluate
 from detect.retinanet.runlog import peak_memory
 
 ROOT = Path(__file__).parents[1]

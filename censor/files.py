@@ -16,13 +16,19 @@ from detect.atomic import write_whole
 from detect.pictures.alpha import over
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.jpeg import Saving
-from detect.pictures.limits import plugin
+from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
 
 __all__ = ["QUALITY", "encode", "write_atomic"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
+
+_LARGEST_SIDE = {"AVIF": 32_768, "BMP": 65_535, "GIF": 65_535, "HEIF": 32_768, "JPEG": 65_500, "WEBP": 16_383}
+"""Pixels on a side: what GIF and WebP can say, and what libavif, Chromium (BMP), libheif and libjpeg open."""
+
+_PADDING = 64
+"""Pixels that HEVC may add on a side, to be cropped."""
 
 _ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the profile's name, number and count
 
@@ -37,7 +43,8 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
             default a JPEG that stays one is saved as it was, if that can be told, and the rest at `QUALITY`.
 
     Raises:
-        WriteError: The encoder refuses, as WebP does beyond 16,383 pixels a side.
+        WriteError: More pixels on a side than the format can hold or its readers open, such as 32,768 in AVIF; or the
+            encoder refuses, or wrote what cannot be opened.
         ValueError: An unknown format, a quality out of range, or a picture that was reduced in decoding.
     """
     if format not in SUFFIXES.values():
@@ -46,6 +53,7 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
     pixels = picture.whole
     if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
+    _check_sides(picture, format)
     options: dict[str, Any] = {}
     if picture.icc is not None and format not in ("BMP", "GIF"):
         options["icc_profile"] = picture.icc
@@ -63,9 +71,26 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
         else:
             plugin(format)  # or Pillow would import all of its forty
             image.save(stream, format, **options)
+        _check_opens(stream.getvalue(), format, image)
     except Exception as error:
         raise WriteError(f"{picture.name}: cannot be encoded as {format}: {error}") from error
     return stream.getvalue()
+
+
+def _check_sides(picture: Picture, kind: str) -> None:
+    most = _LARGEST_SIDE.get(kind)
+    if most is not None and max(picture.width, picture.height) > most:
+        size = (
+            f"{picture.width} x {picture.height} pixels are more than the {most:,} a side that it or its readers take"
+        )
+        raise WriteError(f"{picture.name}: cannot be encoded as {kind}: {size}")
+
+
+def _check_opens(data: bytes, kind: str, image: Image.Image) -> None:
+    """Refuse what an encoder wrote and a decoder does not open: nobody could look at it again."""
+    opened = open_still(data, kind, "output", (image.width + _PADDING) * (image.height + _PADDING))
+    if opened.size != image.size:
+        raise ValueError(f"it opens as {opened.width} x {opened.height} pixels")
 
 
 def _saving(source: Picture | None, quality: int | None) -> Saving:

@@ -14,15 +14,15 @@ from detect.errors import DetectError
 __all__ = ["main"]
 
 _COMMANDS = {
-    "autolabel": "detect.annotations.commands",
-    "check": "detect.annotations.commands",
-    "convert": "detect.annotations.commands",
-    "evaluate": "detect.retinanet.commands",
-    "export": "detect.retinanet.commands",
-    "quantize": "detect.retinanet.commands",
-    "sample": "detect.annotations.commands",
-    "split": "detect.annotations.commands",
-    "stats": "detect.annotations.commands",
+    "autolabel": "detect.cli.annotations",
+    "check": "detect.cli.annotations",
+    "convert": "detect.cli.annotations",
+    "evaluate": "detect.cli.detectors",
+    "export": "detect.cli.detectors",
+    "quantize": "detect.cli.detectors",
+    "sample": "detect.cli.annotations",
+    "split": "detect.cli.annotations",
+    "stats": "detect.cli.annotations",
 }
 """Command to the module that has a click command of this name; imported when the command is called."""
 
@@ -68,12 +68,12 @@ class _LazyGroup(click.Group):
             if extra is None:
                 raise
             raise click.ClickException(
-                f"{error.name} is not installed; install it with: pip install 'censor[{extra}]'"
+                f"{error.name} is not installed; install it with: pip install 'nsfw-censor[{extra}]'"
             ) from error
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="censor")
+@click.version_option(package_name="nsfw-censor")
 def main() -> None:
     """Prepare annotations, and see what a detector makes of pictures.
 

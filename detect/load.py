@@ -108,7 +108,7 @@ def load_detector(
     if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
         raise WeightsError(
             f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
-            "reinstall with: pip install --force-reinstall 'censor[nudenet]'"
+            "reinstall with: pip install --force-reinstall 'nsfw-censor[nudenet]'"
         )
     if _is_safetensors(model):
         _check_names(engine, precision, provider)
@@ -185,7 +185,7 @@ def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
             return path, _NUDENET_SHA256
     raise WeightsError(
         f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
-        "or install some with: pip install 'censor[nudenet]'"
+        "or install some with: pip install 'nsfw-censor[nudenet]'"
     )
 
 
@@ -250,7 +250,7 @@ def _on_torch(
         from detect.retinanet.inference import TorchSession
     except ModuleNotFoundError as error:
         raise WeightsError(
-            f"{path}: safetensors weights need torch, and {error.name} is missing: pip install 'censor[train]'; "
+            f"{path}: safetensors weights need torch, and {error.name} is missing: pip install 'nsfw-censor[train]'; "
             "or export them where it is installed: python -m detect export"
         ) from error
     if provider == "cpu" and precision != "bf16":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -18,3 +20,13 @@ def grey_ramp() -> NDArray[np.uint8]:
 
 def profile(kind: str) -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_of(*chunks: bytes | tuple[bytes, bytes]) -> bytes:
+    """A PNG of chunks, made already or given as kind and body."""
+    made = [chunk if isinstance(chunk, bytes) else png_chunk(*chunk) for chunk in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)

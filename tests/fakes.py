@@ -68,6 +68,16 @@ DEADLY, ENDLESS, BABBLING = (40, 40, 3), (41, 41, 3), (42, 42, 3)
 """Shapes of pictures at which `Moody` ends its process, never ends, and writes nonsense to its parent."""
 
 
+HUNGRY, HUNGRY_TO_DEATH = (43, 43, 3), (44, 44, 3)
+"""Shapes of pictures at which `Moody` takes memory without end, and ends its process when there is no more."""
+
+
+def eat() -> None:
+    """Take memory until there is no more, or two GiB."""
+    kept = [np.ones(2**22, np.uint8) for _ in range(2**9)]
+    raise AssertionError(len(kept))
+
+
 class Moody(RedFinder):
     """A `RedFinder` for processes of their own, which takes its time and has its whims."""
 
@@ -84,6 +94,13 @@ class Moody(RedFinder):
                 time.sleep(60)
             elif image.shape == ENDLESS:
                 time.sleep(60)
+            elif image.shape == HUNGRY:
+                eat()
+            elif image.shape == HUNGRY_TO_DEATH:
+                try:
+                    eat()
+                except MemoryError:
+                    os.abort()
             elif image.shape != TEST_PICTURE:
                 time.sleep(self.seconds)
         return super().detect(images)

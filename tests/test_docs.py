@@ -124,3 +124,46 @@ def test_commands_shown_in_documents_parse(here: Path) -> None:
         filled = re.sub(r"\[.*?\]", "", line).replace("FILE|PRESET", "strict").replace("TARGET", "own.toml")
         done = subprocess.run([sys.executable, "-m", *shlex.split(filled)], capture_output=True, check=False)
         assert done.returncode == 0, filled
+
+
+def test_the_step_of_a_ci_lets_pass_what_is_safe_only(here: Path) -> None:
+    (line,) = [line[2:] for line in blocks((ROOT / "docs" / "ci.md").read_text(), "console")[0].splitlines()]
+    assert subprocess.run(["bash", "-c", line], check=False).returncode == 0
+    whole = (here / "photos" / "one.jpg").read_bytes()
+    (here / "photos" / "cut.jpg").write_bytes(whole[:-900])
+    assert subprocess.run(["bash", "-c", line], check=False, capture_output=True).returncode == 1
+
+
+def test_the_changed_pictures_of_a_ci_are_checked(here: Path) -> None:
+    (script,) = blocks((ROOT / "docs" / "ci.md").read_text(), "bash")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (here / "upload.jpg").unlink()
+    for command in (["init", "-q"], ["add", "photo.jpg"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    subprocess.run(["git", "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+    for command in (["add", "photos"], ["commit", "-qm", "two"]):
+        subprocess.run([*git, *command], check=True)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "safe    0.00  photos/one.jpg\n"
+
+
+def test_the_page_about_uploads_publishes_what_is_safe_only(here: Path) -> None:
+    snippet = blocks((ROOT / "docs" / "uploads.md").read_text(), "python")[1]
+    scope: dict[str, object] = {}
+    exec(snippet, scope)  # noqa: S102  # it is ours, and what is to be tried
+    publish = scope["publish"]
+    assert callable(publish)
+    published = publish((here / "photo.jpg").read_bytes())
+    assert isinstance(published, bytes)
+    assert published[:3] == b"\xff\xd8\xff"
+    assert publish((here / "photo.jpg").read_bytes()[:-900]) is None
+
+
+def test_the_site_builds_and_nothing_on_it_comes_from_elsewhere(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "index.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//(?!squidfunk)[^"]*\.(?:js|css|woff2?)"', page)
+    for name in ("command", "uploads", "ci", "limits", "reference/censor"):
+        assert (tmp_path / name / "index.html").exists()

@@ -33,7 +33,7 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
-@click.version_option(package_name="censor", prog_name="censor", message="%(prog)s %(version)s")
+@click.version_option(package_name="nsfw-censor", prog_name="censor", message="%(prog)s %(version)s")
 def main() -> None:
     """Hide exposed body parts in pictures.
 

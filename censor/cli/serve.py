@@ -73,7 +73,7 @@ def serve(**options: Any) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in ("censor", "detect"):
             raise
-        fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'censor[service]'"), EXIT_FAILED)
+        fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'nsfw-censor[service]'"), EXIT_FAILED)
     from censor.errors import CensorError
     from detect.errors import DetectError, EngineError, WeightsError
     from detect.load import load_detector

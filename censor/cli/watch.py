@@ -100,7 +100,7 @@ def watch(inbox: Path, out: Path, failed: Path, originals: str | Path, **options
     killed. SIGTERM and Ctrl-C finish what was begun.
     """
     if importlib.util.find_spec("watchfiles") is None:
-        fail(ModuleNotFoundError("watchfiles is not installed; install it with: pip install 'censor[service]'"), 1)
+        fail(ModuleNotFoundError("watchfiles is not installed; install it with: pip install 'nsfw-censor[service]'"), 1)
     folders = {"INBOX": inbox, "--out": out, "--failed": failed}
     if isinstance(originals, Path):
         folders["--originals"] = originals

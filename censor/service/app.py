@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
@@ -19,11 +19,12 @@ from censor.service import documentation, health, page, routes
 from censor.service.engine import Engine
 from censor.service.head import Head
 from censor.service.hosts import HostCheck
+from censor.service.keys import KeyCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
-from censor.service.shield import KeyCheck, Shield
+from censor.service.shield import Shield
 from censor.service.work import ClientGone
 from detect.detections import Detector
 from detect.errors import DetectError
@@ -71,20 +72,18 @@ def create_app(
 
     app = FastAPI(
         title="censor",
-        version=version("censor"),
+        version=version("nsfw-censor"),
         description=_SUMMARY,
         docs_url=None,  # the documentation pages of FastAPI load their scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.include_router(routes.router)
+    app.include_router(routes.router, dependencies=[Depends(KeyCheck(digests))] if digests else [])
     app.include_router(health.router)
     if settings.page:
         app.include_router(page.router)
     _document(app, keys=bool(digests))
-    if digests:
-        app.add_middleware(KeyCheck, digests=digests)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +24,21 @@ _PROGRAM = (
 )
 """Not multiprocessing, whose processes import the program that started the service once more."""
 
+_MOST_HEAD, _PIECE = 2**20, 2**18
+
 
 @dataclass(eq=False)
 class Task:
-    """A job on its way; `died` counts the workers that died with it, `late` is one over its time."""
+    """A job on its way; `died` counts the workers that died with it, `late` is one over its time.
+
+    `hold` is called with the bytes of its answer before they are received, and raises where there is no memory.
+    """
 
     number: int
     job: Job
     answer: asyncio.Future[Result]
     submitted: float
+    hold: Callable[[int], None]
     trial: bool = False
     died: int = 0
     late: bool = False
@@ -41,6 +49,10 @@ class Task:
         """End it, if that has not been done, without a result."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def forget_picture(self) -> None:
+        """Nobody will be given it any more, so its bytes need not be kept."""
+        self.job = dataclasses.replace(self.job, data=b"")
 
     def stop_clock(self) -> None:
         """Its time no longer counts."""
@@ -64,7 +76,7 @@ class Child:
 
         Args:
             terms: `Terms`, pickled.
-            most: Bytes that an answer can have.
+            most: Bytes that the picture of an answer can have.
 
         Raises:
             OSError: The system starts no more processes.
@@ -117,17 +129,28 @@ class Child:
         except OSError:  # it died, as who receives will see
             return
 
-    async def receive(self) -> tuple[dict[str, Any], bytearray]:
+    async def receive(self, keep: Callable[[dict[str, Any], int], bool]) -> tuple[dict[str, Any], bytearray | None]:
         """The next frame, checked for its size: a worker may be in other hands.
+
+        Args:
+            keep: Called with a head and the bytes of its body: whether there is memory for it.
+
+        Returns:
+            The head, and the body or, where that was not kept, None.
 
         Raises:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
-        head, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
-        if head + body > self._most:
+        size, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
+        if size > _MOST_HEAD or body > self._most:
             raise ValueError("more bytes than any answer has")
-        return json.loads(await self._exactly(head)), await self._exactly(body)
+        head = json.loads(await self._exactly(size))
+        if keep(head, body):
+            return head, await self._exactly(body)
+        while body > 0:
+            body -= len(await self._exactly(min(body, _PIECE)))
+        return head, None
 
     async def _exactly(self, size: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(size)

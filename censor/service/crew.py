@@ -7,6 +7,7 @@ given a worker of its own from then on: no other suffers by it if it was to blam
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import pickle
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from censor.service.answers import MEDIA_TYPES
 from censor.service.child import Child, Task
 from censor.service.logs import where
 from censor.service.problems import Problem
@@ -71,6 +73,7 @@ class Crew:
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
             seconds=settings.picture_seconds,
+            memory=settings.worker_limit,
         )
         self._terms = pickle.dumps(terms)
         self._settings = settings
@@ -129,10 +132,12 @@ class Crew:
         if self.inside >= self._room:
             raise Problem("busy")
 
-    async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
+    async def do(
+        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+    ) -> Result:
         """See `Workers`."""
         self.refuse_if_full()
-        task = self._task(job)
+        task = self._task(job, hold)
         self._queue.append(task)
         self._hand_out()
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
@@ -147,16 +152,15 @@ class Crew:
             gone.cancel()
             self._leave(task)
 
-    def _task(self, job: Job, *, trial: bool = False) -> Task:
+    def _task(self, job: Job, hold: Callable[[int], None], *, trial: bool = False) -> Task:
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio would complain
-        return Task(next(self._numbers), job, answer, time.perf_counter(), trial)
+        return Task(next(self._numbers), job, answer, time.perf_counter(), hold, trial)
 
     def _leave(self, task: Task) -> None:
         """Nobody waits any more. Where it is worked on, its place stays taken until that ends."""
-        if task.answer.done():
-            return
-        task.answer.cancel()
+        task.answer.cancel()  # which one that is done passes over
+        task.forget_picture()
         if task in self._queue:
             self._queue.remove(task)
         for child in self._children:
@@ -167,7 +171,7 @@ class Crew:
         """See `Workers`. The worker that has least to do is asked."""
         if not (able := self._able()):
             raise _not_ready()
-        task = self._task(job, trial=True)
+        task = self._task(job, lambda _: None, trial=True)
         child = min(able, key=lambda child: (child.shunned, child.jobs))
         self._give(task, child)
         self._start_clock(task, child)
@@ -223,9 +227,9 @@ class Crew:
         error: Exception | None = None
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self._welcome(child, (await child.receive())[0])
+                self._welcome(child, (await child.receive(lambda _, size: not size))[0])
             while True:
-                self._settle(child, *await child.receive())
+                self._settle(child, *await child.receive(functools.partial(self._has_room, child)))
         except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
             error = caught
         finally:
@@ -250,11 +254,29 @@ class Crew:
         _LOG.info("worker ready", extra={"fields": {"worker": child.process.pid}})
         self._hand_out()
 
-    def _settle(self, child: Child, head: dict[str, Any], body: bytearray) -> None:
+    def _has_room(self, child: Child, head: dict[str, Any], size: int) -> bool:
+        """Whether somebody waits for an answer of so many bytes, and there is memory for it."""
         task = child.tasks[head["number"]]
-        if "problem" in head:
+        if task.answer.done():
+            return False
+        try:
+            task.hold(size)
+        except Problem as refused:
+            task.fail(refused)
+            return False
+        return True
+
+    def _settle(self, child: Child, head: dict[str, Any], body: bytearray | None) -> None:
+        task = child.tasks[head["number"]]
+        if task.answer.done() or body is None:
+            pass
+        elif head.get("crowded") and not task.died:
+            self._alone(task)
+        elif "problem" in head:
             task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
-        elif not task.answer.done():
+        elif task.job.hide and not (body and head["format"] in MEDIA_TYPES):
+            raise ValueError("an answer without a picture")
+        else:
             result = Result(
                 record=head["record"], seconds=head["seconds"], encoded=memoryview(body), format=head["format"]
             )
@@ -262,6 +284,11 @@ class Crew:
         del child.tasks[task.number]  # only now: an answer that made no sense has not been given
         task.stop_clock()
         self._hand_out()
+
+    def _alone(self, task: Task) -> None:
+        """Work on it again with nothing beside it: the memory that it wanted may have been another's fault."""
+        task.died = 1
+        self._queue.appendleft(task)
 
     def _bury(self, child: Child, error: Exception) -> None:
         """Hand on what it had, and say so."""

@@ -104,8 +104,8 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
 
 _UPLOAD_PROBLEMS = [
     name for name in KINDS
-    if name not in ("not-found", "method-not-allowed", "not-ready", "cannot-encode", "still-visible", "unknown-label")
-    and name != "policy-cannot-judge"
+    if name not in ("not-found", "method-not-allowed", "not-acceptable", "not-ready", "cannot-encode")
+    and name not in ("still-visible", "unknown-label", "policy-cannot-judge")
 ]  # fmt: skip
 
 
@@ -150,14 +150,14 @@ CENSOR: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {
-            "description": "The censored picture, or JSON if that was asked for.",
+            "description": "The censored picture, or JSON where `Accept` prefers that.",
             "headers": _headers(),
             "content": {
                 **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TAKEN},
                 **_json(_object(**_CENSORED, hidden=_list(_HIDDEN), picture=_PICTURE), _CENSOR_EXAMPLE),
             },
         },
-        **problems(*_UPLOAD_PROBLEMS, "unknown-label", "cannot-encode", "still-visible"),
+        **problems(*_UPLOAD_PROBLEMS, "not-acceptable", "unknown-label", "cannot-encode", "still-visible"),
     },
 }
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from censor.files import encode
 from censor.service.crew import Crew
+from censor.service.ledger import Account, Ledger
 from censor.service.metrics import Metrics, resident_bytes
 from censor.service.policies import Censoring, Judging, Policies
 from censor.service.settings import Settings
-from censor.service.uploads import Ledger
 from censor.service.work import Job, Result, Workers
 from censor.service.workroom import Workroom
 from detect.detections import Detector
@@ -80,12 +80,15 @@ class Engine:
             await workers.close()
             raise
 
-    async def apply(self, data: bytes, options: Censoring, disconnected: Callable[[], Awaitable[object]]) -> Result:
+    async def apply(
+        self, data: bytes, options: Censoring, account: Account, disconnected: Callable[[], Awaitable[object]]
+    ) -> Result:
         """Censor and encode one picture.
 
         Args:
             data: The encoded picture.
             options: What the request asks for.
+            account: Where the answer's bytes are counted.
             disconnected: Returns when the client has gone away.
 
         Raises:
@@ -97,12 +100,14 @@ class Engine:
         policy = self.policies.adjusted(options, self.names)
         kind = options.format.upper() if options.format else None
         job = Job(data=data, policy=policy, hide=True, format=kind, quality=options.quality)
-        return self._counted(await self.workers.do(job, disconnected=disconnected))
+        return self._counted(await self.workers.do(job, hold=account.hold_answer, disconnected=disconnected))
 
-    async def check(self, data: bytes, options: Judging, disconnected: Callable[[], Awaitable[object]]) -> Result:
+    async def check(
+        self, data: bytes, options: Judging, account: Account, disconnected: Callable[[], Awaitable[object]]
+    ) -> Result:
         """Judge one picture; as `apply`."""
         job = Job(data=data, policy=self.policies.named(options.policy), hide=False)
-        return self._counted(await self.workers.do(job, disconnected=disconnected))
+        return self._counted(await self.workers.do(job, hold=account.hold_answer, disconnected=disconnected))
 
     def _counted(self, done: Result) -> Result:
         if done.level is not None:

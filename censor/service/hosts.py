@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from starlette._utils import get_route_path  # what the router goes by: both see the same path under any prefix
+
 from censor.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it before its body is read."""
-        if scope["type"] == "http" and scope["path"] not in _OPEN and not self._knows(scope):
+        if scope["type"] == "http" and get_route_path(scope) not in _OPEN and not self._knows(scope):
             scope.setdefault("state", {})["outcome"] = "unknown-host"
             await Problem("unknown-host").response()(scope, receive, send)
             return

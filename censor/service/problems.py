@@ -23,7 +23,7 @@ from detect.errors import (
 if TYPE_CHECKING:
     from starlette.responses import JSONResponse
 
-__all__ = ["KINDS", "MEDIA_TYPE", "Kind", "Problem", "problem_of"]
+__all__ = ["KINDS", "MEDIA_TYPE", "Kind", "Problem", "out_of_memory", "problem_of"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -46,10 +46,14 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
+    "malformed-request": Kind(400, "Malformed request", "This is not HTTP as it should be. The connection is closed."),
     "malformed-upload": Kind(400, "Malformed upload", "The multipart body is broken, or ends before it should."),
     "unauthorized": Kind(401, "API key missing or wrong", "Send `Authorization: Bearer KEY` with a key that is valid."),
     "not-found": Kind(404, "Not found", "Nothing is served under this path."),
     "method-not-allowed": Kind(405, "Method not allowed", "The header `Allow` names the methods of this path."),
+    "not-acceptable": Kind(
+        406, "Nothing that is accepted", "The header `Accept` takes neither the censored picture's type nor JSON."
+    ),
     "upload-timeout": Kind(408, "Upload too slow", "The body did not arrive in time. Send it again, faster."),
     "too-large": Kind(413, "Too many bytes", "The picture has more bytes than are taken. The rest was not read."),
     "unsupported-media-type": Kind(
@@ -70,6 +74,9 @@ KINDS: dict[str, Kind] = {
     ),
     "animated-picture": Kind(422, "More than one frame", "Animations, films and several pages are not taken."),
     "too-many-pixels": Kind(422, "Too many pixels", "Width times height is over the limit. Nothing was decoded."),
+    "memory-limit": Kind(
+        422, "Picture that takes too much memory", "Work on this picture took more memory than any may take."
+    ),
     "bad-option": Kind(422, "Option that makes no sense", "An option is unknown, given twice, or out of its range."),
     "unknown-policy": Kind(422, "Unknown policy", "GET /v1/policies lists those that can be named."),
     "unknown-label": Kind(422, "Unknown label", "GET /v1/labels lists those that can be named."),
@@ -153,8 +160,17 @@ def problem_of(error: Exception) -> Problem:
     """What a client is told about an error; "internal-error" for everything that is no error about its picture."""
     if isinstance(error, Problem):
         return error
+    if out_of_memory(error):
+        return Problem("memory-limit")
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
             told = "" if name == "detector-failed" else str(error).removeprefix("bytes: ")
             return Problem(name, told)
     return Problem("internal-error")
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory that could not be had is behind an error."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__ or error.__context__
+    return error is not None

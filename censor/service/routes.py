@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from typing import TypeVar
 
@@ -10,33 +9,34 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.service import documentation as doc
+from censor.service.answers import MEDIA_TYPES, JsonWithPicture
 from censor.service.engine import Engine
+from censor.service.ledger import Account
+from censor.service.negotiation import preferred
 from censor.service.policies import Censoring, Judging, asked, merged
-from censor.service.uploads import Account, Upload, receive
+from censor.service.problems import Problem
+from censor.service.uploads import Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
 
-__all__ = ["MEDIA_TYPES", "engine_of", "router"]
+__all__ = ["engine_of", "router"]
 
 router = APIRouter(prefix="/v1")
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "HEIF": "image/heic",
-    "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-    "GIF": "image/gif",
-}
-
 _O = TypeVar("_O", bound=Judging)
+
+_JSON = "application/json"
 
 
 def engine_of(request: Request) -> Engine:
-    """What all requests share. Not a dependency: FastAPI would call it in a thread, at every request."""
-    engine: Engine = request.app.state.engine
+    """What all requests share. Not a dependency: FastAPI would call it in a thread, at every request.
+
+    Raises:
+        Problem: "not-ready": the application has not been started.
+    """
+    engine: Engine | None = getattr(request.app.state, "engine", None)
+    if engine is None:  # mounted in an application that does not run its lifespan
+        raise Problem("not-ready")
     return engine
 
 
@@ -45,28 +45,30 @@ async def censor(request: Request) -> Response:
     """Hide in a picture what a policy says must not be shown.
 
     Send the picture as the part `file` of a form, or as the bare body. Options are query parameters, or fields of the
-    form, which win. The answer is the censored picture, with the verdict on the original in headers; with `Accept:
-    application/json` it is JSON with verdict, reasons, boxes and the picture in base64. Of a policy that has no rule
-    for a verdict there is none: those headers are missing, and in JSON it is null.
+    form, which win. The answer is the censored picture, with the verdict on the original in headers; where `Accept`
+    prefers `application/json`, it is JSON with verdict, reasons, boxes and the picture in base64. Of a policy that has
+    no rule for a verdict there is none: those headers are missing, and in JSON it is null.
     """
     engine = engine_of(request)
+    accept = ",".join(request.headers.getlist("accept"))
+    _choose(accept, *MEDIA_TYPES.values())  # before anything is read
     engine.workers.refuse_if_full()
     account = _account(request, engine)
     upload, options = await _receive(request, engine, account, Censoring)
-    done = await engine.apply(upload.data, options, request.receive)
-    account.close()
-    account.hold(len(done.encoded))
+    done = await engine.apply(upload.data, options, account, request.receive)
+    account.drop_upload()
+    account.hold_answer(len(done.encoded))
     _tell(request, done, sent=len(upload.data))
-    if "application/json" not in request.headers.get("accept", ""):
-        headers = {"censor-regions": str(done.regions), "vary": "accept"}
-        if done.level is not None:  # who reads one all the same fails, and takes no new word for a harmless one
-            headers["censor-verdict"] = done.level
-            headers["censor-score"] = f"{done.record['verdict']['score']:.4f}"
-        return Response(done.encoded, media_type=MEDIA_TYPES[done.format], headers=headers)
-    picture = {"media_type": MEDIA_TYPES[done.format], "base64": base64.b64encode(done.encoded).decode()}
-    response = JSONResponse({**done.document, "picture": picture}, headers={"vary": "accept"})
-    account.hold(len(response.body) - len(done.encoded))
-    return response
+    headers = {"vary": "accept"}
+    if _choose(accept, MEDIA_TYPES[done.format]) == _JSON:
+        response = JsonWithPicture(done.document, done.encoded, done.format, headers)
+        account.hold_answer(response.held)
+        return response
+    headers["censor-regions"] = str(done.regions)
+    if done.level is not None:  # who reads one all the same fails, and takes no new word for a harmless one
+        headers["censor-verdict"] = done.level
+        headers["censor-score"] = f"{done.record['verdict']['score']:.4f}"
+    return Response(done.encoded, media_type=MEDIA_TYPES[done.format], headers=headers)
 
 
 @router.post("/check", **doc.CHECK)
@@ -74,8 +76,10 @@ async def check(request: Request) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
     engine = engine_of(request)
     engine.workers.refuse_if_full()
-    upload, options = await _receive(request, engine, _account(request, engine), Judging)
-    done = await engine.check(upload.data, options, request.receive)
+    account = _account(request, engine)
+    upload, options = await _receive(request, engine, account, Judging)
+    done = await engine.check(upload.data, options, account, request.receive)
+    account.drop_upload()
     _tell(request, done, sent=len(upload.data))
     return JSONResponse(done.document)
 
@@ -104,6 +108,14 @@ async def labels(request: Request) -> Response:
 async def policies(request: Request) -> Response:
     """The policies that requests may name, the default first, with every rule."""
     return JSONResponse({"policies": engine_of(request).policies.tables()})
+
+
+def _choose(accept: str, *media_types: str) -> str:
+    """One of the media types that a picture may have, or JSON, as the client wants it; the picture among equals."""
+    chosen = preferred(accept, (*media_types, _JSON))
+    if chosen is None:
+        raise Problem("not-acceptable", headers={"vary": "accept"})
+    return chosen
 
 
 def _account(request: Request, engine: Engine) -> Account:

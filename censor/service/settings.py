@@ -23,6 +23,9 @@ _BASE = 320 * 2**20
 _NETWORKS = 160 * 2**20
 """What each place takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
 
+_STACKS = 128 * 2**20
+"""Stacks of the threads that a decoder or encoder starts, 8 MiB each: counted by the system, never filled."""
+
 _MOST_WORKERS = 4
 """Unless more are asked for. Each has Python's lock to itself, and the weights as well."""
 
@@ -49,8 +52,8 @@ class Settings(BaseSettings):
         in_flight: Pictures that one worker works on at once; by default the cores divided among the workers.
         queue: Pictures that may wait for their turn; beyond them requests are refused at once.
         picture_seconds: How long work on one picture may take.
-        upload_seconds: How long a body, or the reading of an answer, may take before its pace counts.
-        upload_rate: Bytes a second that it must have come to on average from then on.
+        upload_seconds: How far a body, or the reading of an answer, may fall behind its pace.
+        upload_rate: That pace, in bytes a second.
         upload_memory: Bytes of uploads and answers that are held at once, waiting ones included.
         batch: Pictures that are detected in one run of the network; 1 runs each by itself.
         batch_wait: Seconds that a picture waits for others to join its run.
@@ -125,11 +128,22 @@ class Settings(BaseSettings):
         return self.threads or max(1, cores() // (self.workers * self.at_once))
 
     @property
+    def places_memory(self) -> int:
+        """Bytes that the pictures in one worker may take together."""
+        return self.at_once * (_NETWORKS + 3 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
+
+    @property
+    def worker_limit(self) -> int | None:
+        """What the system holds a worker to beyond what it takes before any picture; None for no limit.
+
+        Drivers of devices set aside far more address space than they take, and would fail.
+        """
+        return self.places_memory + _STACKS if self.provider == "cpu" else None
+
+    @property
     def memory_bound(self) -> int:
         """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
-        place = _NETWORKS + 3 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL
-        worker = _BASE + self.at_once * place
-        return _HTTP + self.upload_memory + self.workers * worker
+        return _HTTP + self.upload_memory + self.workers * (_BASE + self.places_memory)
 
     def key_digests(self) -> tuple[bytes, ...]:
         """SHA-256 of every API key; empty where no keys are asked for.

@@ -1,23 +1,23 @@
-"""What surrounds every request: keys, headers, a count, a log line, and an answer whatever happens."""
+"""What surrounds every request: headers, a count, a log line, and an answer whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
+from starlette._utils import get_route_path  # what the router goes by: both see the same path under any prefix
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from censor.service.logs import where
 from censor.service.metrics import Metrics
+from censor.service.pace import Pace
 from censor.service.problems import Problem
 
-__all__ = ["KeyCheck", "Shield"]
+__all__ = ["Shield"]
 
 _LOG = logging.getLogger("censor.service")
 
@@ -33,7 +33,7 @@ _HEADERS = {
 """Of every answer that does not say otherwise: what comes from here is neither run, framed, guessed at nor kept."""
 
 _LINGER_SECONDS, _LINGER_BYTES = 0.5, 2**20
-_PIECE = 2**18
+_PIECE = 2**16
 
 _ROUTES = (
     "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/healthz", "/readyz", "/metrics", "/openapi.json",
@@ -49,8 +49,8 @@ class Shield:
         Args:
             app: Everything further in.
             metrics: Where to count.
-            patience: Seconds that a client may take to begin reading its answer.
-            rate: Bytes a second that it must read from then on.
+            patience: Seconds that a client may leave its answer unread.
+            rate: Bytes a second that it must read on average beyond that.
         """
         self._app, self._metrics = app, metrics
         self._patience, self._rate = patience, rate
@@ -63,9 +63,15 @@ class Shield:
         start = time.perf_counter()
         exchange = _Exchange(scope, receive, send, patience=self._patience, rate=self._rate)
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            if exchange.is_ambiguous:
+                scope.setdefault("state", {})["outcome"] = "malformed-request"
+                refusal = Problem("malformed-request", "It has both Content-Length and Transfer-Encoding.")
+                await refusal.response()(scope, exchange.receive, exchange.send)
+            else:
+                await self._app(scope, exchange.receive, exchange.send)
         except _SlowReader:
-            scope.setdefault("state", {})["outcome"] = "client-slow"  # the server cuts an answer that is not complete
+            scope.setdefault("state", {})["outcome"] = "client-slow"
+            self._abort(scope)
         except Exception as error:  # noqa: BLE001  # the last place where it can be turned into an answer
             _LOG.error("broke", extra={"fields": {"error": where(error)}})  # a traceback would quote values
             scope.setdefault("state", {})["outcome"] = "internal-error"
@@ -76,8 +82,16 @@ class Shield:
                 account.close()
         self._tell(scope, exchange.status, time.perf_counter() - start)
 
+    @staticmethod
+    def _abort(scope: Scope) -> None:
+        """Cut the connection at once, where the server lets us; others do when they see an answer cut short."""
+        abort: Callable[[], None] | None = scope.get("state", {}).get("abort")
+        if abort is not None:
+            abort()
+
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope["path"] if scope["path"] in _ROUTES else "other"
+        path = get_route_path(scope)
+        route = path if path in _ROUTES else "other"
         outcome = scope.get("state", {}).get("outcome") or ("ok" if status < 400 else "other")
         self._metrics.requests.labels(route, outcome).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
@@ -101,8 +115,10 @@ class _Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, patience: float, rate: int) -> None:
         headers = Headers(scope=scope)
-        self._receive, self._send = receive, send
-        self._patience, self._rate = patience, rate
+        self._scope, self._receive, self._send = scope, receive, send
+        self._pace = Pace(seconds=patience, rate=rate)
+        # Servers in front of this one may go by the other: what they take for the next request would be its body.
+        self.is_ambiguous = "content-length" in headers and "transfer-encoding" in headers
         self._body_left = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         self.status = 0
 
@@ -127,16 +143,22 @@ class _Exchange:
         await self._in_pieces(message)
 
     async def _in_pieces(self, message: Message) -> None:
+        if (account := self._scope.get("state", {}).get("account")) is not None:
+            account.pace = self._pace  # it may have to give way to others
         body = memoryview(message.get("body", b""))
         try:
-            async with asyncio.timeout(self._patience + len(body) / self._rate):
-                for at in range(0, len(body) - _PIECE, _PIECE):
-                    piece = bytes(body[at : at + _PIECE])
-                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-                rest = bytes(body[(len(body) - 1) // _PIECE * _PIECE :]) if len(body) > _PIECE else bytes(body)
-                await self._send({**message, "body": rest} if "body" in message else message)
+            for at in range(0, len(body) - _PIECE, _PIECE):
+                piece = {"type": "http.response.body", "body": bytes(body[at : at + _PIECE]), "more_body": True}
+                await self._one(piece, _PIECE)
+            rest = bytes(body[(len(body) - 1) // _PIECE * _PIECE :]) if len(body) > _PIECE else bytes(body)
+            await self._one({**message, "body": rest} if "body" in message else message, len(rest))
         except TimeoutError:
             raise _SlowReader from None
+
+    async def _one(self, message: Message, size: int) -> None:
+        async with self._pace:
+            await self._send(message)
+        self._pace.moved(size)
 
     async def _linger(self) -> None:
         read = 0
@@ -144,26 +166,3 @@ class _Exchange:
             async with asyncio.timeout(_LINGER_SECONDS):
                 while self._body_left and read < _LINGER_BYTES:
                     read += len((await self.receive()).get("body", b""))
-
-
-class KeyCheck:
-    """Lets requests to /v1 pass that bear a key."""
-
-    def __init__(self, app: ASGIApp, *, digests: Sequence[bytes]) -> None:
-        self._app, self._digests = app, tuple(digests)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or refuse it before its body is read."""
-        if scope["type"] == "http" and scope["path"].startswith("/v1/") and not self._knows(Headers(scope=scope)):
-            scope.setdefault("state", {})["outcome"] = "unauthorized"
-            refusal = Problem("unauthorized", headers={"www-authenticate": "Bearer"})
-            await refusal.response()(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _knows(self, headers: Headers) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        digest = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
-        # Digests have one length, and all are compared: the time tells neither a key's length nor which one is near.
-        matches = [hmac.compare_digest(digest, each) for each in self._digests]
-        return any(matches) and scheme.lower() == "bearer"

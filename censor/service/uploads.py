@@ -6,19 +6,20 @@ parser below it is used, which only ever hands over slices of what came in.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from censor.service.ledger import Account
+from censor.service.pace import Pace
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 
-__all__ = ["Account", "Ledger", "Upload", "receive"]
+__all__ = ["Upload", "receive"]
 
 _OVERHEAD = 64 * 1024
 """Bytes of a form that are not the picture: boundaries, headers and options."""
@@ -38,43 +39,6 @@ class Upload:
 
     data: bytes
     fields: dict[str, list[str]] = field(default_factory=dict)
-
-
-class Ledger:
-    """Counts the bytes of bodies that are held, those received and those to be sent, and refuses what goes over."""
-
-    def __init__(self, limit: int) -> None:
-        """Begin with nothing held.
-
-        Args:
-            limit: Bytes that may be held at once.
-        """
-        self.limit = limit
-        self.held = 0
-
-
-class Account:
-    """One request's share of a `Ledger`; to be closed when its answer has gone out."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.held = 0
-
-    def hold(self, size: int) -> None:
-        """Hold more bytes.
-
-        Raises:
-            Problem: "busy": all bodies together would be over the limit.
-        """
-        if self._ledger.held + size > self._ledger.limit:
-            raise Problem("busy", "The memory for uploads is taken; try again shortly.")
-        self._ledger.held += size
-        self.held += size
-
-    def close(self) -> None:
-        """Give back what is held."""
-        self._ledger.held -= self.held
-        self.held = 0
 
 
 async def receive(request: Request, settings: Settings, account: Account) -> Upload:
@@ -116,18 +80,21 @@ def _too_large(settings: Settings) -> Problem:
 
 
 async def _chunks(request: Request, settings: Settings, account: Account, cap: int) -> AsyncIterator[bytes]:
-    """The body, held against all limits. The time allowed grows with what has come, so that only slow clients lose."""
-    start = asyncio.get_running_loop().time()
-    received = 0
+    """The body, held against all limits."""
+    received, stream = 0, request.stream()
+    account.pace = pace = Pace(seconds=settings.upload_seconds, rate=settings.upload_rate)
     try:
-        async with asyncio.timeout_at(start + settings.upload_seconds) as timer:
-            async for chunk in request.stream():
-                received += len(chunk)
-                if received > cap:
-                    raise _too_large(settings)
-                account.hold(len(chunk))
-                timer.reschedule(start + settings.upload_seconds + received / settings.upload_rate)
-                yield chunk
+        while True:
+            async with pace:
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            received += len(chunk)
+            if received > cap:
+                raise _too_large(settings)
+            account.hold(len(chunk))
+            pace.moved(len(chunk))
+            yield chunk
     except TimeoutError:
         raise Problem("upload-timeout", f"{received:,} bytes came, then too little.") from None
 
@@ -151,7 +118,7 @@ async def _read_form(chunks: AsyncIterator[bytes], boundary: bytes, settings: Se
         async for chunk in chunks:
             parser.write(chunk)
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:  # of the boundary, too
         raise Problem("malformed-upload", f"The form cannot be read: {error}.") from error
     if not form.finished:
         raise Problem("malformed-upload", "The form ends before its last boundary.")

@@ -112,15 +112,19 @@ class Workers(Protocol):
         """
         ...
 
-    async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
+    async def do(
+        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+    ) -> Result:
         """Work on one picture.
 
         Args:
             job: The picture.
+            hold: Called with the bytes of the answer before there is memory for it; raises where there is none.
             disconnected: Returns when the client has gone away.
 
         Raises:
-            Problem: "busy", "not-ready", "time-limit", "worker-died", or what is wrong with the picture.
+            Problem: "busy", "not-ready", "time-limit", "memory-limit", "worker-died", or what is wrong with the
+                picture.
             CensorError: It could not be decoded, judged, censored or encoded.
             DetectError: The network failed.
             ClientGone: Nobody waits for the answer.

@@ -21,9 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from censor.policy import Policy
+from censor.rlimits import limit_memory
 from censor.service.batching import batching
 from censor.service.logs import where
-from censor.service.problems import problem_of
+from censor.service.problems import out_of_memory, problem_of
 from censor.service.work import Job, Leash, Result, perform
 from detect.detections import Detector
 
@@ -45,6 +46,7 @@ class Terms:
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
         seconds: How long work on one picture may take.
+        memory: Bytes that pictures may take together beyond what the process has with its detector; None for no limit.
     """
 
     load: Callable[[], Detector]
@@ -54,6 +56,7 @@ class Terms:
     max_bytes: int
     max_pixels: int
     seconds: float
+    memory: int | None = None
 
 
 def frame(head: bytes, size: int = 0) -> bytes:
@@ -113,11 +116,14 @@ class Worker:
         self._close()
 
     def _do(self, number: int, job: Job, leash: Leash) -> None:
+        told: dict[str, Any]
+        beside = len(self._leashes) > 1
         try:
             result = self._perform(job, leash=leash)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
             problem = problem_of(error)
-            told = {"problem": problem.name, "detail": problem.detail, "where": where(error)}
+            crowded = out_of_memory(error) and (beside or len(self._leashes) > 1)
+            told = {"problem": problem.name, "detail": problem.detail, "where": where(error), "crowded": crowded}
             result = Result(record={}, seconds={})
         else:
             told = {"record": result.record, "seconds": result.seconds, "format": result.format}
@@ -147,6 +153,8 @@ def main(number: int) -> None:
             terms: Terms = pickle.loads(received[1])  # noqa: S301  # the parent's own
             detector = terms.load()
             hello = {"names": list(detector.names)}
+            if terms.memory is not None:
+                limit_memory(terms.memory)
         except Exception as error:  # noqa: BLE001  # the parent says it, and decides
             connection.sendall(frame(json.dumps({"failed": str(error), "where": where(error)}).encode()))
             return

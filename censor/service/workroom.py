@@ -69,7 +69,9 @@ class Workroom:
         if self.inside >= self._places + self._queue:
             raise Problem("busy")
 
-    async def do(self, job: Job, *, disconnected: Callable[[], Awaitable[object]]) -> Result:
+    async def do(
+        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+    ) -> Result:
         """See `Workers`."""
         self.refuse_if_full()
         loop, started, leash = asyncio.get_running_loop(), asyncio.Event(), Leash(self._seconds)
@@ -89,7 +91,9 @@ class Workroom:
         self._leashes.add(leash)
         future = self._pool.submit(run)
         future.add_done_callback(release)
-        return await self._wait(future, started, leash, disconnected)
+        result = await self._wait(future, started, leash, disconnected)
+        hold(len(result.encoded))
+        return result
 
     async def _wait(
         self,

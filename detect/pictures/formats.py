@@ -1,22 +1,123 @@
-"""Which picture formats there are, and how a file's first bytes and its suffix say which one it is in."""
+"""Which formats there are, taken and not, and how a file's first bytes and its suffix say which one it is in."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from detect.errors import DamagedImageError, UnsupportedImageError
 
-__all__ = ["HEAD", "HEIF_SEQUENCES", "SUFFIXES", "brands", "empty", "format_of", "sniff", "unsupported"]
+__all__ = [
+    "HEAD",
+    "HEIF_SEQUENCES",
+    "SUFFIXES",
+    "brands",
+    "damaged",
+    "empty",
+    "format_of",
+    "refused_kind",
+    "sniff",
+    "unsupported",
+]
 
-HEAD = 256
-"""How many of a file's first bytes `sniff` wants to see."""
+HEAD = 1024
+"""How many of a file's first bytes `sniff` and `refused_kind` want to see: five packets of a transport stream."""
 
 HEIF_SEQUENCES = frozenset({b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"})
 """Brands of HEIF files that hold several pictures."""
 
 _HEIF_BRANDS = HEIF_SEQUENCES | {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2"}
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "})
+_OTHER_BRANDS = {
+    b"crx ": "a camera's raw file (CR3)",
+    b"jp2 ": "a picture (JPEG 2000)",
+    b"jxl ": "a picture (JPEG XL)",
+    b"avci": "a picture (HEIF with AVC)",
+    b"avcs": "several pictures (HEIF with AVC)",
+    b"j2ki": "a picture (HEIF with JPEG 2000)",
+    b"j2is": "several pictures (HEIF with JPEG 2000)",
+    b"jpeg": "a picture (HEIF with JPEG)",
+    b"jpgs": "several pictures (HEIF with JPEG)",
+    b"vvic": "a picture (HEIF with VVC)",
+    b"evbi": "a picture (HEIF with EVC)",
+    b"qt  ": "a film (QuickTime)",
+    b"mjp2": "a film (Motion JPEG 2000)",
+}
+"""Of file type boxes, ISO/IEC 14496-12, 4.3; any brand that is neither here nor above is a film's."""
+
+_BEFORE_ROOT = r"(\xef\xbb\xbf)?(\s|<\?[^>]*>|<!--([^-]|-[^-])*-->|<!DOCTYPE [^[>]*(\[[^]]*\]\s*)?>)*"
+"""What may stand before the first element of an XML document (XML 1.0, 2.8)."""
+
+_REFUSED: tuple[tuple[str, str], ...] = (
+    ("a film (Matroska or WebM)", r"\x1aE\xdf\xa3"),
+    ("a film (AVI)", r"RIFF....AVI "),
+    ("a film (Video CD)", r"RIFF....CDXA"),
+    ("a film (Flash Video)", r"FLV[\x01-\x04]"),
+    ("a film (Flash)", r"[FCZ]WS[\x01-\x40]"),
+    ("a film or sound (Windows Media)", r"0&\xb2u\x8ef\xcf\x11"),
+    ("a film (Windows recorded television)", r"\xb7\xd8\x00\x20\x37\x49\xda\x11"),
+    ("a film (MPEG program stream)", r"\0\0\x01\xba"),
+    ("a film (MPEG)", r"\0\0\x01[\xb0\xb3\xb5]"),
+    ("a film (H.264)", r"\0?\0\0\x01(\x09.\0?\0\0\x01)?[\x27\x47\x67]"),
+    ("a film (H.265)", r"\0?\0\0\x01(\x46\x01.\0?\0\0\x01)?[\x40\x42]\x01"),
+    ("a film (AV1)", r"\x12\0\x0a[\x04-\x20]|DKIF\0\0"),
+    ("a film (Ogg)", r"OggS.*(\x80theora|OVP80|BBCD\0|\x01video\0\0\0)"),
+    ("a film (QuickTime)", r"[\0-\x1f]...(moov|mdat|wide|pnot|free|skip)"),
+    ("a film (RealMedia)", r"\.RMF\0|\.R1M"),
+    ("a film (MXF)", r"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"),
+    ("a film (NUT)", r"nut/multimedia container\0"),
+    ("a film (YUV4MPEG2)", r"YUV4MPEG2 "),
+    ("a film (DV)", r"\x1f\x07\0[\x3f\xbf]"),
+    ("a film (Autodesk FLI)", r"....[\x11\x12]\xaf......[\0\x08]\0"),
+    ("a film (Bink)", r"BIK[b-k]|KB2[a-k]"),
+    ("a film (Dirac)", r"BBCD\0"),
+    ("an animation (MNG)", r"\x8aMNG\r\n\x1a\n"),
+    ("an animated cursor", r"RIFF....ACON"),
+    ("a picture (JPEG XL)", r"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+    ("a picture (JPEG 2000)", r"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
+    ("a picture (JPEG XR)", r"II\xbc[\0\x01]"),
+    ("a picture (JNG)", r"\x8bJNG\r\n\x1a\n"),
+    ("a picture (Photoshop)", r"8BPS\0[\x01\x02]"),
+    ("a picture (GIMP)", r"gimp xcf "),
+    ("a picture (Krita or OpenRaster)", r"PK\x03\x04.{26}mimetype(application/x-krita|image/openraster)"),
+    ("a picture (OpenEXR)", r"\x76\x2f\x31\x01"),
+    ("a picture (Radiance HDR)", r"#\?(RADIANCE|RGBE)\s"),
+    ("a picture (QOI)", r"qoif.{8}[\x03\x04][\0\x01]"),
+    ("a picture (DDS)", r"DDS \x7c"),
+    ("a picture (KTX)", r"\xabKTX [12][01]\xbb"),
+    ("a picture (BPG)", r"BPG\xfb"),
+    ("a picture (FLIF)", r"FLIF[\x31-\x34\x41-\x44\x51-\x54\x61-\x64]"),
+    ("a picture (Netpbm)", r"P[1-6](\s|#[^\n]*\n)+\d+(\s|#[^\n]*\n)+\d+\s|P7\n(#[^\n]*\n)*(WIDTH|HEIGHT|DEPTH) "),
+    ("a picture (PFM)", r"P[Ff]\s+\d+\s+\d+\s"),
+    ("a picture (PCX)", r"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08].{60}\0"),
+    ("a picture (Sun raster)", r"\x59\xa6\x6a\x95"),
+    ("a picture (SGI)", r"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]"),
+    ("a picture (DPX or Cineon)", r"SDPX|XPDS|\x80\x2a\x5f\xd7"),
+    ("a picture (FITS)", r"SIMPLE  ="),
+    ("a picture (DICOM)", r".{128}DICM"),
+    ("a picture (IFF)", r"FORM....(ILBM|PBM |ANIM)"),
+    ("a picture (DjVu)", r"AT&TFORM....DJV[UM]"),
+    ("a picture (MIFF)", r"id=ImageMagick"),
+    ("a picture (XPM)", r"/\* XPM \*/"),
+    ("a picture (XBM)", r"(/\*[^*]*\*/\s*)?#define \w+_width \d+\s+#define \w+_height "),
+    ("a picture (Windows metafile)", r"\xd7\xcd\xc6\x9a\0\0|\x01\0\0\0.{36} EMF"),
+    ("a picture (Encapsulated PostScript)", r"%!PS-Adobe-[\d.]+ EPSF|\xc5\xd0\xd3\xc6"),
+    ("a picture (SVG)", _BEFORE_ROOT + r"<(\w+:)?svg[\s>/]"),
+    ("an icon", r"\0\0\x01\0[\x01-\xff]\0...\0|icns\0"),
+    ("a cursor", r"\0\0\x02\0[\x01-\xff]\0...\0"),
+    ("a camera's raw file (Canon)", r"II\x1a\0\0\0HEAPCCDR"),
+    ("a camera's raw file (Olympus)", r"IIR[OS]|MMOR"),
+    ("a camera's raw file (Panasonic)", r"IIU\0"),
+    ("a camera's raw file (Fujifilm)", r"FUJIFILMCCD-RAW"),
+    ("a camera's raw file (Sigma)", r"FOVb"),
+    ("a camera's raw file (Minolta)", r"\0MRM"),
+)  # fmt: skip
+"""What a file is, and how it begins: a regular expression in which a dot is any byte, and none that backtracks far."""
+
+_PACKETS = ((188, 0), (192, 4), (204, 0))
+"""Length and first sync byte of a transport stream's packets: broadcast, Blu-ray, and with error correction."""
 
 SUFFIXES: dict[str, str] = {
     ".jpg": "JPEG",
@@ -52,7 +153,7 @@ def sniff(head: bytes) -> str | None:
         "AVIF": bool(brands(head) & _AVIF_BRANDS),
         "HEIF": bool(brands(head) & _HEIF_BRANDS),
         "TIFF": head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        "BMP": head[:2] == b"BM",
+        "BMP": head[:2] == b"BM" and not any(head[15:18]),  # the upper bytes of a length, which no text has
         "GIF": head[:6] in (b"GIF87a", b"GIF89a"),
     }
     return next((name for name, found in begins.items() if found), None)
@@ -66,9 +167,59 @@ def brands(head: bytes) -> set[bytes]:
     return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
 
 
-def unsupported(name: str) -> UnsupportedImageError:
-    """The error for a file that `sniff` does not know."""
-    return UnsupportedImageError(f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)")
+def refused_kind(head: bytes) -> str | None:
+    """What a file is that `sniff` does not know, if it is a film or a picture: somebody may be shown it.
+
+    Args:
+        head: Its first `HEAD` bytes, or all of them.
+
+    Returns:
+        Words for it, such as "a film (MPEG transport stream)"; None for formats that are taken and for what is neither
+        film nor picture: sound, texts, documents, archives. Truevision TGA is told by nothing that it begins with.
+
+    Source:
+        The formats' own specifications; for transport streams ISO/IEC 13818-1, 2.4.3.2.
+    """
+    if sniff(head) is not None:
+        return None
+    if head[4:8] == b"ftyp":
+        found = brands(head)
+        named = next((what for brand, what in _OTHER_BRANDS.items() if brand in found), None)
+        if named is None and head[8:12] in _SOUND_BRANDS:
+            return None
+        return named or ("a film (3GPP)" if head[8:10] == b"3g" else "a film (MP4)")
+    if any(_is_transport_stream(head, length, first) for length, first in _PACKETS):
+        return "a film (MPEG transport stream)"
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):  # SVG in UTF-16
+        head = head[2:].replace(b"\0", b"")
+    for what, begins in _REFUSED:
+        if re.match(begins.encode("latin-1"), head, re.DOTALL):
+            return what
+    return None
+
+
+def _is_transport_stream(head: bytes, length: int, first: int) -> bool:
+    starts = range(first, len(head) - 3, length)
+    text = head.isascii() and b"\0" not in head
+    return not text and len(starts) >= 3 and all(head[at] == 0x47 and head[at + 3] & 0x30 for at in starts)
+
+
+def unsupported(name: str, head: bytes = b"") -> UnsupportedImageError:
+    """The error for a file that `sniff` does not know.
+
+    Args:
+        name: What the error calls the file.
+        head: Its first `HEAD` bytes, where they are at hand.
+    """
+    reason = f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)"
+    if (kind := refused_kind(head)) is not None:
+        reason += f" but {kind.replace('a picture', 'one of another kind')}"
+    return UnsupportedImageError(reason)
+
+
+def damaged(name: str, reason: str) -> DamagedImageError:
+    """The error for a picture of which not all can be judged; `reason` says in a few words what is wrong."""
+    return DamagedImageError(f"{name}: the picture is damaged or cut short ({reason})")
 
 
 def empty(name: str) -> DamagedImageError:

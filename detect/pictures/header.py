@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image
 
 from detect.pictures.formats import HEAD, sniff, unsupported
-from detect.pictures.limits import _png_chunks, open_still, plugin, tiff_tags
+from detect.pictures.jpeg_open import open_jpeg
+from detect.pictures.limits import open_still, tiff_tags
+from detect.pictures.png import seen
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, _orientation, _read, _Translate, check_pixel_type
 
 __all__ = ["Header", "read_header"]
-
-_PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
-"""Chunks that may say which side is up, and may stand behind the pixels (PNG 3rd ed., 5.6)."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +49,24 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """
     data, name = _read(path, MAX_BYTES)
     with _Translate(name):
-        found = sniff(data[:HEAD])
-        if found is None:
-            raise unsupported(name)
-        image = open_still(data, found, name, MAX_PIXELS)
+        image = _opened(data, name)
         check_pixel_type(image, name)
         width, height = image.size
-        if found == "PNG":
-            image = _told_all(image, data)
         orientation = _orientation(image)
         if int((tiff_tags(image) or {}).get(ExifTags.Base.Orientation, 1)) in range(5, 9):
             width, height = height, width  # of a TIFF that says so in its own tags, Pillow gives the upright size
         return Header(width, height, orientation) if orientation < 5 else Header(height, width, orientation)
 
 
-def _told_all(image: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
-    """A PNG that knows what stands behind its pixels, and may be asked for EXIF without being decoded for it."""
-    chunks = list(_png_chunks(data))
-    pixels = next((row for row, (kind, _, _) in enumerate(chunks) if kind == b"IDAT"), len(chunks))
-    if any(kind in _PNG_TEXTS for kind, _, _ in chunks[pixels:]):
-        parts = [data[start - 8 : end + 4] for kind, start, end in chunks if kind not in (b"IDAT", b"IEND")]
-        image = plugin("PNG")(io.BytesIO(data[:8] + b"".join(parts) + b"\0\0\0\0IDAT\x35\xaf\x06\x1e"))
-    # That of PNG would decode all of it to look for one.
+def _opened(data: bytes, name: str) -> Image.Image:
+    found = sniff(data[:HEAD])
+    if found is None:
+        raise unsupported(name, data[:HEAD])
+    if found == "JPEG":
+        return open_jpeg(data, name, MAX_PIXELS).header
+    if found != "PNG":
+        return open_still(data, found, name, MAX_PIXELS)
+    image = open_still(seen(data, name), found, name, MAX_PIXELS)
+    # That of PNG would decode all of it to look for what stands behind the pixels, and does not count.
     image.getexif = functools.partial(Image.Image.getexif, image)  # type: ignore[method-assign]
     return image

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from detect.errors import DamagedImageError, ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.errors import ImageError, LimitError, ReadError, UnsupportedImageError
 from detect.pictures.color import settle, to_srgb
-from detect.pictures.formats import HEAD, empty, sniff, unsupported
+from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
-from detect.pictures.limits import check_png_rows, check_size, check_still, open_still, tiff_tags
+from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
+from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
+from detect.pictures.png import check_pixels, seen
+from detect.pictures.tiff import QuietLibtiff
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "check_pixel_type", "decode"]
 
@@ -144,7 +147,7 @@ class _Translate:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ImageError):
             reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-            raise DamagedImageError(f"{self._name}: the picture is damaged or cut short ({reason})") from error
+            raise damaged(self._name, reason) from error
 
 
 def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], cap: int) -> tuple[bytes, str]:
@@ -198,21 +201,24 @@ def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
     found = sniff(data[:HEAD])
     if found is None:
-        raise unsupported(name)
-    image = open_still(data, found, name, max_pixels)
-    icc = image.info.get("icc_profile")
+        raise unsupported(name, data[:HEAD])
     if found == "JPEG":
-        # libjpeg-turbo with warnings as errors: Pillow would accept a picture with broken entropy-coded data.
+        jpeg = open_jpeg(data, name, max_pixels)
+        image, icc = jpeg.header, jpeg.parts.icc
         if image.mode == "RGB":
             if spare is not None:
-                return _reduced_jpeg(data, image, name, spare)
-            pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
+                return _reduced_jpeg(jpeg, name, spare)
+            pixels = decode_strictly(jpeg, name)
         else:
-            pixels, icc = _to_pixels(_strict_jpeg(data, image), name)
+            pixels, icc = _to_pixels(_strict_jpeg(jpeg, name), name)
     else:
-        image.load()
         if found == "PNG":
-            check_png_rows(image, data)
+            data = seen(data, name)
+        image = open_still(data, found, name, max_pixels)
+        with QuietLibtiff() if found == "TIFF" else nullcontext():
+            image.load()
+        if found == "PNG":
+            check_pixels(image, data)
         pixels, icc = _to_pixels(image, name)
     orientation = _orientation(image)
     return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation)
@@ -286,28 +292,22 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _reduced_jpeg(data: bytes, header: ImageFile.ImageFile, name: str, spare: Callable[[int, int], int]) -> Picture:
+def _reduced_jpeg(jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int]) -> Picture:
     """A JPEG in colour, decoded only as far as its judge will look."""
-    width, height = header.size
-    orientation = _orientation(header)
+    width, height = jpeg.header.size
+    orientation = _orientation(jpeg.header)
     upright = (width, height) if orientation >= 5 else (height, width)
     factor = spare(*upright)
-    # The size of all other rows and columns follows: a scaled block of 8 has 8 / factor (libjpeg.txt, scaling).
-    rows, columns = -(-height // factor), -(-width // factor)
-    pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=rows, min_width=columns)
-    if pixels.shape[:2] != (rows, columns):
-        raise ImageError(f"{name}: decoded to {pixels.shape[:2]} pixels where {(rows, columns)} were asked for")
-    picture = _finish(pixels, orientation, header.info.get("icc_profile"), "JPEG", name)
-    return picture if factor == 1 else replace(picture, reduced=(*upright, factor))
+    pixels = decode_strictly(jpeg, name, factor=factor)
+    picture = _finish(pixels, orientation, jpeg.parts.icc, "JPEG", name)
+    return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*upright, factor))
 
 
-def _strict_jpeg(data: bytes, header: ImageFile.ImageFile) -> Image.Image:
+def _strict_jpeg(jpeg: OpenedJpeg, name: str) -> Image.Image:
     """A grey or CMYK JPEG, decoded strictly, as Pillow would give it: CMYK is stored inverted, as Adobe does."""
-    if header.mode == "L":
-        image = Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0])
-    else:
-        image = Image.fromarray(255 - simplejpeg.decode_jpeg(data, colorspace="CMYK"), "CMYK")
-    image.info = dict(header.info)
+    pixels = decode_strictly(jpeg, name)
+    image = Image.fromarray(pixels[..., 0]) if jpeg.header.mode == "L" else Image.fromarray(255 - pixels, "CMYK")
+    image.info = dict(jpeg.header.info)
     return image
 
 

@@ -19,6 +19,7 @@ from detect.errors import WeightsError
 from detect.labels import canonical
 from detect.retinanet.losses import BoxLoss
 from detect.retinanet.model import Backbone, Norm, RetinaNet
+from detect.runtime.metadata import read_size
 from detect.runtime.retinanet import AnchorGrid
 
 __all__ = [
@@ -39,6 +40,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _STRIDE = 32
 """The sides of an input are multiples of this, so that P3 to P5 fit one another."""
+
+_MOST_CHANNELS = 4096
+"""Sixteen times RetinaNet's own; a network is built before its weights are seen not to fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +112,9 @@ class Description:
         try:
             values = {key: json.loads(value) for key, value in metadata.items() if key != "head"}
             anchors = values["anchors"]
-            return cls(
+            described = cls(
                 names=tuple(canonical(name) for name in values["names"]),
-                size=int(values["imgsz"]),
+                size=max(read_size(metadata, source)),
                 **values["architecture"],
                 grid=AnchorGrid(
                     tuple(tuple(level) for level in anchors["sizes"]),
@@ -123,8 +127,13 @@ class Description:
                 metrics=values["metrics"],
                 config=values["config"],
             )
+            described.grid.check(source)
+            wide = not 1 <= described.channels <= _MOST_CHANNELS
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{source}: the file does not describe a RetinaNet of ours: {error!r}") from error
+        if wide:
+            raise WeightsError(f"{source}: a RetinaNet of {described.channels} channels is none of ours")
+        return described
 
     def build(self) -> RetinaNet:
         """The network, untrained."""

@@ -14,8 +14,8 @@ from torch.utils.tensorboard import SummaryWriter
 from detect.annotations import CocoDataset
 from detect.atomic import write_whole
 from detect.detections import Detections
-from detect.retinanet.evaluate import Evaluation
-from detect.retinanet.plots import draw_curves, draw_worst
+from detect.evaluation.coco import Evaluation
+from detect.evaluation.plots import draw_curves, draw_worst
 
 __all__ = ["RunLog", "peak_memory"]
 

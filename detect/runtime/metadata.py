@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from detect.errors import WeightsError
 from detect.labels import canonical
 
-__all__ = ["read_literal", "read_names", "read_size", "read_stride"]
+__all__ = ["MAX_SIDE", "check_input", "read_literal", "read_names", "read_size", "read_stride"]
+
+MAX_SIDE = 4096
+"""Pixels of a side of a network's input. Detectors are trained at 320 to 1536. A picture is enlarged to what the file
+asks for, and eight at this size take 1.6 GB before the network has computed anything."""
+
+_MAX_PIXELS = 8 * MAX_SIDE**2
+"""Of a whole batch."""
+
+_LONGEST = 1_000_000
+"""Characters of a value; a thousand labels take thirty thousand."""
 
 
 def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
@@ -22,6 +32,8 @@ def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
             f"{source}: the model does not describe itself: metadata key {key!r} is missing "
             f"(found: {', '.join(sorted(metadata)) or 'none'})"
         )
+    if len(metadata[key]) > _LONGEST:
+        raise WeightsError(f"{source}: metadata key {key!r} has more than {_LONGEST:,} characters")
     try:
         return ast.literal_eval(metadata[key])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
@@ -51,12 +63,15 @@ def read_size(metadata: Mapping[str, str], source: str) -> tuple[int, int]:
     """Rows and columns of the nominal input.
 
     Raises:
-        WeightsError: The key ``imgsz`` is missing or is not one or two sizes.
+        WeightsError: The key ``imgsz`` is missing or is not one or two sizes of at most `MAX_SIDE`.
     """
     value = read_literal(metadata, "imgsz", source)
     sides = [value, value] if isinstance(value, int) else value
-    if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(isinstance(s, int) and s > 0 for s in sides):
-        raise WeightsError(f"{source}: metadata key 'imgsz' must be one or two sizes in pixels, found {value!r}")
+    if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(map(_is_side, sides)):
+        raise WeightsError(
+            f"{source}: metadata key 'imgsz' must be one or two sizes of 1 to {MAX_SIDE} pixels, "
+            f"found {metadata['imgsz'][:80]}"
+        )
     return sides[0], sides[1]
 
 
@@ -64,9 +79,34 @@ def read_stride(metadata: Mapping[str, str], source: str) -> int:
     """What the sides of the input must be multiples of.
 
     Raises:
-        WeightsError: The key ``stride`` is missing or is no number of pixels.
+        WeightsError: The key ``stride`` is missing or is no number of pixels, at most `MAX_SIDE`.
     """
     value = read_literal(metadata, "stride", source)
-    if not isinstance(value, int) or value < 1:
-        raise WeightsError(f"{source}: metadata key 'stride' must be a number of pixels, found {value!r}")
+    if not isinstance(value, int) or not _is_side(value):
+        raise WeightsError(
+            f"{source}: metadata key 'stride' must be a number of 1 to {MAX_SIDE} pixels, "
+            f"found {metadata['stride'][:80]}"
+        )
     return value
+
+
+def check_input(shape: Sequence[int | None], source: str) -> None:
+    """Refuse a network whose input no machine should make room for.
+
+    Args:
+        shape: (B, 3, H, W), None where the network takes any.
+        source: Where the network came from; named in the error.
+
+    Raises:
+        WeightsError: A side is longer than `MAX_SIDE`, or a batch larger than eight such pictures.
+    """
+    batch, _, rows, columns = (1 if side is None else side for side in shape)
+    if max(rows, columns) > MAX_SIDE or batch * rows * columns > _MAX_PIXELS:
+        raise WeightsError(
+            f"{source}: the network wants {batch} pictures of {columns} x {rows} pixels; at most {MAX_SIDE} a side and "
+            f"{_MAX_PIXELS:,} in all are given"
+        )
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIDE

@@ -15,7 +15,7 @@ from detect.detections import Detections, RGBImage
 from detect.errors import WeightsError
 from detect.runtime.head import Candidates, Head
 from detect.runtime.letterbox import Letterbox
-from detect.runtime.metadata import read_names, read_size, read_stride
+from detect.runtime.metadata import check_input, read_names, read_size, read_stride
 from detect.runtime.retinanet import RetinaNetHead
 from detect.runtime.sessions import OnnxRuntimeSession, Session
 from detect.runtime.yolo import YoloV8Head
@@ -74,11 +74,14 @@ class OnnxDetector:
                 f"{source}: expected an input whose height and width are both fixed or both free, "
                 f"found {session.input_shape}"
             )
+        check_input(session.input_shape, source)
         self._batch_size = batch or batch_size
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
         self._size = (sides[0] or 0, sides[1] or 0) if self._fixed_size else read_size(session.metadata, source)
         self._stride = math.lcm(read_stride(session.metadata, source), session.step)
+        if not self._fixed_size:  # pictures are padded up to the stride
+            check_input((batch, 3, *(-(-side // self._stride) * self._stride for side in self._size)), source)
 
     @classmethod
     def from_file(

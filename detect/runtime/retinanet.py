@@ -53,6 +53,21 @@ class AnchorGrid:
         sizes = tuple((float(b), float(int(b * 2 ** (1 / 3))), float(int(b * 2 ** (2 / 3)))) for b in bases)
         return cls(sizes, (0.5, 1.0, 2.0), (8, 16, 32, 64, 128))
 
+    def check(self, source: str) -> None:
+        """Refuse what a file named by `source` says of its anchors if no network can have been trained on it.
+
+        Raises:
+            WeightsError: Levels without a stride or with other sizes than the rest have; numbers that are not finite or
+                not above 0; or more boxes than pixels.
+        """
+        if len(self.sizes) != len(self.strides) or len({len(level) for level in self.sizes}) != 1:
+            raise WeightsError(f"{source}: metadata key 'anchors' needs one stride and as many sizes for each level")
+        flat = [*(size for level in self.sizes for size in level), *self.ratios, *self.strides]
+        if not self.per_cell or not all(math.isfinite(value) and value > 0 for value in flat):
+            raise WeightsError(f"{source}: metadata key 'anchors' needs finite sizes, ratios and strides above 0")
+        if sum(self.per_cell / stride**2 for stride in self.strides) > 1:
+            raise WeightsError(f"{source}: metadata key 'anchors' means more boxes than an input has pixels")
+
     @property
     def per_cell(self) -> int:
         """Anchors of one cell."""
@@ -163,15 +178,11 @@ class RetinaNetHead:
             levels = tuple(tuple(float(size) for size in level) for level in sizes)
             grid = AnchorGrid(levels, tuple(float(r) for r in ratios), tuple(int(s) for s in strides))
             mean, std = ([float(value) for value in normalisation[key]] for key in ("mean", "std"))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:  # the last: an infinite stride
             raise WeightsError(f"{source}: metadata keys 'anchors' and 'normalisation' must hold numbers") from error
-        if len(grid.sizes) != len(grid.strides) or len({len(level) for level in grid.sizes}) != 1:
-            raise WeightsError(f"{source}: metadata key 'anchors' needs one stride and as many sizes for each level")
-        flat = [*(size for level in grid.sizes for size in level), *grid.ratios, *grid.strides, *std]
-        if len(mean) != 3 or len(std) != 3 or min(flat) <= 0:
-            raise WeightsError(
-                f"{source}: metadata needs 3 means and 3 deviations, and sizes, ratios, strides and deviations above 0"
-            )
+        grid.check(source)
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0 or not all(map(math.isfinite, [*mean, *std])):
+            raise WeightsError(f"{source}: metadata needs 3 means and 3 deviations, all finite, deviations above 0")
         return cls(classes=classes, grid=grid, mean=mean, std=std, source=source)
 
     def prepare(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.errors import EngineError, InferenceError, WeightsError
-from detect.runtime.metadata import read_size
+from detect.runtime.metadata import check_input, read_size
 
 __all__ = [
     "CHECKED_ON_BOTH",
@@ -219,6 +219,7 @@ class OpenVinoSession:
         stated = self._network.get_rt_info(["framework"]).astype(dict) if told else {}
         self.metadata: Mapping[str, str] = {key: value.astype(str) for key, value in stated.items()}
         self.input_shape = tuple(side.get_length() if side.is_static else None for side in shape)
+        check_input(self.input_shape, source)
         # Compiled here, what cannot run is found before a picture comes.
         with self._turn(*(self._sides() or read_size(self.metadata, source))):
             pass
@@ -320,7 +321,7 @@ def openvino_core(source: str) -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise EngineError(f"{source}: OpenVINO is not installed: pip install 'censor[openvino]'") from error
+        raise EngineError(f"{source}: OpenVINO is not installed: pip install 'nsfw-censor[openvino]'") from error
     with _FIRST_USE:
         if not _CORES:
             # Its binding to numpy sets itself up at the first use, and two threads that are first would wait for one

@@ -64,6 +64,8 @@ class YoloV8Head:
                 f"{self._source}: expected a float32 YOLOv8 head of shape ({expected[0]}, {expected[1]}, anchors) "
                 f"for {self._classes} names, the network answered {output.dtype} {output.shape}"
             )
+        if output.shape[2] > shape[2] * shape[3]:
+            raise InferenceError(f"{self._source}: the network answered {output.shape[2]:,} boxes, more than pixels")
         refuse_infinite([output], self._source)
         scores = output[:, 4:]
         if ((scores < 0) | (scores > 1)).any():  # logits: whatever lies below zero would pass for nothing found

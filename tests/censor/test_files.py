@@ -35,6 +35,35 @@ def test_what_is_encoded_decodes_to_the_same(photo: NDArray[np.uint8], kind: str
     assert error == 0 if kind in ("PNG", "TIFF", "BMP") else error < 6
 
 
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [("AVIF", 32_768), ("BMP", 65_535), ("GIF", 65_535), ("HEIF", 32_768), ("JPEG", 65_500), ("WEBP", 16_383)],
+)
+@pytest.mark.parametrize("upright", [False, True])
+def test_sides_that_a_format_or_its_readers_do_not_take(kind: str, most: int, upright: bool) -> None:
+    line = np.full((64 if kind == "HEIF" else 1, most + 1, 3), 90, np.uint8)
+    pixels = line.transpose(1, 0, 2) if upright else line
+    with pytest.raises(WriteError, match=f"cannot be encoded as {kind}: .* pixels are more than the {most:,} a side"):
+        encode(Picture(pixels), format=kind)
+    whole = pixels[:-1] if upright else pixels[:, :-1]
+    assert decode(encode(Picture(np.ascontiguousarray(whole)), format=kind)).pixels.shape == whole.shape
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "JPEG"])
+def test_an_encoder_that_writes_something_else_is_found_out(
+    photo: NDArray[np.uint8], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = encode(Picture(photo[:40]), format=kind)
+
+    def write(image: object, stream: io.BytesIO, *arguments: object, **options: object) -> None:
+        stream.write(other)
+
+    monkeypatch.setattr(Image.Image, "save", write)
+    monkeypatch.setattr("censor.files._save_heif", write)
+    with pytest.raises(WriteError, match=f"cannot be encoded as {kind}: it opens as 96 x 40 pixels"):
+        encode(Picture(photo), format=kind)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_nothing_of_the_source_but_pixels_and_profile_gets_out(photo: NDArray[np.uint8], kind: str) -> None:
     """A source full of metadata, whose every byte string must be missing from the output."""

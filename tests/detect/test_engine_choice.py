@@ -128,7 +128,7 @@ def test_bf16_that_openvino_cannot_bring_is_refused(plain, tmp_path, monkeypatch
     (tmp_path / "plain.onnx").write_bytes(plain)
     assert load_detector(tmp_path / "plain.onnx", precision="bf16").precision == "bf16"
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'nsfw-censor\[openvino\]'"):
         load_detector(tmp_path / "plain.onnx", precision="bf16")
 
 

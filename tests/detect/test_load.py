@@ -14,7 +14,7 @@ from detect import WeightsError, load_detector
 from detect.load import WEIGHTS_VARIABLE, find_weights
 
 ROOT = Path(detect.__file__).parent.parent
-COMMAND = "pip install 'censor[nudenet]'"
+COMMAND = "pip install 'nsfw-censor[nudenet]'"
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_installed_weights_that_were_altered_are_refused(package, weights):
     message = str(caught.value)
     assert message.startswith(f"{path}: SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()} is not that")
     assert find_weights()[1] in message
-    assert "--force-reinstall 'censor[nudenet]'" in message
+    assert "--force-reinstall 'nsfw-censor[nudenet]'" in message
 
 
 def test_installed_weights_that_were_emptied_are_refused(package):

@@ -121,14 +121,19 @@ def test_a_network_without_any_metadata_is_refused(constant_network, detector_of
         ("names", "['ace', '']", "'names' must list labels"),
         ("names", "['ace', 'ace']", "'names' gives one label twice"),
         ("names", "['FACE_F', 'FACE_FEMALE']", "'names' gives one label twice"),
-        ("imgsz", "[64, 64, 3]", r"'imgsz' must be one or two sizes in pixels, found \[64, 64, 3\]"),
+        ("imgsz", "[64, 64, 3]", r"'imgsz' must be one or two sizes of 1 to 4096 pixels, found \[64, 64, 3\]"),
         ("imgsz", "[64, 0]", "'imgsz' must be one or two sizes"),
         ("imgsz", "[64.0, 64]", "'imgsz' must be one or two sizes"),
         ("imgsz", "'64'", "'imgsz' must be one or two sizes"),
         ("imgsz", "-64", "'imgsz' must be one or two sizes"),
         ("imgsz", "64x64", "'imgsz' is not readable: '64x64'"),
-        ("stride", "0", "'stride' must be a number of pixels, found 0"),
-        ("stride", "[32]", "'stride' must be a number of pixels"),
+        ("imgsz", "100000", "'imgsz' must be one or two sizes of 1 to 4096 pixels, found 100000"),
+        ("imgsz", "[64, 4097]", "'imgsz' must be one or two sizes"),
+        ("imgsz", "True", "'imgsz' must be one or two sizes"),
+        ("stride", "0", "'stride' must be a number of 1 to 4096 pixels, found 0"),
+        ("stride", "[32]", "'stride' must be a number of 1 to 4096 pixels"),
+        ("stride", "100000", "'stride' must be a number of 1 to 4096 pixels"),
+        ("stride", "True", "'stride' must be a number of 1 to 4096 pixels"),
         ("stride", "thirty-two", "'stride' is not readable: 'thirty-two'"),
     ],
 )
@@ -145,11 +150,37 @@ def test_metadata_that_makes_no_sense_is_refused(constant_network, detector_of, 
         ((1, 3, 64, None), "both fixed or both free, found"),
         ((1, 3, None, 64), "both fixed or both free, found"),
         ((1, 3, 0, 0), "both fixed or both free, found"),
+        ((1, 3, 100_000, 100_000), "wants 1 pictures of 100000 x 100000 pixels; at most 4096 a side"),
+        ((1, 3, 64, 4097), "at most 4096 a side"),
+        ((9, 3, 4096, 4096), "134,217,728 in all"),
+        ((10**9, 3, 64, 64), "134,217,728 in all"),
     ],
 )
 def test_an_input_that_cannot_be_filled_is_refused(constant_network, detector_of, shape, message):
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*{message}"):
         detector_of(constant_network(HEAD, shape=shape))
+
+
+def test_metadata_that_is_long_is_refused_without_being_repeated(constant_network, detector_of):
+    with pytest.raises(WeightsError, match=r"'imgsz' must be one or two sizes .*, found 0xf{78}$"):
+        detector_of(constant_network(HEAD, imgsz="0x" + "f" * 9000))
+    with pytest.raises(WeightsError, match="'imgsz' has more than 1,000,000 characters"):
+        detector_of(constant_network(HEAD, imgsz=" " * 1_000_000 + "64"))
+
+
+def test_the_largest_input_is_taken_and_padding_counts(constant_network, detector_of):
+    assert detector_of(constant_network(HEAD, imgsz="4096")).spare_factor(8192, 8192) == 2
+    assert detector_of(constant_network(HEAD, imgsz="[4090, 64]")).spare_factor(8180, 64) == 2
+    for size, stride in (("4096", "4095"), ("[64, 4000]", "2049")):
+        with pytest.raises(WeightsError, match=r"^tiny\.onnx: the network wants 1 pictures of .*at most 4096 a side"):
+            detector_of(constant_network(HEAD, imgsz=size, stride=stride))
+
+
+def test_more_boxes_than_pixels_are_no_answer(constant_network, detector_of):
+    most = np.zeros((6, 64 * 64), np.float32)
+    assert len(detector_of(constant_network(most)).detect([ZEROS])[0]) == 0
+    with pytest.raises(InferenceError, match=r"^tiny\.onnx: the network answered 4,097 boxes, more than pixels"):
+        detector_of(constant_network(np.zeros((6, 64 * 64 + 1), np.float32))).detect([ZEROS])
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,12 @@ def test_openvino_refuses_what_is_no_model(constant_network, kind):
         OpenVinoSession(damaged(constant_network(HEAD))[kind], source="w.onnx")
 
 
+@pytest.mark.parametrize("wrong", [{"imgsz": "100000"}, {"shape": (1, 3, 100_000, 64)}, {"shape": (10**9, 3, 64, 64)}])
+def test_openvino_compiles_nothing_that_no_machine_has_room_for(constant_network, wrong):
+    with pytest.raises(WeightsError, match=r"x: .*4096"):
+        OpenVinoSession(constant_network(HEAD, **wrong), source="x")
+
+
 def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
     for other in ({"dtype": TensorProto.INT32}, {"shape": ("batch", 3, 64)}):
         with pytest.raises(WeightsError, match="x: expected one float input"):
@@ -282,7 +288,7 @@ def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
     with pytest.raises(ValueError, match="engine must be one of auto, onnxruntime, openvino, not 'tensorflow'"):
         load_detector(engine="tensorflow")
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
-    with pytest.raises(EngineError, match=r"pip install 'censor\[openvino\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'nsfw-censor\[openvino\]'"):
         load_detector(engine="openvino")
 
 

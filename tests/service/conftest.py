@@ -15,6 +15,7 @@ import uvicorn
 from fakes import finder
 from numpy.typing import NDArray
 from PIL import Image
+from serving import Serving
 
 from censor.service import Settings, create_app
 from censor.service.server import configured
@@ -81,6 +82,19 @@ def listening() -> Iterator[Callable[..., int]]:
     for server, thread in servers:
         server.should_exit = True
         thread.join(timeout=10)
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., Serving]]:
+    running: list[Serving] = []
+
+    def start(*options: str) -> Serving:
+        running.append(Serving(*options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
 
 
 @pytest.fixture(scope="module")

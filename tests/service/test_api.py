@@ -235,7 +235,6 @@ class Broken(RedFinder):
     [
         RuntimeError("secret of the inside"),
         InferenceError("secret of the inside"),
-        MemoryError("secret"),
         None,
         [],
         ["secret"],
@@ -253,6 +252,13 @@ def test_a_detector_that_breaks(
     assert "secret" not in response.text
     small = encoded(np.zeros((96, 96, 3), np.uint8), "PNG")
     assert client.post(route, content=small, headers=PNG).status_code == 200
+
+
+def test_a_detector_without_memory(started: Callable[..., httpx.Client], scene_png: bytes) -> None:
+    client = started(Broken(MemoryError("secret")))
+    response = client.post("/v1/check", content=scene_png, headers=PNG)
+    assert is_problem(response, "memory-limit")
+    assert "secret" not in response.text
 
 
 def test_what_stays_visible_does_not_come_out(started: Callable[..., httpx.Client], scene_png: bytes) -> None:

@@ -318,7 +318,7 @@ async def main():
     crew = Crew(Settings(workers=2, in_flight=1), functools.partial(Moody, 60))
     await crew.start()
     job = Job(data=open("picture.png", "rb").read(), policy=load_policy("default"), hide=False)
-    asyncio.create_task(crew.do(job, disconnected=asyncio.Event().wait))
+    asyncio.create_task(crew.do(job, hold=lambda _: None, disconnected=asyncio.Event().wait))
     while len(crew.processes) < 2:
         await asyncio.sleep(0.01)
     print("ready", flush=True)

@@ -14,6 +14,8 @@ import httpx
 import numpy as np
 import pytest
 from fakes import OTHERS, RedFinder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from censor.service import Settings
@@ -286,9 +288,9 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(
 
 
 def test_the_stated_bound_on_memory_is_the_sum_of_the_limits() -> None:
-    settings = Settings(workers=2, in_flight=3, max_bytes=10, max_pixels=1000, upload_memory=500)
+    chosen = Settings(workers=2, in_flight=3, max_bytes=10, max_pixels=1000, upload_memory=500)
     worker = 320 * 2**20 + 3 * (160 * 2**20 + 3 * 10 + 1000 * 48)
-    assert settings.memory_bound == 384 * 2**20 + 500 + 2 * worker
+    assert chosen.memory_bound == 384 * 2**20 + 500 + 2 * worker
 
 
 def _until(condition: Callable[[], bool]) -> None:
@@ -303,6 +305,7 @@ def form(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> bytes:
 
 
 FILE = 'Content-Disposition: form-data; name="file"; filename="a.png"'
+FIELD = 'Content-Disposition: form-data; name="policy"'
 
 
 @pytest.mark.parametrize(
@@ -327,6 +330,59 @@ FILE = 'Content-Disposition: form-data; name="file"; filename="a.png"'
 def test_broken_forms(client: httpx.Client, parts: list[tuple[str, bytes]], end: bytes, expected: str) -> None:
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert problem(client.post("/v1/censor", content=form(*parts, end=end), headers=headers)) == expected
+
+
+MALFORMED = [
+    ("multipart/form-data; boundary=" + "x" * 257, b"", "malformed-upload"),
+    ("multipart/form-data; boundary=" + "x" * 5000, b"", "malformed-upload"),
+    ("multipart/form-data", b"", "malformed-upload"),
+    ("multipart/form-data; boundary=", b"", "malformed-upload"),
+    ('multipart/form-data; boundary=""', b"", "malformed-upload"),
+    ("multipart/form-data; boundary=x", b"", "malformed-upload"),
+    ("multipart/form-data; boundary=x", b"--x", "malformed-upload"),
+    ("multipart/form-data; boundary=x", b"--y\r\n", "malformed-upload"),
+    ("multipart/form-data; boundary=x", form((FILE + "\r\nX: " + "y" * 10**6, b"x")), "too-large malformed-upload"),
+    ("multipart/form-data; boundary=x", form((FILE + "\r\nX: " + "y" * 60_000, b"x")), "malformed-upload"),
+    ("multipart/form-data; boundary=x", form((FILE + "\r\nX: y" * 1000, b"x")), "malformed-upload"),
+    ("multipart/form-data; boundary=x", form((FIELD, b"x"), end=b"") * 1000 + b"--x--\r\n", "malformed-upload"),
+    ("multipart/form-data; boundary=x", form(("no colon", b"x")), "malformed-upload"),
+    ("multipart/form-data; boundary=x", form((FILE.replace("file", "\x00"), b"x")), "no-picture"),
+    (
+        "multipart/form-data; boundary=x",
+        form((FILE + "\r\nContent-Type: multipart/mixed; boundary=y", b"--y\r\n\r\nx\r\n--y--")),
+        "not-a-picture",
+    ),
+    ("multipart/mixed; boundary=x", form((FILE, b"x")), "unsupported-media-type"),
+]
+
+
+def test_malformed_forms_are_problems(started: Callable[..., httpx.Client]) -> None:
+    client = started(max_bytes=100_000)
+    for kind, body, expected in MALFORMED:
+        for content in (body, iter([body[:100], body[100:]])):
+            answer = client.post("/v1/check", content=content, headers={"content-type": kind})
+            assert problem(answer) in expected.split(), (kind[:60], body[:100])
+
+
+def test_a_boundary_may_have_spaces(client: httpx.Client, scene_png: bytes) -> None:
+    body = form((FILE, scene_png)).replace(b"--x", b"--a b:c")
+    headers = {"content-type": 'multipart/form-data; boundary="a b:c"'}
+    assert client.post("/v1/check", content=body, headers=headers).status_code == 200
+
+
+PIECES = st.sampled_from(
+    [b"--x", b"\r\n", b"--", b"\r", b"\n", b": ", b"x", b"\x00", b"\xff", b";", b'"', FILE.encode(), FIELD.encode()]
+)
+
+
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    kind=st.sampled_from(["x", '"x"', "x; boundary=y", '"', "x;", "\xff"]),
+    body=st.lists(PIECES | st.binary(max_size=5), max_size=25).map(b"".join),
+)
+def test_no_form_is_an_error_of_ours(client: httpx.Client, kind: str, body: bytes) -> None:
+    headers = {"content-type": f"multipart/form-data; boundary={kind}".encode("latin-1")}
+    assert 400 <= client.post("/v1/check", content=body, headers=headers).status_code < 500
 
 
 def test_a_form_may_come_in_any_pieces(client: httpx.Client, scene: NDArray[np.uint8], scene_png: bytes) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,68 +21,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from processes import ended, workers_of
+from serving import Serving
 
 from censor.service.metrics import resident_bytes
 
 JPEG = {"content-type": "image/jpeg"}
-
-
-class Serving:
-    """A running `censor serve`."""
-
-    def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "censor", "serve", "--port", "0", *options]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("CENSOR_", "COV_"))}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        self.lines: list[str] = []
-        self.thread = threading.Thread(target=self._read)
-        self.thread.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        self.lines.extend(iter(self.process.stderr.readline, ""))
-
-    def wait_for(self, pattern: str, count: int = 1) -> list[str]:
-        end = time.monotonic() + 30
-        while True:
-            found = [match[1] for line in list(self.lines) if (match := re.search(pattern, line))]
-            if len(found) >= count:
-                return found
-            assert time.monotonic() < end, self.lines
-            time.sleep(0.02)
-
-    @property
-    def url(self) -> str:
-        return self.wait_for(r"(http://127\.0\.0\.1:\d+)")[0]
-
-    def started(self, count: int = 1) -> int:
-        """Process id of the one that speaks HTTP, once it has been started so often."""
-        return int(self.wait_for(r'"event": "started", "process": (\d+)', count)[-1])
-
-    def workers(self, count: int) -> list[int]:
-        """Process ids of so many workers, in the order in which they were ready."""
-        return [int(pid) for pid in self.wait_for(r'"event": "worker ready", .*"worker": (\d+)', count)]
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self.thread.join(5)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
-
-
-@pytest.fixture
-def serving() -> Iterator[Callable[..., Serving]]:
-    running: list[Serving] = []
-
-    def start(*options: str) -> Serving:
-        running.append(Serving(*options))
-        return running[-1]
-
-    yield start
-    for each in running:
-        each.stop()
 
 
 @pytest.fixture
@@ -197,7 +140,7 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "pydantic" / "__init__.py").write_text("raise ModuleNotFoundError('no', name='pydantic')\n")
     done = run(PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "Error: pydantic is missing; install it with: pip install 'censor[service]'\n"
+    assert done.stderr == "Error: pydantic is missing; install it with: pip install 'nsfw-censor[service]'\n"
 
 
 def test_short_answers_are_sent_at_once(serving: Callable[..., Serving]) -> None:

@@ -307,4 +307,4 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None
     arguments = ["watch", str(tmp_path), "--out", "a", "--failed", "b"]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "Error: watchfiles is not installed; install it with: pip install 'censor[service]'\n"
+    assert done.stderr == "Error: watchfiles is not installed; install it with: pip install 'nsfw-censor[service]'\n"

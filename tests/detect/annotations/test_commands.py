@@ -46,23 +46,23 @@ def test_a_missing_extra_is_named(missing, extra, monkeypatch, run, write, pictu
     def fail(*arguments, **options):
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
-    monkeypatch.setattr("detect.annotations.commands.read_json", fail)
+    monkeypatch.setattr("detect.cli.annotations.read_json", fail)
     result = run("check", "a.json", "--images", pictures)
     assert result.exit_code == 1
-    assert result.stderr == f"Error: {missing} is not installed; install it with: pip install 'censor[{extra}]'\n"
+    assert result.stderr == f"Error: {missing} is not installed; install it with: pip install 'nsfw-censor[{extra}]'\n"
 
 
 def test_a_missing_module_that_no_extra_brings_is_a_fault_of_ours(monkeypatch, run, pictures):
     def fail(*arguments, **options):
         raise ModuleNotFoundError("No module named 'gone'", name="gone")
 
-    monkeypatch.setattr("detect.annotations.commands.read_json", fail)
+    monkeypatch.setattr("detect.cli.annotations.read_json", fail)
     assert isinstance(run("check", "a.json", "--images", pictures).exception, ModuleNotFoundError)
 
 
 def test_the_module_runs_and_imports_nothing_heavy():
     code = (
-        "import sys; import detect.annotations.commands; from detect.__main__ import main\n"
+        "import sys; import detect.cli.annotations; from detect.__main__ import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'matplotlib', 'imagehash', 'censor'} & set(sys.modules)))"

@@ -144,7 +144,7 @@ def test_without_torch_the_error_says_what_to_install(weights: Path, monkeypatch
 
     monkeypatch.delitem(sys.modules, "detect.retinanet.inference")
     monkeypatch.setattr(builtins, "__import__", without_torch)
-    with pytest.raises(WeightsError, match=r"torch is missing: pip install 'censor\[train\]'"):
+    with pytest.raises(WeightsError, match=r"torch is missing: pip install 'nsfw-censor\[train\]'"):
         load_detector(weights)
 
 
@@ -156,7 +156,14 @@ def test_without_torch_the_error_says_what_to_install(weights: Path, monkeypatch
         ("anchors", "[1]", r"metadata key 'anchors' must hold lists sizes, ratios, strides"),
         ("anchors", '{"sizes": [[32]], "ratios": [1], "strides": [8, 16]}', r"one stride and as many sizes"),
         ("anchors", '{"sizes": [["x"]], "ratios": [1], "strides": [8]}', r"must hold numbers"),
+        ("anchors", '{"sizes": [[32]], "ratios": [1], "strides": [1e999]}', r"must hold numbers"),
+        ("anchors", '{"sizes": [[1e999]], "ratios": [1], "strides": [8]}', r"finite sizes, ratios and strides above 0"),
+        ("anchors", '{"sizes": [[32]], "ratios": [-1], "strides": [8]}', r"finite sizes, ratios and strides above 0"),
+        ("anchors", '{"sizes": [[], []], "ratios": [1], "strides": [8, 16]}', r"finite sizes"),
+        ("anchors", '{"sizes": [[9, 9]], "ratios": [1], "strides": [1]}', r"more boxes than an input has pixels"),
+        ("imgsz", "100000", r"'imgsz' must be one or two sizes of 1 to 4096 pixels"),
         ("normalisation", '{"mean": [0, 0, 0], "std": [1, 0, 1]}', r"deviations above 0"),
+        ("normalisation", '{"mean": [0, 1e999, 0], "std": [1, 1, 1]}', r"all finite"),
         ("normalisation", '{"mean": [0, 0], "std": [1, 1]}', r"3 means"),
     ],
 )
@@ -306,3 +313,19 @@ def test_imagenet_weights_are_those_that_torchvision_hands_out(monkeypatch: pyte
     load_backbone(model, "imagenet", backbone="resnet18")
     assert asked == [(ResNet18_Weights.DEFAULT, {"progress": True, "check_hash": True})]
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, plain.layer4[1].conv2.weight)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("imgsz", "100000", r"'imgsz' must be one or two sizes of 1 to 4096 pixels"),
+        ("anchors", '{"sizes": [[9, 9]], "ratios": [1], "strides": [1]}', r"more boxes than an input has pixels"),
+        ("architecture", '{"channels": 10000000}', r"10000000 channels is none of ours"),
+    ],
+)
+def test_weights_that_no_machine_has_room_for_are_refused(weights: Path, key: str, value: str, message: str) -> None:
+    described = load_model(weights)[1].metadata()
+    if key == "architecture":
+        value = json.dumps(json.loads(described[key]) | json.loads(value))
+    with pytest.raises(WeightsError, match=message):
+        Description.from_metadata(described | {key: value}, source="x")

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from detect import Detections
-from detect.__main__ import main
 from detect.annotations import CocoDataset, load_coco
 from detect.errors import AnnotationsError
-from detect.retinanet.checkpoint import Description, save_weights
-from detect.retinanet.evaluate import confusion, evaluate, match
-from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst
-from detect.runtime.retinanet import AnchorGrid
+from detect.evaluation.coco import confusion, evaluate, match
+from detect.evaluation.plots import draw_confusion, draw_curves, draw_worst
 
 NAMES = ("RED", "BLUE")
 
@@ -108,39 +103,6 @@ def test_pictures_of_an_evaluation(tmp_path: Path) -> None:
     assert draw_confusion(confusion(data, entries, min_score=0.3), NAMES).ndim == 3
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    about = Description(
-        names=NAMES, size=64, backbone="resnet18", norm="batch", head_norm=True, channels=64, box_loss="l1",
-        grid=AnchorGrid.standard(16),
-    )  # fmt: skip
-    save_weights(tmp_path / "w.safetensors", about.build(), about)
-    return tmp_path / "w.safetensors"
-
-
-def test_the_evaluate_command(weights: Path, squares: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
-    file, folder = squares(3)
-    out = tmp_path / "report"
-    arguments = ["evaluate", str(file), "--images", str(folder), "--weights", str(weights)]
-    done = CliRunner().invoke(main, [*arguments, "--out", str(out)])
-    assert done.exit_code == 0, done.output
-    assert done.output.startswith("AP ")
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "curves.png", "confusion.png", "worst.jpg"}
-    as_json = CliRunner().invoke(main, [*arguments, "--json"])
-    assert json.loads(as_json.output) == json.loads((out / "metrics.json").read_text())
-
-
-def test_the_export_command(weights: Path, squares: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
-    target = tmp_path / "w.onnx"
-    target.write_bytes(b"")
-    arguments = ["export", str(weights), str(target), "--images", str(squares(2)[1])]
-    refused = CliRunner().invoke(main, arguments)
-    assert (refused.exit_code, "add --overwrite" in refused.output) == (1, True)
-    done = CliRunner().invoke(main, [*arguments, "--overwrite"])
-    assert done.exit_code == 0, done.output
-    assert "on 2 pictures" in done.output
-
-
 def test_evaluating_an_onnx_file_needs_no_torch() -> None:
-    code = "import sys, detect.retinanet.commands, detect.load; assert 'torch' not in sys.modules"
+    code = "import sys, detect.cli.detectors, detect.load; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

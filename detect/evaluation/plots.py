@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from detect.annotations import CocoDataset
 from detect.detections import Detections, RGBImage
+from detect.evaluation.coco import Evaluation, in_names_of, match
 from detect.pictures.rgb import read_rgb
-from detect.retinanet.evaluate import Evaluation, in_names_of, match
 from detect.runtime.letterbox import shrink
 
 __all__ = ["draw_confusion", "draw_curves", "draw_worst"]

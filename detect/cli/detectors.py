@@ -15,11 +15,11 @@ from detect.annotations.pictures import list_pictures
 from detect.atomic import write_whole
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
+from detect.evaluation.coco import Evaluation, confusion
+from detect.evaluation.coco import evaluate as measure
+from detect.evaluation.plots import draw_confusion, draw_curves, draw_worst
 from detect.load import ENGINES, PRECISIONS, load_detector
 from detect.pictures.rgb import read_rgb
-from detect.retinanet.evaluate import Evaluation, confusion
-from detect.retinanet.evaluate import evaluate as measure
-from detect.retinanet.plots import draw_confusion, draw_curves, draw_worst
 from detect.runtime.onnx_detector import read_weights
 
 __all__ = ["evaluate", "export", "quantize"]

@@ -1,0 +1,1 @@
+"""The commands of `python -m detect`: arguments in, text and files out."""

@@ -1,0 +1,1 @@
+"""What a detector is worth, in numbers and pictures; no torch."""

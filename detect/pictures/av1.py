@@ -1,0 +1,224 @@
+"""How large the frames are that an AV1 bitstream holds, by its own headers: nothing is decoded.
+
+Source:
+    AV1 Bitstream & Decoding Process Specification, 5.3 to 5.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from detect.pictures.bits import Bits
+
+__all__ = ["Frame", "frames"]
+
+_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME, _TILE_LIST = 1, 3, 6, 8
+_MOST_UNITS = 10_000
+_HEADER = 256  # bytes: what comes before a frame's size is shorter
+_KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
+_SELECT = 2  # decided frame by frame
+
+
+class Frame(NamedTuple):
+    """What a header announces.
+
+    Attributes:
+        width: Columns, after superres has widened them; of a sequence header those of its largest frames.
+        height: Rows.
+        layer: Spatial layer; None for a sequence header.
+        shown: Whether it is output.
+    """
+
+    width: int
+    height: int
+    layer: int | None = None
+    shown: bool = False
+
+
+@dataclass
+class _Sequence:
+    """What a sequence header says that a frame header needs to be read."""
+
+    width: int = 0
+    height: int = 0
+    width_bits: int = 0
+    height_bits: int = 0
+    reduced: bool = False
+    removal_times: tuple[int, ...] = ()  # idc of each operating point that has one
+    removal_bits: int = 0
+    presentation_bits: int = 0  # 0: no time of presentation in frame headers
+    frame_id_bits: int = 0
+    delta_id_bits: int = 0
+    screen_content: int = _SELECT
+    integer_mv: int = _SELECT
+    order_hint: bool = False
+    order_hint_bits: int = 0
+
+
+def frames(data: memoryview) -> Iterator[Frame]:
+    """The sequence headers and frames of a bitstream in the low-overhead format, in its order.
+
+    A frame that takes its size from an earlier one is given as the sequence header's, which is as large as any.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense, or more units than a still has.
+    """
+    sequence = None
+    for number, (kind, temporal, spatial, body) in enumerate(_units(data)):
+        if number >= _MOST_UNITS:
+            raise ValueError(f"more than {_MOST_UNITS:,} units in an AV1 picture")
+        if kind == _SEQUENCE_HEADER:
+            sequence = _sequence(Bits(body[:_HEADER]))
+            yield Frame(sequence.width, sequence.height)
+        elif kind in (_FRAME_HEADER, _FRAME):
+            if sequence is None:
+                raise ValueError("an AV1 frame before its sequence header")
+            yield _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
+        elif kind == _TILE_LIST:
+            raise ValueError("an AV1 tile list")
+
+
+def _units(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
+    """Type, temporal and spatial layer, and payload of each open bitstream unit (5.3)."""
+    at = 0
+    while at < len(data):
+        header = data[at]
+        at += 1
+        temporal = spatial = 0
+        if header & 4:
+            if at >= len(data):
+                raise EOFError("an AV1 unit ends early")
+            temporal, spatial = data[at] >> 5, data[at] >> 3 & 3
+            at += 1
+        length = len(data) - at
+        if header & 2:
+            length, at = _leb128(data, at)
+        if header & 0x80 or at + length > len(data):
+            raise ValueError("an AV1 unit that is broken or cut short")
+        yield header >> 3 & 15, temporal, spatial, data[at : at + length]
+        at += length
+
+
+def _leb128(data: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for number in range(8):
+        if at >= len(data):
+            raise EOFError("an AV1 unit ends early")
+        value |= (data[at] & 0x7F) << (7 * number)
+        at += 1
+        if not data[at - 1] & 0x80:
+            return value, at
+    raise ValueError("an AV1 unit of endless length")
+
+
+def _sequence(bits: Bits) -> _Sequence:
+    """5.5.1, as far as frame headers need it."""
+    found = _Sequence()
+    bits.read(3 + 1)  # seq_profile, still_picture
+    found.reduced = bits.flag()
+    if found.reduced:
+        bits.read(5)  # seq_level_idx
+    else:
+        _operating_points(bits, found)
+    found.width_bits, found.height_bits = bits.read(4) + 1, bits.read(4) + 1
+    found.width, found.height = bits.read(found.width_bits) + 1, bits.read(found.height_bits) + 1
+    if found.reduced:
+        return found
+    if bits.flag():  # frame_id_numbers_present_flag
+        found.delta_id_bits = bits.read(4) + 2
+        found.frame_id_bits = bits.read(3) + 1 + found.delta_id_bits
+    bits.read(3 + 4)  # use_128x128_superblock … enable_dual_filter
+    found.order_hint = bits.flag()
+    if found.order_hint:
+        bits.read(2)  # enable_jnt_comp, enable_ref_frame_mvs
+    found.screen_content = _SELECT if bits.flag() else bits.read(1)
+    if found.screen_content:
+        found.integer_mv = _SELECT if bits.flag() else bits.read(1)
+    if found.order_hint:
+        found.order_hint_bits = bits.read(3) + 1
+    return found
+
+
+def _operating_points(bits: Bits, found: _Sequence) -> None:
+    equal_interval = decoder_model = False
+    delay_bits = 0
+    if bits.flag():  # timing_info_present_flag
+        bits.read(32 + 32)
+        equal_interval = bits.flag()
+        if equal_interval:
+            bits.exp_golomb()
+        decoder_model = bits.flag()
+        if decoder_model:
+            delay_bits = bits.read(5) + 1
+            bits.read(32)
+            found.removal_bits = bits.read(5) + 1
+            presentation_bits = bits.read(5) + 1
+            found.presentation_bits = 0 if equal_interval else presentation_bits
+    display_delay = bits.flag()
+    points = []
+    for _ in range(bits.read(5) + 1):
+        idc = bits.read(12)
+        if bits.read(5) > 7:  # seq_level_idx
+            bits.read(1)
+        if decoder_model and bits.flag():
+            bits.read(2 * delay_bits + 1)
+            points.append(idc)
+        if display_delay and bits.flag():
+            bits.read(4)
+    found.removal_times = tuple(points)
+
+
+def _frame(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> Frame:
+    """5.9.2 as far as the size."""
+    size = (sequence.width, sequence.height)
+    if sequence.reduced:
+        return Frame(*size, layer=spatial, shown=True)
+    if bits.flag():  # show_existing_frame
+        return Frame(*size, layer=spatial, shown=True)
+    kind, shown = bits.read(2), bits.flag()
+    if shown and sequence.presentation_bits:
+        bits.read(sequence.presentation_bits)
+    if not shown:
+        bits.read(1)  # showable_frame
+    resilient = kind == _SWITCH or (kind == _KEY and shown) or bits.flag()
+    bits.read(1)  # disable_cdf_update
+    screen_content = bits.read(1) if sequence.screen_content == _SELECT else sequence.screen_content
+    if screen_content and sequence.integer_mv == _SELECT:
+        bits.read(1)
+    bits.read(sequence.frame_id_bits)
+    override = kind == _SWITCH or bits.flag()
+    bits.read(sequence.order_hint_bits)
+    intra = kind in (_KEY, _INTRA_ONLY)
+    if not intra and not resilient:
+        bits.read(3)  # primary_ref_frame
+    _skip_removal_times(bits, sequence, temporal, spatial)
+    refreshed = 0xFF if kind == _SWITCH or (kind == _KEY and shown) else bits.read(8)
+    if (not intra or refreshed != 0xFF) and resilient and sequence.order_hint:
+        bits.read(8 * sequence.order_hint_bits)
+    if not intra:
+        _skip_references(bits, sequence)
+    from_reference = override and not intra and not resilient and any(bits.flag() for _ in range(7))
+    if override and not from_reference:
+        size = (bits.read(sequence.width_bits) + 1, bits.read(sequence.height_bits) + 1)
+    return Frame(*size, layer=spatial, shown=shown)
+
+
+def _skip_removal_times(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> None:
+    if not sequence.removal_bits or not bits.flag():
+        return
+    for idc in sequence.removal_times:
+        if idc == 0 or (idc >> temporal & 1 and idc >> (spatial + 8) & 1):
+            bits.read(sequence.removal_bits)
+
+
+def _skip_references(bits: Bits, sequence: _Sequence) -> None:
+    short = sequence.order_hint and bits.flag()  # frame_refs_short_signaling
+    if short:
+        bits.read(3 + 3)
+    for _ in range(7):
+        if not short:
+            bits.read(3)
+        bits.read(sequence.delta_id_bits)
