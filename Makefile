@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench fuzz docs clean
+.PHONY: demo test test-lowest lint bench fuzz docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,16 @@ demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 test: .venv/.installed-dev lint  ## lint, types, tests and coverage
 	$(BIN)/python -m pytest --cov
 
+# Not with pip, which knows no way to the oldest; and on the oldest Python.
+.venv-lowest/.installed: pyproject.toml .venv/.installed-dev
+	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+		--editable '.[annotations,nudenet,service,train]' --group dev
+	touch $@
+
+test-lowest: .venv-lowest/.installed  ## the tests with the oldest releases that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest
+
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,4 +53,4 @@ fuzz: .venv/.installed-dev  ## break pictures of every format and see what decod
 	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
-	rm -rf .venv demo site
+	rm -rf .venv .venv-lowest demo site

@@ -11,6 +11,7 @@ import torch
 from retinanet_rounds import Work, alternate
 
 from detect.runtime.sessions import cores, openvino_core
+from detect.runtime.telemetry import import_quietly
 
 
 def matrix_rates(side: int, threads: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -48,9 +49,7 @@ def matrix_rates(side: int, threads: int, rounds: int) -> dict[str, dict[str, fl
 
 def openvino_product(a: np.ndarray[Any, np.dtype[np.float32]], precision: str, threads: int) -> Work:
     """One matrix, known beforehand as a layer's weights are, times another."""
-    import openvino
-    from openvino import opset13 as ops
-
+    openvino, ops = import_quietly("openvino"), import_quietly("openvino.opset13")
     given = ops.parameter(list(a.shape), np.float32)
     left, right = given, ops.constant(a)
     if precision == "int8":

@@ -28,8 +28,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -42,6 +40,7 @@ from detect.evaluation.coco import evaluate
 from detect.pictures.rgb import read_rgb
 from detect.retinanet.dataset import worker_options
 from detect.retinanet.runlog import peak_memory
+from detect.runtime.telemetry import import_quietly
 
 ROOT = Path(__file__).parents[1]
 WINDOW = 10  # steps
@@ -228,8 +227,9 @@ def report(options: argparse.Namespace, ours: dict[str, Any], reference: dict[st
     lines += ["", f"Ours sees {ratio:.2f} times as many images a second."]
     (options.out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
-    figure = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    agg, drawing = import_quietly("matplotlib.backends.backend_agg"), import_quietly("matplotlib.figure")
+    figure = drawing.Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
+    agg.FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for label, row, colour in (("ours", ours, "tab:blue"), ("torchvision", reference, "tab:orange")):
         epochs, ap, ap50 = zip(*row["curve"], strict=True)

@@ -29,8 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matrix_rates import matrix_rates
 from PIL import Image
 from retinanet_cards import build_reference
@@ -47,6 +45,7 @@ from detect.quantize import quantise
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.export import export_onnx
 from detect.runtime.sessions import OnnxRuntimeSession, cores, openvino_core
+from detect.runtime.telemetry import import_quietly
 
 TARGETS = {"ours bf16, OpenVINO": 3.0, "ours int8, OpenVINO": 5.5}
 """Times torchvision's speed on a processor."""
@@ -182,8 +181,9 @@ def report(options: argparse.Namespace, result: dict[str, Any]) -> None:
         lines += [f"    {spent:8.2f}  {layer}" for layer, spent in layers.items()]
     (options.out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
-    figure = Figure(figsize=(8, 0.6 + 0.4 * len(result["rows"])), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    agg, drawing = import_quietly("matplotlib.backends.backend_agg"), import_quietly("matplotlib.figure")
+    figure = drawing.Figure(figsize=(8, 0.6 + 0.4 * len(result["rows"])), dpi=110, layout="constrained")
+    agg.FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     shown = result["rows"][::-1]
     bars = axes.barh([row["name"] for row in shown], [row["times"] for row in shown])

@@ -8,36 +8,14 @@ show functions of nothing. It is also why their cost grows with area, and not wi
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.cells import CellMeans, Pixels, cell_means
 from censor.masks import Region
 
-__all__ = ["MAX_CELLS", "CellMeans", "Pixels", "blur", "cell_means", "pixelate", "solid", "sticker"]
-
-Pixels = NDArray[np.uint8]
-"""uint8 (H, W, 3) RGB or (H, W, 4) RGBA."""
-
-MAX_CELLS = 8
-"""The information bound: never more cells than this along the longer side of a region."""
-
-_SMALLEST_CELL = 4
-"""Pixels. Without it a region of 8 x 8 would keep every pixel as a cell of its own."""
-
-
-class CellMeans(NamedTuple):
-    """All that `pixelate` and `blur` know of a region.
-
-    Attributes:
-        colors: uint8 (rows, columns, 3): mean RGB of each square cell.
-        side: A cell's rows and columns in pixels. The last ones may be cut by the region's window.
-    """
-
-    colors: Pixels
-    side: int
+__all__ = ["blur", "pixelate", "solid", "sticker"]
 
 
 def pixelate(
@@ -49,8 +27,8 @@ def pixelate(
         image: Where the means are taken from.
         region: What to hide.
         cells: Squares along the region's longer side, 1..8; fewer where they would be under four pixels wide.
-        means: What `cell_means` said of the region before anything was painted: how several regions that overlap are
-            painted onto one picture, each with its means from the original.
+        means: What `censor.cells` said of the region before anything was painted: how several regions are painted onto
+            one picture, with means from the original.
         out: Paint onto this picture instead of a copy of `image`; may be `image` itself.
 
     Returns:
@@ -106,35 +84,16 @@ def sticker(
     return _lay(patch, region, image, out)
 
 
-def cell_means(image: Pixels, region: Region, *, cells: int = 6) -> CellMeans:
-    """The means of the square cells of a region's window.
-
-    Raises:
-        ValueError: `cells` out of range.
-    """
-    if not 1 <= cells <= MAX_CELLS:
-        raise ValueError(f"cells must lie in 1..{MAX_CELLS}, not {cells}")
-    window = region.of(image)
-    height, width = window.shape[:2]
-    side = max(-(-max(height, width) // cells), _SMALLEST_CELL)
-    sums = np.array(  # whole numbers, exact in float64
-        [
-            [cv2.sumElems(window[top : top + side, left : left + side])[:3] for left in range(0, width, side)]
-            for top in range(0, height, side)
-        ]
-    )
-    tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
-    counts = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))[..., None]
-    return CellMeans(((sums.astype(np.int64) + counts // 2) // counts).astype(np.uint8), side)
-
-
 def _grown(means: CellMeans, region: Region, interpolation: int) -> Pixels:
     height, width = region.y1 - region.y0, region.x1 - region.x0
     rows, columns = means.colors.shape[:2]
     # A single row of cells is flat from top to bottom: a thin region needs no square as high as it is long.
-    size = (width if columns == 1 else columns * means.side, height if rows == 1 else rows * means.side)
-    grown = cv2.resize(means.colors, size, interpolation=interpolation)
-    return np.asarray(grown, np.uint8)[:height, :width]
+    down, across = height if rows == 1 else rows * means.side, width if columns == 1 else columns * means.side
+    grown = np.empty((max(height, down), max(width, across), 3), np.uint8)
+    cv2.resize(means.colors, (across, down), dst=grown[:down, :across], interpolation=interpolation)
+    grown[:down, across:] = grown[:down, across - 1 : across]  # the last cells, where they are larger
+    grown[down:] = grown[down - 1]
+    return grown[:height, :width]
 
 
 def _lay(patch: NDArray[np.uint8], region: Region, image: Pixels, out: Pixels | None) -> Pixels:

@@ -2,7 +2,8 @@
 
 Every shape covers every pixel that its box touches: edges go outwards to whole pixels first, the shape is drawn around
 the result, and only then is it cut to the picture. An ellipse goes *around* the box; one inside it would leave the
-corners bare.
+corners bare. In a picture that was coded in blocks every block that the shape touches is covered whole, since what is
+left of one tells the rest; the outline is then the blocks'.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from detect.pictures.blocks import BlockGrid
 
 __all__ = ["Region", "region"]
 
@@ -49,9 +52,9 @@ class Region:
         mask[self.y0 : self.y1, self.x0 : self.x1] |= True if self.cover is None else self.cover == 255
 
     def within(self, mask: NDArray[np.bool_]) -> bool:
-        """Whether a picture-sized mask is set wherever this region covers anything."""
+        """Whether a picture-sized mask is set wherever this region covers wholly."""
         inside = mask[self.y0 : self.y1, self.x0 : self.x1]
-        return bool(inside.all() if self.cover is None else inside[self.cover > 0].all())
+        return bool(inside.all() if self.cover is None else inside[self.cover == 255].all())
 
 
 def region(
@@ -62,6 +65,7 @@ def region(
     shape: str = "box",
     expand: float = 0.0,
     feather: float = 0.0,
+    blocks: BlockGrid | None = None,
 ) -> Region | None:
     """The pixels that hide a box.
 
@@ -73,6 +77,7 @@ def region(
         expand: Each edge moves outwards by this share of the box's width or height.
         feather: Width of a soft edge outside the shape, as a share of the box's shorter side. Inside the shape
             everything stays covered wholly.
+        blocks: The picture's, which the shape covers whole; the soft edge begins beyond them.
 
     Returns:
         None where box and picture do not meet.
@@ -86,12 +91,16 @@ def region(
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         return None
     soft = feather * min(x1 - x0, y1 - y0)
-    grow_x, grow_y = _reach(x1 - x0, y1 - y0, shape)
-    margin_x, margin_y = math.ceil(grow_x + soft), math.ceil(grow_y + soft)
-    window = Region(max(0, x0 - margin_x), max(0, y0 - margin_y), min(width, x1 + margin_x), min(height, y1 + margin_y))
+    grow_x, grow_y = (math.ceil(grow) for grow in _reach(x1 - x0, y1 - y0, shape))
+    edges = (x0 - grow_x, y0 - grow_y, x1 + grow_x, y1 + grow_y)
+    left, top, right, bottom = edges if blocks is None else blocks.outwards(*edges)
+    margin = math.ceil(soft)
+    window = Region(
+        max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
+    )
     if shape == "box" and not soft:
         return window
-    cover = _rasterise((x0, y0, x1, y1), window, shape)
+    cover = _rasterise((x0, y0, x1, y1), window, shape, blocks)
     if soft:
         away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the shape
         fade = np.clip(255 * (1 - away / (soft + 1)), 0, 254).astype(np.uint8)
@@ -117,19 +126,34 @@ def _reach(width: int, height: int, shape: str) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _rasterise(box: tuple[int, int, int, int], window: Region, shape: str) -> NDArray[np.uint8]:
-    """255 for those of the window's pixels that have their centre inside the shape around a box, 0 for the others."""
+def _rasterise(
+    box: tuple[int, int, int, int], window: Region, shape: str, blocks: BlockGrid | None
+) -> NDArray[np.uint8]:
+    """255 for the window's pixels that have their centre inside the shape around a box, 0 for the others.
+
+    With blocks, 255 for all that share one with such a pixel.
+    """
     x0, y0, x1, y1 = box
     grow_x, grow_y = _reach(x1 - x0, y1 - y0, shape)
     a, b = (x1 - x0) / 2 + grow_x, (y1 - y0) / 2 + grow_y
-    down = np.abs(np.arange(window.y0, window.y1) + 0.5 - (y0 + y1) / 2)
-    half = np.where(down <= b, _HALF_WIDTHS[shape](np.minimum(down, b), a, b, _CORNER * min(x1 - x0, y1 - y0)), -1.0)
+    rows = np.arange(window.y0, window.y1)
+    down = np.abs(rows + 0.5 - (y0 + y1) / 2)
+    half = _HALF_WIDTHS[shape](np.minimum(down, b), a, b, _CORNER * min(x1 - x0, y1 - y0))
     width, middle = window.x1 - window.x0, (x0 + x1) / 2 - 0.5 - window.x0
-    starts = np.clip(np.ceil(middle - half), 0, width).astype(int).tolist()
-    ends = np.clip(np.floor(middle + half) + 1, 0, width).astype(int).tolist()
-    cover = np.zeros((window.y1 - window.y0, width), np.uint8)
-    for row, start, end in zip(cover, starts, ends, strict=True):
-        row[start:end] = 255
+    starts = np.where(down <= b, np.clip(np.ceil(middle - half), 0, width), width).astype(int)
+    ends = np.where(down <= b, np.clip(np.floor(middle + half) + 1, 0, width), 0).astype(int)
+    firsts = np.arange(len(rows))
+    if blocks is not None:  # the rows of a block have one span, the widest: those of a shape lie inside each other
+        firsts = np.flatnonzero(np.diff((rows - blocks.y) // blocks.height, prepend=-(10**9)))
+        starts, ends = np.minimum.reduceat(starts, firsts), np.maximum.reduceat(ends, firsts)
+        offset = window.x0 - blocks.x
+        touched = starts < ends
+        starts = np.where(touched, (starts + offset) // blocks.width * blocks.width - offset, width).clip(0, width)
+        ends = np.where(touched, -(-(ends + offset) // blocks.width) * blocks.width - offset, 0).clip(0, width)
+    lasts = [*firsts[1:].tolist(), len(rows)]
+    cover = np.zeros((len(rows), width), np.uint8)
+    for first, last, start, end in zip(firsts.tolist(), lasts, starts.tolist(), ends.tolist(), strict=True):
+        cover[first:last, start:end] = 255
     return cover
 
 

@@ -309,7 +309,7 @@ class Censor:
 
 
 def _frame(picture: Picture) -> Frame:
-    return Frame(width=picture.width, height=picture.height)
+    return Frame(width=picture.width, height=picture.height, blocks=picture.blocks)
 
 
 def _blank(picture: Picture, redactions: Sequence[Redaction]) -> NDArray[np.bool_]:

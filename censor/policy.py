@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -82,7 +83,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Rules by label, and what goes for the whole picture.
+    """Rules by label, and what goes for the whole picture. A value: comparable, hashable, picklable.
 
     Attributes:
         name: What reports call it.
@@ -107,6 +108,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+        object.__setattr__(self, "color", tuple(self.color))
         if not any(rule.hides or rule.judges for rule in self.rules.values()):
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= _MAX_CELLS:
@@ -116,6 +118,15 @@ class Policy:
         if not isinstance(self.sticker, str) or not self.sticker:
             raise ValueError(f"sticker must be a name or a file, not {self.sticker!r}")
         _check_number("feather", self.feather, 0, 1)
+
+    def __hash__(self) -> int:
+        given = (getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "rules")
+        return hash((frozenset(self.rules.items()), *given))
+
+    def __reduce__(self) -> tuple[Callable[..., Policy], tuple[()]]:
+        """Copies and pickles are made by the constructor, which checks: a mapping proxy has no pickle of its own."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return partial(type(self), **{**values, "rules": dict(self.rules)}), ()
 
     @property
     def lowest(self) -> float:

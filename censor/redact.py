@@ -8,15 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from censor import effects
+from censor import cells, effects
 from censor.masks import Region, region
 from censor.policy import Policy, reached
 from detect.detections import Detections
+from detect.pictures.blocks import BlockGrid
 
 __all__ = ["Frame", "Hidden", "Redaction", "load_sticker", "paint", "plan"]
 
 _SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
 """Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
+
+_AVERAGES = ("blur", "pixelate")
+"""Effects that show means of the original. The others show nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +62,12 @@ class Frame:
     Attributes:
         width: Columns.
         height: Rows.
+        blocks: Those that it was coded in, of which none is hidden in part.
     """
 
     width: int
     height: int
+    blocks: BlockGrid | None = None
 
 
 def plan(
@@ -77,7 +83,8 @@ def plan(
         effect: Instead of what the rules say.
 
     Returns:
-        In the order of the boxes; none for those that lie outside the picture.
+        In the order of the boxes; none for those that lie outside the picture. Regions that are too small for a mean to
+        hide anything are solid.
     """
     redactions = []
     for row in range(len(found)):
@@ -92,17 +99,22 @@ def plan(
             shape=rule.shape,
             expand=rule.expand,
             feather=policy.feather,
+            blocks=frame.blocks,
         )
         if area is not None:
             hidden = Hidden(
                 label=found.label(row),
                 score=float(found.scores[row]),
                 xyxy=(x0, y0, x1, y1),
-                effect=effect or rule.effect,
+                effect="solid" if _is_tiny(area) else effect or rule.effect,
                 rechecked=rechecked,
             )
             redactions.append(Redaction(hidden, area))
     return redactions
+
+
+def _is_tiny(area: Region) -> bool:
+    return (area.x1 - area.x0) * (area.y1 - area.y0) < cells.SMALLEST_CELL**2
 
 
 def paint(
@@ -114,26 +126,30 @@ def paint(
 ) -> None:
     """Hide in place.
 
+    What is shown of a pixel is a function of what any fewer of the redactions would show: one more never reveals more.
+
     Args:
         pixels: uint8 (H, W, 3) RGB or (H, W, 4) RGBA, the original: means are taken from it before anything is painted.
         redactions: What to hide.
         policy: Its cells and its colour.
         sticker: RGBA, for redactions whose effect it is; without one they are solid.
     """
-    means = [
-        effects.cell_means(pixels, each.region, cells=policy.cells)
-        if each.hidden.effect in ("pixelate", "blur")
-        else None
-        for each in redactions
-    ]
-    for each, mean in sorted(
-        zip(redactions, means, strict=True), key=lambda pair: _SHOWS_LESS.index(pair[0].hidden.effect)
-    ):
+    averaged = [each for each in redactions if each.hidden.effect in _AVERAGES]
+    regions = [each.region for each in averaged]
+    means = cells.merge_overlapping(
+        pixels,
+        regions,
+        [cells.cell_means(pixels, each, cells=policy.cells) for each in regions],
+        opaque=[each.region for each in redactions if each.hidden.effect not in _AVERAGES],
+        color=policy.color,
+    )
+    of = {id(each): mean for each, mean in zip(averaged, means, strict=True)}
+    for each in sorted(redactions, key=lambda each: _SHOWS_LESS.index(each.hidden.effect)):
         match each.hidden.effect:
             case "pixelate":
-                effects.pixelate(pixels, each.region, means=mean, out=pixels)
+                effects.pixelate(pixels, each.region, means=of[id(each)], out=pixels)
             case "blur":
-                effects.blur(pixels, each.region, means=mean, out=pixels)
+                effects.blur(pixels, each.region, means=of[id(each)], out=pixels)
             case "sticker" if sticker is not None:
                 effects.sticker(pixels, each.region, sticker=sticker, color=policy.color, out=pixels)
             case _:

@@ -15,7 +15,13 @@ __all__ = ["Level", "Reason", "Verdict", "judge"]
 
 
 class Level(StrEnum):
-    """What a picture is, from harmless to not; ordered."""
+    """What a picture is, from harmless to not: safe < review < nsfw.
+
+    Equal to its text and written as it (JSON, f-strings).
+
+    Raises:
+        TypeError: `<`, `<=`, `>` or `>=` with anything but a level.
+    """
 
     SAFE = "safe"
     REVIEW = "review"
@@ -25,6 +31,27 @@ class Level(StrEnum):
     def rank(self) -> int:
         """0 for safe, 1 for review, 2 for nsfw."""
         return list(Level).index(self)
+
+    # Text would order itself by its letters, and `max` call a picture safe. Only levels are compared: a plain text
+    # would answer by its letters if these said NotImplemented.
+
+    def __lt__(self, other: str) -> bool:
+        return self.rank < _rank(other)
+
+    def __le__(self, other: str) -> bool:
+        return self.rank <= _rank(other)
+
+    def __gt__(self, other: str) -> bool:
+        return self.rank > _rank(other)
+
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= _rank(other)
+
+
+def _rank(other: object) -> int:
+    if not isinstance(other, Level):
+        raise TypeError(f"a Level is compared with a Level, not with {other!r}")
+    return other.rank
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from detect.errors import AnnotationsError, InferenceError, WeightsError
 from detect.pictures.rgb import read_rgb
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.sessions import CHECKED_ON_BOTH, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
+from detect.runtime.telemetry import import_quietly
 
 __all__ = ["quantise"]
 
@@ -124,14 +124,11 @@ def _after_last_convolutions(graph: Any) -> set[str]:
 
 
 def _run_nncf(graph: Any, transform: Any, pictures: Sequence[Path], kept: set[str]) -> Any:
-    os.environ.setdefault("NNCF_DEV", "1")  # or it reports its use to Google Analytics
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):  # its bars belong there
         warnings.simplefilter(
             "ignore"
         )  # of its own and torch's deprecated calls; what matters is checked on the result
-        import nncf
-        import onnxruntime
-
+        nncf, onnxruntime = import_quietly("nncf"), import_quietly("onnxruntime")
         nncf.set_log_level(logging.ERROR)
         # Names of nodes that the graph does not have are an error to it, and shape arithmetic is not in its graph.
         scope = nncf.IgnoredScope(names=sorted(kept), validate=False)

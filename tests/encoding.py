@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 Encode = Callable[..., bytes]
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"]
@@ -20,6 +20,14 @@ def grey_ramp() -> NDArray[np.uint8]:
 
 def profile(kind: str) -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
+
+
+def oriented(jpeg: bytes, orientation: int) -> bytes:
+    """A JPEG with an EXIF orientation, 1-8."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    body = exif.tobytes()
+    return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:

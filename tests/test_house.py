@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from detect.runtime.telemetry import QUIET
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "detect").rglob("*.py"), *(ROOT / "censor").rglob("*.py")])
 
@@ -57,6 +59,14 @@ def test_only_the_command_prints_or_exits(path: Path) -> None:
         return
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
     assert not called & {"print", "sys.exit", "exit", "quit", "os._exit"}
+
+
+PROGRAMS = [*SOURCES, *(path for name in ("benchmarks", "examples", "tests") for path in (ROOT / name).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", [*PROGRAMS, *ROOT.glob("*.py")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_reports_its_use_is_imported_quietly(path: Path) -> None:
+    assert not {name for name in imports(path) if name.partition(".")[0] in {*QUIET, "openvino_telemetry"}}
 
 
 def test_the_library_needs_neither_torch_nor_the_peer() -> None:

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from detect.runtime.telemetry import QUIET
+
 __all__ = ["COMMAND", "LOOP", "Child", "has_peak", "run_child", "run_python"]
 
 _PEAK = """
@@ -76,6 +78,8 @@ def run_child(arguments: list[str], *, cwd: Path | None = None, foreign: bool = 
     if not foreign:
         paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
+    for quiet in QUIET.values():  # peers import onnxruntime as it comes
+        environment |= quiet.variables
     start = time.perf_counter()
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
     seconds = time.perf_counter() - start

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from alternate import paired, spread
 
+from detect.runtime.telemetry import import_quietly
 from suite.section import Section
 from suite.sides import BARE, PEER
 
@@ -47,11 +48,9 @@ def draw(found: dict[str, Section], folder: Path, machine: str) -> list[Path]:
 
 
 def _figure(title: str, columns: int = 1, *, width: float = 7, height: float = 4.4) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    agg, drawing = import_quietly("matplotlib.backends.backend_agg"), import_quietly("matplotlib.figure")
+    figure = drawing.Figure(figsize=(width, height), dpi=120, layout="constrained")
+    agg.FigureCanvasAgg(figure)
     figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.96))
     figure.suptitle(title, fontsize=12, fontweight="bold", color=_INK)
     axes = [figure.add_subplot(1, columns, 1 + column) for column in range(columns)]
@@ -140,20 +139,17 @@ def _cost(title: str, *, x: str, logarithmic: bool) -> Callable[[dict[str, Any]]
 
 def _plain_ticks(axes: Any, at: Sequence[float]) -> None:
     """The measured points themselves along x."""
-    from matplotlib.ticker import NullLocator
-
     axes.set_xticks(list(at), [f"{each:,g}" for each in at])
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_locator(import_quietly("matplotlib.ticker").NullLocator())
 
 
 def _logarithmic(axes: Any) -> None:
     """Numbers along y, not powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
+    ticker = import_quietly("matplotlib.ticker")
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
 
 
 def _workers(data: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from detect.runtime.telemetry import import_quietly
 from suite.photographs import SAVED_AT
 
 __all__ = [
@@ -111,6 +112,7 @@ def _serve(channel: Connection, prepare: Callable[..., Prepared], arguments: Seq
 
 def nudenet(verb: str, out: Path) -> Prepared:
     """The package's own loop, as its README says."""
+    import_quietly("onnxruntime")  # which the package imports as it comes
     from nudenet import NudeDetector
 
     detector = NudeDetector()

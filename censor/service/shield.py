@@ -72,6 +72,7 @@ class Shield:
         except _SlowReader:
             scope.setdefault("state", {})["outcome"] = "client-slow"
             self._abort(scope)
+            await asyncio.sleep(0)  # so that the server knows before it looks for the rest of the answer
         except Exception as error:  # noqa: BLE001  # the last place where it can be turned into an answer
             _LOG.error("broke", extra={"fields": {"error": where(error)}})  # a traceback would quote values
             scope.setdefault("state", {})["outcome"] = "internal-error"

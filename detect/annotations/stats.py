@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detect.annotations.coco import CocoDataset
 from detect.annotations.document import write_bytes
+from detect.runtime.telemetry import import_quietly
 
 __all__ = ["ClassStats", "Stats", "count", "draw_stats"]
 
@@ -74,11 +75,11 @@ def draw_stats(dataset: CocoDataset, path: Path, *, overwrite: bool = False) -> 
     Raises:
         AnnotationsError: The file exists and `overwrite` is not set, or it cannot be written.
     """
-    from matplotlib.figure import Figure  # without pyplot: no window system, nothing global
+    drawing = import_quietly("matplotlib.figure")  # without pyplot: no window system, nothing global
 
     stats = count(dataset)
     measures = [_measures(dataset, label) for label in range(len(dataset.names))]
-    figure = Figure(figsize=(14, 2.5 + 0.35 * len(dataset.names)), layout="constrained")
+    figure = drawing.Figure(figsize=(14, 2.5 + 0.35 * len(dataset.names)), layout="constrained")
     counts, shares, aspects = figure.subplots(1, 3, sharey=True)
     rows = np.arange(len(dataset.names))
     counts.barh(rows, [item.boxes for item in stats.classes], color="#3b6ea5", label="boxes")

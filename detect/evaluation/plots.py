@@ -14,6 +14,7 @@ from detect.detections import Detections, RGBImage
 from detect.evaluation.coco import Evaluation, in_names_of, match
 from detect.pictures.rgb import read_rgb
 from detect.runtime.letterbox import shrink
+from detect.runtime.telemetry import import_quietly
 
 __all__ = ["draw_confusion", "draw_curves", "draw_worst"]
 
@@ -98,11 +99,9 @@ def _box(
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    agg, drawing = import_quietly("matplotlib.backends.backend_agg"), import_quietly("matplotlib.figure")
+    figure = drawing.Figure(figsize=(width, height), dpi=100, layout="constrained")
+    agg.FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 

@@ -15,7 +15,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ImageFile
 
-from detect.errors import DamagedImageError, ImageError, LimitError
+from detect.errors import ImageError, LimitError
+from detect.pictures.formats import damaged
 from detect.pictures.jpeg_segments import JpegParts, take_apart
 from detect.pictures.limits import check_size, check_still, plugin
 
@@ -67,7 +68,7 @@ def open_jpeg(data: bytes, name: str, max_pixels: int) -> OpenedJpeg:
     frame = parts.frame
     agreed = (frame.height, frame.width)
     if (height, width) != agreed or len(header.getbands()) != len(frame.factors) or _size(parts) != agreed:
-        raise DamagedImageError(f"{name}: the picture is damaged or cut short (its header can be read in two ways)")
+        raise damaged(name, "its header can be read in two ways")
     return OpenedJpeg(header, parts)
 
 

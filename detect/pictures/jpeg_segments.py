@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from detect.errors import DamagedImageError, LimitError, UnsupportedImageError
+from detect.errors import LimitError, UnsupportedImageError
+from detect.pictures.formats import damaged
 
 __all__ = ["MAX_SCANS", "MAX_SEGMENTS", "Frame", "JpegParts", "take_apart"]
 
@@ -139,19 +140,19 @@ def _segments(data: bytes, name: str) -> tuple[list[tuple[int, bytes]], int]:
     at = 2
     while len(found) < MAX_SEGMENTS:
         if (match := _MARKER.search(data, at)) is None:
-            raise _damaged(name, "it ends before its pixels")
+            raise damaged(name, "it ends before its pixels")
         start, marker = match.start(), data[match.start() + 1]
         if marker == _TEM:
             found.append((marker, b""))
             at = start + 2
             continue
         if marker in (_SOI, _EOI) or marker < _FRAMES.start:
-            raise _damaged(name, f"marker {marker:#04x} before its pixels")
+            raise damaged(name, f"marker {marker:#04x} before its pixels")
         if marker in _UNSUPPORTED:
             raise UnsupportedImageError(f"{name}: a JPEG with {_UNSUPPORTED[marker]}; export it again")
         at = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
         if at < start + 4 or at > len(data):
-            raise _damaged(name, f"segment {marker:#04x} has a wrong length")
+            raise damaged(name, f"segment {marker:#04x} has a wrong length")
         found.append((marker, data[start + 4 : at]))
         if marker == _SOS:
             return found, at
@@ -162,10 +163,10 @@ def _frame(segments: list[tuple[int, bytes]], name: str) -> Frame:
     """The one frame header, and whether the first scan's header keeps to it."""
     frames = [each for each in segments if each[0] in _FRAMES and each[0] not in _NO_FRAMES]
     if len(frames) != 1:
-        raise _damaged(name, f"{len(frames)} frame headers")
+        raise damaged(name, f"{len(frames)} frame headers")
     process, body = frames[0]
     if len(body) < 6 or len(body) != 6 + 3 * body[5]:
-        raise _damaged(name, "its frame header has a wrong length")
+        raise damaged(name, "its frame header has a wrong length")
     precision, count = body[0], body[5]
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     if precision != 8:
@@ -176,13 +177,13 @@ def _frame(segments: list[tuple[int, bytes]], name: str) -> Frame:
         raise UnsupportedImageError(f"{name}: a JPEG whose height is only told behind its pixels, which viewers refuse")
     factors = tuple((body[at] >> 4, body[at] & 15) for at in range(7, len(body), 3))
     if not all(1 <= each <= 4 for pair in factors for each in pair):
-        raise _damaged(name, "its frame header has sampling factors out of range")
+        raise damaged(name, "its frame header has sampling factors out of range")
     if not _is_known(factors):
         told = ", ".join(f"{across}x{down}" for across, down in factors)
         raise UnsupportedImageError(f"{name}: a JPEG sampled {told}, whose damage could not be told; export it again")
     scan = segments[-1][1]
     if not scan or len(scan) != 4 + 2 * scan[0] or not 1 <= scan[0] <= count:
-        raise _damaged(name, "its scan header has a wrong length")
+        raise damaged(name, "its scan header has a wrong length")
     return Frame(process, height, width, factors)
 
 
@@ -265,7 +266,3 @@ def _profile(chunks: list[bytes]) -> bytes | None:
         if len(parts) == total:
             return b"".join(parts[each] for each in range(1, total + 1))
     return None
-
-
-def _damaged(name: str, reason: str) -> DamagedImageError:
-    return DamagedImageError(f"{name}: the picture is damaged or cut short ({reason})")

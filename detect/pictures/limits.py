@@ -9,14 +9,19 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from detect.errors import AnimatedImageError, DamagedImageError, LimitError
+from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
 from detect.pictures import tiff
+from detect.pictures.bmp import check_bitmap
 from detect.pictures.formats import HEIF_SEQUENCES, brands
+from detect.pictures.gif import check_frame
 from detect.pictures.png import without_profile
+from detect.pictures.webp import check_chunks, claiming_transparency
 
 __all__ = ["check_size", "check_still", "open_still", "plugin", "tiff_tags"]
 
 _SEVERAL = "several frames or pages; only still pictures are taken"
+
+_UNSUPPORTED = "Unsupported BMP"  # how Pillow's errors begin
 
 _PLUGINS = {
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),
@@ -42,7 +47,28 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
     icc = None
     if found == "PNG":
         data, icc = without_profile(data)
-    elif found == "HEIF" and brands(data) & HEIF_SEQUENCES:
+    else:
+        _check_file(data, found, name, max_pixels)
+    if found == "WEBP":
+        data = claiming_transparency(data)
+    try:
+        image = plugin(found)(io.BytesIO(data))
+    except (SyntaxError, OSError) as error:
+        if found == "TIFF" and str(error) == "unknown pixel mode":
+            raise tiff.unknown_samples(data, name) from error
+        if found == "BMP" and str(error).startswith(_UNSUPPORTED):
+            raise UnsupportedImageError(f"{name}: a BMP of unsupported{str(error)[len(_UNSUPPORTED) :]}") from error
+        raise
+    if icc is not None:
+        image.info["icc_profile"] = icc
+    check_size(image, name, max_pixels)
+    check_still(image, name, max_pixels)
+    return image
+
+
+def _check_file(data: bytes, found: str, name: str, max_pixels: int) -> None:
+    """What each format's own module finds in a file before Pillow has seen it."""
+    if found == "HEIF" and brands(data) & HEIF_SEQUENCES:
         raise AnimatedImageError(f"{name}: {_SEVERAL}")
     if found in ("AVIF", "HEIF"):
         from detect.pictures.heif import check_items  # five modules, and few pictures need them
@@ -50,17 +76,12 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         check_items(data, found, name, max_pixels)
     elif found == "TIFF":
         tiff.check_directory(data, name, max_pixels)
-    try:
-        image = plugin(found)(io.BytesIO(data))
-    except SyntaxError as error:
-        if found == "TIFF" and str(error) == "unknown pixel mode":
-            raise tiff.unknown_samples(data, name) from error
-        raise
-    if icc is not None:
-        image.info["icc_profile"] = icc
-    check_size(image, name, max_pixels)
-    check_still(image, name, max_pixels)
-    return image
+    elif found == "BMP":
+        check_bitmap(data, name)
+    elif found == "GIF":
+        check_frame(data, name)
+    elif found == "WEBP":
+        check_chunks(data, name, max_pixels)
 
 
 def plugin(found: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:

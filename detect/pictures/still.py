@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from detect.errors import ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import settle, to_srgb
 from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
@@ -26,6 +27,7 @@ from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
 from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
 from detect.pictures.png import check_pixels, seen
 from detect.pictures.tiff import QuietLibtiff
+from detect.pictures.webp import opaque
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "check_pixel_type", "decode"]
 
@@ -57,6 +59,7 @@ class Picture:
         beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
             judging only: they are never written.
         saving: How it was saved, if it was a JPEG.
+        blocks: Where its blocks lie, if it was a JPEG or a lossy WebP.
         reduced: Rows and columns of the whole picture, and the factor by which the decoder shrank it, rounding up: such
             pixels are for judging only. None if every pixel is there.
     """
@@ -67,6 +70,7 @@ class Picture:
     name: str = "picture"
     beneath: NDArray[np.uint8] | None = None
     saving: Saving | None = None
+    blocks: BlockGrid | None = None
     reduced: tuple[int, int, int] | None = None
 
     @property
@@ -219,9 +223,9 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
             image.load()
         if found == "PNG":
             check_pixels(image, data)
-        pixels, icc = _to_pixels(image, name)
+        pixels, icc = _to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
     orientation = _orientation(image)
-    return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation)
+    return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation, data)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
@@ -235,11 +239,10 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     return _as_saved(_finish(pixels, orientation, icc, kind, name), image, orientation)
 
 
-def _as_saved(picture: Picture, image: Image.Image, orientation: int) -> Picture:
-    """The picture, with how it was saved if it was a JPEG."""
-    if picture.format != "JPEG":
-        return picture
-    return replace(picture, saving=saving_of(image, turned=orientation >= 5))
+def _as_saved(picture: Picture, image: Image.Image, orientation: int, data: bytes = b"") -> Picture:
+    """The picture, with how it was saved if it was a JPEG, and its blocks."""
+    saving = saving_of(image, turned=orientation >= 5) if picture.format == "JPEG" else None
+    return replace(picture, saving=saving, blocks=blocks_of(image, orientation=orientation, data=data))
 
 
 def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:

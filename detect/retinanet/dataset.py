@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -26,6 +25,7 @@ from detect.detections import RGBImage
 from detect.pictures.rgb import read_rgb
 from detect.retinanet.losses import CROWD, PADDING
 from detect.runtime.letterbox import Letterbox, shrink
+from detect.runtime.telemetry import import_quietly
 
 __all__ = [
     "Augment",
@@ -177,10 +177,7 @@ def mirror(image: RGBImage, xyxy: NDArray[np.float32]) -> tuple[RGBImage, NDArra
 
 def _pixel_transforms() -> Any:
     """What changes colours and sharpness and moves nothing: blur, colour, greyscale, noise, JPEG quality."""
-    # Read when the package is first imported, and asks the network for a newer version unless told not to.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    import albumentations as A  # noqa: N812  # as its own documentation does
-
+    A = import_quietly("albumentations")  # noqa: N806  # as its own documentation does
     return A.Compose(
         [
             A.ColorJitter(brightness=(0.7, 1.3), contrast=(0.7, 1.3), saturation=(0.6, 1.4), hue=(-0.03, 0.03), p=0.6),

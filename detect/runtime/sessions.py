@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detect.errors import EngineError, InferenceError, WeightsError
 from detect.runtime.metadata import check_input, read_size
+from detect.runtime.telemetry import import_quietly
 
 __all__ = [
     "CHECKED_ON_BOTH",
@@ -114,7 +115,7 @@ class OnnxRuntimeSession:
             ValueError: `threads` is negative, or there is no such provider anywhere.
         """
         _check_threads(threads)
-        import onnxruntime  # a tenth of a second, and `censor --help` does not need it
+        onnxruntime = import_quietly("onnxruntime")  # a tenth of a second, and `censor --help` does not need it
 
         wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
@@ -194,8 +195,7 @@ class OpenVinoSession:
         if streams < 0 or precision not in ("f32", "bf16"):
             raise ValueError(f"need streams >= 0 and precision f32 or bf16, not {streams} and {precision!r}")
         core = openvino_core(source)
-        import openvino
-
+        openvino = import_quietly("openvino")
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
@@ -286,8 +286,7 @@ class _Places:
 
 def _provider(provider: str, source: str) -> str | tuple[str, dict[str, str]]:
     """What onnxruntime is told; a provider that it does not have would be passed over."""
-    import onnxruntime
-
+    onnxruntime = import_quietly("onnxruntime")
     if provider not in PROVIDERS:
         raise ValueError(f"provider must be one of {', '.join(PROVIDERS)}, not {provider!r}")
     name, available = PROVIDERS[provider], onnxruntime.get_available_providers()
@@ -319,7 +318,7 @@ def openvino_core(source: str) -> Any:
         EngineError: OpenVINO is not installed.
     """
     try:
-        import openvino
+        openvino = import_quietly("openvino")
     except ImportError as error:
         raise EngineError(f"{source}: OpenVINO is not installed: pip install 'nsfw-censor[openvino]'") from error
     with _FIRST_USE:

@@ -37,11 +37,17 @@ def test_pixelate_shows_the_means_of_squares() -> None:
 
 
 def test_the_last_cells_are_means_of_what_is_there() -> None:
-    image = np.zeros((4, 10, 3), np.uint8)
-    image[:, 8:] = 90
-    shown = effects.pixelate(image, Region(0, 0, 10, 4), cells=3)  # cells of 4, 4 and 2 columns
-    assert (shown[:, :8] == 0).all()
-    assert (shown[:, 8:] == 90).all()
+    image = np.zeros((4, 14, 3), np.uint8)
+    image[:, 12:] = 90
+    shown = effects.pixelate(image, Region(0, 0, 14, 4), cells=3)  # cells of 5, 5 and 4 columns
+    assert (shown[:, :10] == 0).all()
+    assert (shown[:, 10:] == 45).all()
+    image[:, 8:10] = 90
+    shown = effects.pixelate(image, Region(0, 0, 10, 4), cells=3)  # of 4 and 6: two columns are no cell
+    assert (shown[:, :4] == 0).all()
+    assert (shown[:, 4:10] == 30).all()
+    blurred = effects.blur(image, Region(0, 0, 10, 4), cells=3)
+    assert (blurred[:, 8:10] == blurred[:, 7:8]).all()
 
 
 def test_small_regions_get_fewer_cells() -> None:
@@ -128,6 +134,20 @@ def test_means_come_from_the_original_not_from_what_was_painted() -> None:
     both = effects.pixelate(image, second, out=canvas)
     assert both is canvas
     assert (second.of(both) == second.of(effects.pixelate(image, second))).all()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_in_place_gives_what_a_copy_does(channels: int) -> None:
+    area = region((5, 5, 25, 20), width=40, height=40, shape="ellipse", feather=0.3)
+    assert area is not None
+    for name, effect in (("pixelate", effects.pixelate), ("blur", effects.blur), ("solid", effects.solid)):
+        image = noise(40, 40, channels)
+        copied = effect(image, area)
+        assert effect(image, area, out=image) is image
+        assert (image == copied).all(), name
+    image = noise(40, 40, channels)
+    copied = effects.sticker(image, area, sticker=STAMP)
+    assert (effects.sticker(image, area, sticker=STAMP, out=image) == copied).all()
 
 
 def test_a_soft_edge_mixes_by_its_cover() -> None:

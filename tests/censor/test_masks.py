@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from censor.masks import Region, region
+from detect.pictures.blocks import BlockGrid
 
 edges = st.floats(-400, 400, width=32)
 shapes = st.sampled_from(["box", "rounded", "ellipse"])
@@ -107,6 +108,35 @@ def test_the_soft_edge_fades_with_distance() -> None:
     assert (np.diff(ramp) >= 0).all()
     assert 0 < ramp[6] < 255
     assert ramp[0] == 0
+
+
+grids = st.builds(
+    BlockGrid, st.sampled_from([8, 16, 32]), st.sampled_from([8, 16]), st.integers(0, 7), st.integers(0, 7)
+)
+
+
+@given(st.tuples(edges, edges, edges, edges), shapes, grids, st.sampled_from([0.0, 0.3]))
+def test_blocks_are_covered_whole_and_no_others(
+    corners: tuple[float, float, float, float], shape: str, blocks: BlockGrid, feather: float
+) -> None:
+    box = (*np.minimum(corners[:2], corners[2:]).tolist(), *np.maximum(corners[:2], corners[2:]).tolist())
+    plain = full(region(box, width=37, height=53, shape=shape), 37, 53) == 255
+    mask = full(region(box, width=37, height=53, shape=shape, blocks=blocks, feather=feather), 37, 53)
+    rows, columns = (np.arange(53) - blocks.y) // blocks.height, (np.arange(37) - blocks.x) // blocks.width
+    for row in np.unique(rows):
+        for column in np.unique(columns):
+            part = np.ix_(rows == row, columns == column)
+            assert ((mask[part] == 255) == plain[part].any()).all()
+    assert feather or set(np.unique(mask)) <= {0, 255}
+
+
+def test_a_soft_edge_begins_beyond_the_blocks() -> None:
+    area = region((40, 40, 60, 60), width=100, height=100, feather=0.5, blocks=BlockGrid(16, 16))  # 10 px
+    mask = full(area, 100, 100)
+    assert (mask[32:64, 32:64] == 255).all()
+    assert (mask == 255).sum() == 32 * 32
+    assert (np.diff(mask[50, 21:33].astype(int)) > 0).all()
+    assert mask[50, 20] == 0
 
 
 def test_an_unknown_shape_is_refused() -> None:

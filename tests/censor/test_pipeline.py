@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 from collections.abc import Callable
@@ -122,6 +123,17 @@ def test_the_second_look_hides_what_it_finds(scene: NDArray[np.uint8]) -> None:
     assert (finder.seen[2][0] == result.image).all()
 
 
+def test_what_is_found_later_shows_no_finer_cells(scene: NDArray[np.uint8]) -> None:
+    first, later = [(LABEL, 0.9, (0, 0, 120, 120))], [(LABEL, 0.7, (50, 50, 74, 74))]
+    alone = Censor(policy=one_rule(), detector=Scripted([LABEL], first, [])).apply(scene).image  # cells of 20
+    both = Censor(policy=one_rule(), detector=Scripted([LABEL], first, later, [])).apply(scene).image
+    met = both[40:80, 40:80]
+    assert (met == met[0, 0]).all()
+    assert (met[0, 0] == np.floor(scene[40:80, 40:80].reshape(-1, 3).mean(axis=0) + 0.5)).all()
+    both[40:80, 40:80] = alone[40:80, 40:80]
+    assert (both == alone).all()
+
+
 def test_the_last_try_is_solid(scene: NDArray[np.uint8]) -> None:
     stubborn = [(LABEL, 0.9, (50, 30, 90, 70))]
     finder = Scripted([LABEL], stubborn, stubborn, stubborn, [])
@@ -133,9 +145,10 @@ def test_the_last_try_is_solid(scene: NDArray[np.uint8]) -> None:
 def test_a_box_where_nothing_is_left_is_passed_over(scene: NDArray[np.uint8]) -> None:
     """It is found for ever, but under solid colour: nothing of the picture is there to be hidden."""
     stubborn = [(LABEL, 0.9, (50, 30, 90, 70))]
-    for effect in ("solid", "sticker"):
+    for effect, feather in (("solid", 0.0), ("sticker", 0.0), ("solid", 0.3), ("sticker", 0.3)):
         finder = Scripted([LABEL], stubborn)
-        result = Censor(policy=one_rule(effect=effect), detector=finder).apply(scene)
+        policy = dataclasses.replace(one_rule(effect=effect), feather=feather)
+        result = Censor(policy=policy, detector=finder).apply(scene)
         assert len(result.hidden) == 1
         assert len(finder.seen) == 2
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,23 @@ def test_presets_suit_the_class_table_and_survive_a_round_trip(name: str) -> Non
     policy = load_policy(name)
     policy.require(KNOWN_LABELS)
     assert parse_policy(format_policy(policy)) == policy
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_policy_is_a_value(name: str) -> None:
+    policy = load_policy(name)
+    pickled = pickle.loads(pickle.dumps(policy))  # noqa: S301  # our own
+    for again in (pickled, copy.copy(policy), copy.deepcopy(policy), load_policy(name)):
+        assert again == policy
+        assert hash(again) == hash(policy)
+        with pytest.raises(TypeError):
+            again.rules["FACE_MALE"] = Rule()
+    turned = dataclasses.replace(policy, rules=dict(reversed(policy.rules.items())), color=[0, 0, 0])  # type: ignore[arg-type]
+    assert turned == policy
+    assert hash(turned) == hash(policy)
+    others = {policy.at(0.5), policy.each(expand=0.77), dataclasses.replace(policy, cells=3)}
+    assert len(others) == 3
+    assert policy not in others
 
 
 @pytest.mark.parametrize("name", ["default", "strict"])

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import copy
+import itertools
 import json
+import operator
+import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -86,6 +91,33 @@ def test_small_boxes_do_not_count_where_the_rule_says_so() -> None:
 
 def test_levels_are_ordered() -> None:
     assert [level.rank for level in (Level.SAFE, Level.REVIEW, Level.NSFW)] == [0, 1, 2]
+    for one, other in itertools.product(Level, Level):
+        assert (one < other) is (one.rank < other.rank)
+        assert (one <= other) is (one.rank <= other.rank)
+        assert (one > other) is (one.rank > other.rank)
+        assert (one >= other) is (one.rank >= other.rank)
+        assert (one == other) is (one is other)
+    for order in itertools.permutations(Level):
+        assert sorted(order) == [Level.SAFE, Level.REVIEW, Level.NSFW]
+        assert (min(order), max(order)) == (Level.SAFE, Level.NSFW)
+
+
+@pytest.mark.parametrize("other", ["nsfw", "anything", 1, None])
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
+def test_only_levels_have_an_order(compare: Callable[[object, object], bool], other: object) -> None:
+    for one, two in ((Level.REVIEW, other), (other, Level.REVIEW)):
+        with pytest.raises(TypeError, match="a Level is compared with a Level, not with"):
+            compare(one, two)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_level_is_still_its_text(level: Level) -> None:
+    assert level == level.value
+    assert {level.value: 1}[level] == 1
+    assert json.dumps([level]) == f'["{level.value}"]'
+    assert f"{level}|{level:>7}" == f"{level.value}|{level.value:>7}"
+    assert pickle.loads(pickle.dumps(level)) is copy.deepcopy(level) is level  # noqa: S301  # our own
+    assert Level(level.value) is level
 
 
 def test_json() -> None:

@@ -19,6 +19,7 @@ from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
 from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, _has_bf16, choose
 from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantised
+from detect.runtime.telemetry import import_quietly
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
 HEAD = np.array([[20, 20], [20, 20], [20, 20], [20, 16], [0.5, 0.75], [0, 0]])
@@ -222,7 +223,7 @@ def test_a_provider_that_is_not_installed_is_refused(plain, tmp_path, monkeypatc
 
 def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch):
     """onnxruntime runs on the processor instead, without a word that a program could read."""
-    import onnxruntime
+    onnxruntime = import_quietly("onnxruntime")
 
     original = onnxruntime.InferenceSession
 
@@ -238,7 +239,7 @@ def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch)
 
 
 def test_providers_that_started_are_told_from_those_that_round(plain, tmp_path, monkeypatch):
-    import onnxruntime
+    onnxruntime = import_quietly("onnxruntime")
 
     original = onnxruntime.InferenceSession
 

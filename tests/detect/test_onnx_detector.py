@@ -8,6 +8,7 @@ import pytest
 
 from detect import DetectError, Detector, FlipDetector, InferenceError, TiledDetector, WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
+from detect.runtime.telemetry import import_quietly
 
 # Two anchors in a 64 x 64 input: a box 10, 20, 30, 60 that is a face, and one 0, 0, 8, 4 that is feet.
 HEAD = np.array([[20, 4], [40, 2], [20, 8], [40, 4], [0.75, 0.125], [0, 0.5]], np.float32)
@@ -368,6 +369,7 @@ def test_several_threads_get_what_one_gets(installed_detector, astronaut):
 
 
 def test_it_agrees_with_the_nudenet_package(installed_detector, astronaut):
+    import_quietly("onnxruntime")  # which the package imports as it comes
     import nudenet
 
     # It swaps the channels of an array twice, so that RGB reaches its network as RGB.

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import simplejpeg
-from encoding import Encode
+from encoding import Encode, oriented
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -81,11 +81,7 @@ def test_other_samplings(photo: NDArray[np.uint8], encoded: Encode) -> None:
 
 @pytest.mark.parametrize(("given", "kept"), [("422", "440"), ("440", "422"), ("420", "420"), ("444", "444")])
 def test_one_on_its_side_has_its_sampling_turned(photo: NDArray[np.uint8], given: str, kept: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    body = exif.tobytes()
-    data = simplejpeg.encode_jpeg(photo, quality=85, colorsubsampling=given)
-    data = data[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + data[2:]
+    data = oriented(simplejpeg.encode_jpeg(photo, quality=85, colorsubsampling=given), 6)
     first = decode(encode(decode(data), format="JPEG"))
     assert first.pixels.shape == (96, 64, 3)
     assert saved(data) == first.saving == Saving(85, kept)
