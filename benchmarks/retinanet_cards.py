@@ -35,9 +35,9 @@ from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detect.annotations import CocoDataset, load_coco
-from detect.annotations.pictures import read_rgb
 from detect.detections import Detections
 from detect.evaluation.coco import evaluate
+from detect.pictures.rgb import read_rgb
 from detect.retinanet.dataset import worker_options
 from detect.retinanet.runlog import peak_memory
 from detect.runtime.telemetry import import_quietly

@@ -37,9 +37,10 @@ from retinanet_rounds import Work, alternate, describe, forward_flops, picture_o
 
 from detect import DetectError, load_detector
 from detect.annotations import load_coco
-from detect.annotations.pictures import list_pictures, read_rgb
+from detect.annotations.pictures import list_pictures
 from detect.evaluation.coco import evaluate
 from detect.load import choose
+from detect.pictures.rgb import read_rgb
 from detect.quantize import quantise
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.export import export_onnx

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
@@ -37,6 +39,7 @@ _EXTRAS = {
     "tensorboard": "train",
     "torch": "train",
     "torchvision": "train",
+    "yaml": "annotations",
 }
 """A module that may not be installed, and the extra that brings it."""
 
@@ -76,6 +79,9 @@ def main() -> None:
 
     Exit codes: 0 done, 1 something is wrong with the data, 2 usage.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text at all
 
 
 if __name__ == "__main__":

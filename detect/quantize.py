@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from detect import boxes
-from detect.annotations.pictures import read_rgb
 from detect.detections import Detections
 from detect.errors import AnnotationsError, InferenceError, WeightsError
+from detect.pictures.rgb import read_rgb
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.sessions import CHECKED_ON_BOTH, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
 from detect.runtime.telemetry import import_quietly
@@ -46,7 +46,9 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
 
     Raises:
         WeightsError: The file is no detector, is quantised already, or has no convolutions to quantise.
-        AnnotationsError: There are no pictures, or one cannot be decoded.
+        AnnotationsError: There are no pictures.
+        ReadError: A picture cannot be read.
+        ImageError: A picture is refused, as production refuses it.
         InferenceError: The result finds other things than the file did, on onnxruntime or on OpenVINO. (So do the 320n
             weights on OpenVINO 2026.4, which finds nothing at all with them.)
         EngineError: OpenVINO is not installed: nobody could say what the result finds there.

@@ -10,10 +10,11 @@ from detect import boxes
 from detect.annotations.check import TOLERANCE
 from detect.annotations.convert import category_records
 from detect.annotations.document import Document
-from detect.annotations.pictures import list_pictures, read_rgb
+from detect.annotations.pictures import list_pictures
 from detect.detections import Detections, Detector
-from detect.errors import AnnotationsError
+from detect.errors import AnnotationsError, ImageError, ReadError
 from detect.labels import canonical
+from detect.pictures.rgb import read_rgb
 
 __all__ = ["autolabel"]
 
@@ -50,7 +51,7 @@ def autolabel(
     for path in list_pictures(images_dir):
         try:
             picture = read_rgb(path)
-        except AnnotationsError as error:
+        except (ReadError, ImageError) as error:
             failures.append(str(error))
             continue
         height, width = picture.shape[:2]

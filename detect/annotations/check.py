@@ -9,15 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from detect.annotations.fields import is_area, is_box, is_flag, is_score, is_size, is_text, is_whole, shown
-from detect.annotations.pictures import read_header
-from detect.errors import AnnotationsError
+from detect.annotations.fields import (
+    is_area,
+    is_box,
+    is_flag,
+    is_score,
+    is_share_box,
+    is_size,
+    is_text,
+    is_whole,
+    shown,
+)
+from detect.annotations.names import PictureNames, identity, is_file, is_inside_folder
+from detect.errors import ImageError, ReadError
 from detect.labels import canonical
+from detect.pictures.header import read_header
 
-__all__ = ["TOLERANCE", "Kind", "Problem", "check_document", "is_inside_folder"]
+__all__ = ["TOLERANCE", "Kind", "Problem", "check_document", "root_categories"]
 
 TOLERANCE = 0.01
 """Pixels by which a box may reach beyond its picture: what decimals lose when they are rounded."""
@@ -40,6 +51,8 @@ class Kind(StrEnum):
     SIZE_NOT_UPRIGHT = "size-not-upright"
     ZERO_AREA = "zero-area"
     OUTSIDE_BOX = "outside-box"
+    NORMALIZED_BOX = "normalized-box"
+    ROOT_CATEGORY = "root-category"
     BAD_VALUE = "bad-value"
     NO_IMAGES = "no-images"
     NO_CATEGORIES = "no-categories"
@@ -94,15 +107,10 @@ def check_document(
     return [
         *_check_ids(file, document),
         *_check_categories(file, categories, names),
+        *_check_roots(file, categories, annotations),
         *_check_images(file, images, images_dir),
         *_check_annotations(file, annotations, categories, images),
     ]
-
-
-def is_inside_folder(file_name: str) -> bool:
-    """Whether a ``file_name`` stays within the image folder it is joined to."""
-    path = PurePosixPath(file_name.replace("\\", "/"))
-    return not (path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")))
 
 
 _SECTIONS = ("categories", "images", "annotations")
@@ -168,8 +176,32 @@ def _check_categories(file: str, categories: list[dict[str, Any]], names: Sequen
         first.setdefault(spelled, row)
 
 
+def root_categories(categories: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> list[int]:
+    """Places of the categories that are only others' supercategory, as Roboflow's first one, and have no box."""
+    said = [annotation.get("category_id") for annotation in annotations]
+    if not all(is_whole(number) for number in said):
+        return []  # nobody knows whose they are
+    boxed = set(said)
+    return [
+        row
+        for row, category in enumerate(categories)
+        if is_text(category.get("name"))
+        and is_whole(category.get("id"))
+        and category["id"] not in boxed
+        and any(other is not category and other.get("supercategory") == category["name"] for other in categories)
+    ]
+
+
+def _check_roots(file: str, categories: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> Iterator[Problem]:
+    for row in root_categories(categories, annotations):
+        field, name = f"categories[{row}].name", shown(categories[row]["name"])
+        expected = "a class: this one is only the supercategory of others, and has no box"
+        yield Problem(file, Kind.ROOT_CATEGORY, _id(categories[row]), field, name, expected)
+
+
 def _check_images(file: str, images: list[dict[str, Any]], images_dir: Path | None) -> Iterator[Problem]:
     first: dict[str, int] = {}
+    pictures = None if images_dir is None else PictureNames(images_dir)
     for row, image in enumerate(images):
         wrong = [
             _field(file, "images", row, image, "file_name", is_text, "a text that is not empty"),
@@ -180,28 +212,32 @@ def _check_images(file: str, images: list[dict[str, Any]], images_dir: Path | No
         if wrong[0] is not None:
             continue
         name, field = image["file_name"], f"images[{row}].file_name"
-        if name in first:
-            expected = f"a file that images[{first[name]}] does not name"
+        same = identity(name, images_dir)
+        if same in first:
+            expected = f"a file that images[{first[same]}] does not name"
             yield Problem(file, Kind.DUPLICATE_NAME, _id(image), field, shown(name), expected)
-        first.setdefault(name, row)
+        first.setdefault(same, row)
         if not is_inside_folder(name):
             expected = "a path within the image folder"
             yield Problem(file, Kind.OUTSIDE_FOLDER, _id(image), field, shown(name), expected)
-        elif images_dir is not None:
+        elif pictures is not None:
             sized = wrong[1] is None and wrong[2] is None
-            yield from _check_picture(file, row, image, images_dir, sized=sized)
+            yield from _check_picture(file, row, image, pictures, sized=sized)
 
 
-def _check_picture(file: str, row: int, image: dict[str, Any], images_dir: Path, *, sized: bool) -> Iterator[Problem]:
-    path = images_dir / image["file_name"]
+def _check_picture(
+    file: str, row: int, image: dict[str, Any], pictures: PictureNames, *, sized: bool
+) -> Iterator[Problem]:
+    path = pictures.folder / image["file_name"]
     field = f"images[{row}].file_name"
-    if not _is_file(path):
-        expected = f"a file {shown(str(path))}"
+    if not is_file(path):
+        near = " or ".join(shown(name) for name in pictures.find(image["file_name"])[:3])
+        expected = f"a file {shown(str(path))}" + (f"; there is {near}" if near else "")
         yield Problem(file, Kind.MISSING_IMAGE, _id(image), field, shown(image["file_name"]), expected)
         return
     try:
         header = read_header(path)
-    except AnnotationsError as error:
+    except (ReadError, ImageError) as error:
         expected = f"a readable picture: {error}"
         yield Problem(file, Kind.UNREADABLE_IMAGE, _id(image), field, shown(image["file_name"]), expected)
         return
@@ -270,6 +306,9 @@ def _check_box(file: str, row: int, annotation: dict[str, Any], image: dict[str,
     if image is None or not (is_size(image.get("width")) and is_size(image.get("height"))):
         return
     width, height = image["width"], image["height"]
+    if is_share_box(annotation["bbox"], width, height):
+        expected = f"pixels, not shares of its image of {width} x {height}"
+        yield Problem(file, Kind.NORMALIZED_BOX, _id(annotation), field, value, expected)
     reach = (-x, -y, x + box_width - width, y + box_height - height)
     if max(reach) > TOLERANCE:
         expected = f"a box within its image of {width} x {height}"
@@ -297,10 +336,3 @@ def _field(
 def _id(record: dict[str, Any]) -> int | None:
     number = record.get("id")
     return number if is_whole(number) else None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name too long for the file system
-        return False

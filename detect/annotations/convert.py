@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detect.annotations.check import TOLERANCE, is_inside_folder
+from detect.annotations.check import TOLERANCE
 from detect.annotations.document import Document
-from detect.annotations.pictures import Header, list_pictures, read_header
-from detect.annotations.readers import Marked, read_cvat, read_labelstudio, read_voc, read_yolo
+from detect.annotations.names import PictureNames
+from detect.annotations.pictures import list_pictures
+from detect.annotations.readers import Marked, Names, read_cvat, read_labelstudio, read_voc, read_yolo
 from detect.annotations.repair import turn_box
 from detect.errors import AnnotationsError
 from detect.labels import CLASSES, canonical
+from detect.pictures.formats import format_of
+from detect.pictures.header import Header, read_header
 
 __all__ = ["FORMATS", "category_records", "convert"]
 
@@ -26,8 +30,9 @@ def convert(
     *,
     images_dir: Path,
     names: Sequence[str] | None = None,
-    source_names: Sequence[str] | None = None,
-) -> Document:
+    source_names: Names | None = None,
+    polygons: bool = False,
+) -> tuple[Document, Counter[str]]:
     """Make a COCO document of another tool's annotations.
 
     Boxes are rounded to 1/1000 pixel, and cut to their picture where they reach beyond it by as much as rounding and
@@ -41,19 +46,23 @@ def convert(
         names: The only categories allowed, in the order of their ids from 1; None takes what the source names: the six
             classes where it names no others, else the labels in alphabetical order.
         source_names: For YOLO, what the class numbers mean; None reads them beside the source.
+        polygons: For YOLO, take long lines for polygons.
 
     Returns:
-        Images in the order of their file names, negatives included.
+        Images in the order of their file names, negatives included, and how often something was left out or taken for
+        something, such as ``left out: scores``.
 
     Raises:
         AnnotationsError: The source cannot be read, a picture is missing or of another size, a box lies outside its
             picture, or a label is not allowed.
+        ReadError: A picture may not be read.
+        ImageError: A picture is refused, as production refuses it.
         ValueError: `form` is none of `FORMATS`.
     """
     if form not in FORMATS:
         raise ValueError(f"form must be one of {', '.join(FORMATS)}, not {form!r}")
     if form == "yolo":
-        marked = read_yolo(source, images_dir=images_dir, names=source_names)
+        marked = read_yolo(source, images_dir=images_dir, names=source_names, polygons=polygons)
     else:
         marked = {"voc": read_voc, "cvat": read_cvat, "labelstudio": read_labelstudio}[form](source)
     if not marked:
@@ -63,7 +72,11 @@ def convert(
         called = tuple(dict.fromkeys(canonical(name) for name in names))
     else:
         called = CLASSES if found <= set(CLASSES) else tuple(sorted(found))
-    files = _by_file(marked, images_dir)
+    pictures = PictureNames(images_dir)
+    files = _by_file(marked, pictures)
+    notes = Counter(note for item in marked for note in item.notes)
+    if unnamed := len(pictures.all) - len(files):
+        notes["left out: pictures that the source does not name"] = unnamed
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (file_name, item) in enumerate(sorted(files.items()), 1):
@@ -80,7 +93,7 @@ def convert(
                     "iscrowd": int(crowd),
                 }
             )
-    return {"categories": category_records(called), "images": images, "annotations": annotations}
+    return {"categories": category_records(called), "images": images, "annotations": annotations}, notes
 
 
 def category_records(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -88,26 +101,35 @@ def category_records(names: Sequence[str]) -> list[dict[str, Any]]:
     return [{"id": number, "name": name} for number, name in enumerate(names, 1)]
 
 
-def _by_file(marked: Sequence[Marked], images_dir: Path) -> dict[str, Marked]:
-    pictures = [path.relative_to(images_dir).as_posix() for path in list_pictures(images_dir)]
+def _by_file(marked: Sequence[Marked], pictures: PictureNames) -> dict[str, Marked]:
+    if not pictures.all:
+        list_pictures(pictures.folder)  # says what is wrong with it
     by_stem: dict[str, list[str]] = {}
-    for name in pictures:
+    for name in pictures.all:
         by_stem.setdefault(name.rpartition(".")[0], []).append(name)
     files: dict[str, Marked] = {}
-    known = set(pictures)
     for item in marked:
-        inside = [name for name in item.file_names if is_inside_folder(name)]
-        exact = [name for name in inside if name in known]
-        stems = [by_stem[name] for name in inside if len(by_stem.get(name, ())) == 1]
-        found = exact[0] if exact else stems[0][0] if stems else None
-        if found is None:
-            raise AnnotationsError(
-                f"{item.source}: its picture is not in {images_dir}; expected {' or '.join(item.file_names)}"
-            )
+        found = _picture_of(item, pictures, by_stem)
         if found in files:
             raise AnnotationsError(f"{item.source}: its picture {found} is that of {files[found].source} too")
         files[found] = item
     return files
+
+
+def _picture_of(item: Marked, pictures: PictureNames, by_stem: dict[str, list[str]]) -> str:
+    # A name without an ending is that of an XML file, and its picture's but for that.
+    named = next(filter(None, (pictures.find(name) for name in item.file_names)), ())
+    unended = [by_stem[name] for name in item.file_names if not format_of(name) and name in by_stem]
+    found = set(named).union(*unended)
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise AnnotationsError(
+            f"{item.source}: its picture may be {' or '.join(sorted(found))} in {pictures.folder}; expected one"
+        )
+    raise AnnotationsError(
+        f"{item.source}: its picture is not in {pictures.folder}; expected {' or '.join(item.file_names)}"
+    )
 
 
 def _boxes(item: Marked, header: Header, names: Sequence[str]) -> list[tuple[str, list[float], bool]]:
@@ -125,6 +147,11 @@ def _boxes(item: Marked, header: Header, names: Sequence[str]) -> list[tuple[str
                 f"{item.source}: box {row}: label is {mark.label!r}; expected one of {', '.join(names)}"
             )
         x0, y0, x1, y1 = mark.xyxy
+        if item.size is not None and min(mark.xyxy) >= 0 and max(mark.xyxy) <= 1 and min(item.size) > 1:
+            raise AnnotationsError(
+                f"{item.source}: box {row} ({mark.label}) is {list(mark.xyxy)} as x0, y0, x1, y1; "
+                "expected pixels, not shares"
+            )
         if item.size is None:
             x0, x1, y0, y1 = x0 * found[0], x1 * found[0], y0 * found[1], y1 * found[1]
         elif item.size != found:

@@ -22,15 +22,15 @@ def read_json(path: Path) -> object:
         path: UTF-8 (with or without a byte order mark), UTF-16 or UTF-32.
 
     Raises:
-        AnnotationsError: The file cannot be read, is not JSON, holds ``NaN`` or ``Infinity``, or ends too early; the
-            message says which, and where.
+        AnnotationsError: The file cannot be read, is not JSON, holds ``NaN`` or ``Infinity`` or a key twice in one
+            object, of which one would be lost, or ends too early; the message says which, and where.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise AnnotationsError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        return json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
@@ -61,7 +61,7 @@ def write_document(path: Path, document: Document, *, overwrite: bool = False) -
                 parts.append(f" {_compact(key)}: [\n{lines}\n ]")
             else:
                 parts.append(f" {_compact(key)}: {_compact(value)}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnnotationsError(f"{path}: cannot be written: {error}") from error
     write_bytes(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode(), overwrite=overwrite)
 
@@ -87,6 +87,15 @@ def _compact(value: object) -> str:
     except UnicodeEncodeError:  # half a character, which JSON can say and UTF-8 cannot
         return json.dumps(value, allow_nan=False)
     return text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {json.dumps(twice[:40])} is there twice in one object")
+    return found
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -6,7 +6,18 @@ import json
 import math
 from typing import TypeGuard
 
-__all__ = ["is_area", "is_box", "is_flag", "is_number", "is_score", "is_size", "is_text", "is_whole", "shown"]
+__all__ = [
+    "is_area",
+    "is_box",
+    "is_flag",
+    "is_number",
+    "is_score",
+    "is_share_box",
+    "is_size",
+    "is_text",
+    "is_whole",
+    "shown",
+]
 
 
 def is_whole(value: object) -> TypeGuard[int]:
@@ -34,6 +45,15 @@ def is_box(value: object) -> TypeGuard[list[float]]:
     return isinstance(value, list) and len(value) == 4 and all(is_number(number) for number in value)
 
 
+def is_share_box(value: list[float], width: int, height: int) -> bool:
+    """Fractions that lie within the first pixel of a larger image: shares of its sides, in all likelihood.
+
+    ``[0, 0, 1, 1]`` may be all of an image or its first pixel, and is taken for the pixel.
+    """
+    inside = min(width, height) > 1 and all(0 <= number <= 1 for number in value)
+    return inside and not all(float(number).is_integer() for number in value)
+
+
 def is_flag(value: object) -> TypeGuard[int]:
     """0 or 1, or what JSON calls false and true."""
     return isinstance(value, int) and value in (0, 1)
@@ -51,5 +71,8 @@ def is_score(value: object) -> TypeGuard[float]:
 
 def shown(value: object) -> str:
     """A value as JSON on one line, shortened to 80 characters, safe to print."""
-    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    try:
+        text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    except (RecursionError, ValueError):  # ValueError: a number of more digits than Python will write
+        return "nothing that can be shown"
     return text if len(text) <= 80 else f"{text[:77]}..."

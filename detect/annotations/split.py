@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.annotations.document import Document
-from detect.annotations.pictures import read_rgb
 from detect.errors import AnnotationsError
+from detect.pictures.rgb import read_rgb
 
 __all__ = ["group_duplicates", "split_document"]
 
@@ -40,7 +40,9 @@ def split_document(
         else of the document in both. Equal arguments give equal parts.
 
     Raises:
-        AnnotationsError: A picture cannot be decoded, or all are near-duplicates of one another.
+        AnnotationsError: All pictures are near-duplicates of one another.
+        ReadError: A picture cannot be read.
+        ImageError: A picture is refused, as production refuses it.
         ValueError: `held_back`, `max_distance` or `seed` is out of its range.
     """
     if not 0 < held_back < 1 or not 0 <= max_distance <= 64 or seed < 0:
@@ -70,7 +72,8 @@ def group_duplicates(paths: Sequence[Path], *, max_distance: int) -> NDArray[np.
         The group of each picture, shape (N,), numbered from 0 in the order of their first picture.
 
     Raises:
-        AnnotationsError: A picture cannot be decoded.
+        ReadError: A picture cannot be read.
+        ImageError: A picture is refused, as production refuses it.
     """
     plain, mirrored = zip(*(_hashes(path) for path in paths), strict=True)
     bits = np.array(plain, np.float32)

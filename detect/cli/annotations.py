@@ -17,7 +17,7 @@ from detect.annotations.convert import convert as convert_annotations
 from detect.annotations.document import read_json, write_document
 from detect.annotations.fields import is_text, shown
 from detect.annotations.readers import read_names
-from detect.annotations.repair import Change, repair_document
+from detect.annotations.repair import Change, removed, repair_document
 from detect.annotations.sample import draw_sample
 from detect.annotations.split import split_document
 from detect.annotations.stats import count, draw_stats
@@ -72,6 +72,8 @@ def check(
     else:
         for change in changes:
             click.echo(f"changed {change}")
+        for what, times in sorted(removed(changes).items()):
+            click.echo(f"removed {times} {what}")
         for problem in problems:
             click.echo(problem)
         click.echo(_summary(problems, changed=None if fixed is None else len(changes)))
@@ -171,8 +173,11 @@ def split(
 @click.option("-o", "--out", type=_File, required=True, help="COCO file to write.")
 @_categories
 @click.option(
-    "--yolo-names", type=_File, help="Text file with the YOLO class names, one a line, instead of SOURCE/classes.txt."
+    "--yolo-names",
+    type=_File,
+    help="File with the YOLO class names, one a line or a data.yaml, instead of the one in SOURCE.",
 )
+@click.option("--yolo-polygons", is_flag=True, help="Lines of seven numbers and more are polygons, not poses.")
 @_overwrite
 def convert(
     form: str,
@@ -181,13 +186,18 @@ def convert(
     out: Path,
     categories_file: Path | None,
     yolo_names: Path | None,
+    yolo_polygons: bool,
     overwrite: bool,
 ) -> None:
     """Make a COCO file of SOURCE, annotations in FORMAT: voc, yolo, cvat or labelstudio."""
     names = _category_names(categories_file)
     called = None if yolo_names is None else read_names(yolo_names)
-    document = convert_annotations(form, source, images_dir=images_dir, names=names, source_names=called)
+    document, notes = convert_annotations(
+        form, source, images_dir=images_dir, names=names, source_names=called, polygons=yolo_polygons
+    )
     write_document(out, document, overwrite=overwrite)
+    for note, times in sorted(notes.items()):
+        click.echo(f"{times} {note}")
     click.echo(f"{out}: {len(document['images'])} images, {len(document['annotations'])} boxes")
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from detect.annotations import CocoDataset
-from detect.annotations.pictures import read_rgb
 from detect.detections import Detections, RGBImage
 from detect.evaluation.coco import Evaluation, in_names_of, match
+from detect.pictures.rgb import read_rgb
 from detect.runtime.letterbox import shrink
 from detect.runtime.telemetry import import_quietly
 

@@ -19,7 +19,7 @@ from detect.pictures.color import to_srgb
 from detect.pictures.icc import parsed
 from detect.pictures.limits import tiff_tags
 
-__all__ = ["extra_alpha", "to_pixels"]
+__all__ = ["check_pixel_type", "extra_alpha", "to_pixels"]
 
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES, _EXTRA, _FORMAT = 258, 259, 262, 284, 338, 339
 
@@ -28,8 +28,7 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[ND
     """Any mode that Pillow decodes to RGB or RGBA, and what else viewers may show of it."""
     if image.mode.startswith("I;16"):
         return _from_16_bit(image), []
-    if image.mode in ("I", "F", "LAB", "HSV"):
-        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
+    check_pixel_type(image, name)
     if image.has_transparency_data:
         return np.asarray(image.convert("RGBA")), []
     plain = np.asarray(image.convert("RGB"))
@@ -43,6 +42,14 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[ND
         profiles = profile.tables
     shown = [np.asarray(each) for each in (to_srgb(image, one) for one in profiles) if each is not None]
     return (shown[0], [*shown[1:], plain]) if shown else (plain, [])
+
+
+def check_pixel_type(image: Image.Image, name: str) -> None:
+    """Refuse pixels that no two viewers show alike, and those of a TIFF that Pillow reads otherwise than they are."""
+    if image.mode in ("I", "F", "LAB", "HSV"):
+        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
+    if (tags := tiff_tags(image)) is not None:
+        _check(tags, name)
 
 
 def extra_alpha(data: bytes, image: Image.Image, name: str) -> NDArray[np.uint8] | None:

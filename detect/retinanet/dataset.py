@@ -21,8 +21,8 @@ from torch.utils.data import Dataset, Sampler
 
 from detect import boxes as box_maths
 from detect.annotations import CocoDataset, CocoImage
-from detect.annotations.pictures import read_rgb
 from detect.detections import RGBImage
+from detect.pictures.rgb import read_rgb
 from detect.retinanet.losses import CROWD, PADDING
 from detect.runtime.letterbox import Letterbox, shrink
 from detect.runtime.telemetry import import_quietly

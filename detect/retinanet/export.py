@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detect.annotations.pictures import read_rgb
 from detect.atomic import write_whole
 from detect.detections import RGBImage
 from detect.errors import DetectError
+from detect.pictures.rgb import read_rgb
 from detect.retinanet.checkpoint import Description, load_model
 from detect.retinanet.model import RetinaNet
 from detect.runtime.letterbox import Letterbox

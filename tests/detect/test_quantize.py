@@ -13,7 +13,7 @@ from PIL import Image
 
 from detect import WeightsError, load_detector
 from detect.__main__ import main
-from detect.errors import AnnotationsError, InferenceError
+from detect.errors import AnnotationsError, InferenceError, UnsupportedImageError
 from detect.quantize import quantise
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, openvino_core
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_quantised_is_refused(network, quantised, annotated, cons
     with pytest.raises(WeightsError, match=r"w\.onnx: has no convolutions to quantise"):
         quantise(constant_network(np.zeros((6, 2))), pictures, source="w.onnx")
     (tmp_path / "broken.png").write_text("no picture")
-    with pytest.raises(AnnotationsError, match=r"broken\.png: is no picture"):
+    with pytest.raises(UnsupportedImageError, match=r"broken\.png: not a picture"):
         quantise(network, [tmp_path / "broken.png"], source="w.onnx")
 
 

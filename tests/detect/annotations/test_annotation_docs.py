@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from detect.__main__ import _COMMANDS, main
 from detect.annotations import Kind, load_coco
 from detect.annotations.convert import FORMATS
-from detect.annotations.pictures import SUFFIXES
 from detect.labels import CLASSES
+from detect.pictures.formats import SUFFIXES
 
 ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "annotations.md").read_text(encoding="utf-8")
-OURS = [name for name, module in _COMMANDS.items() if module.startswith("detect.annotations")]
+OURS = [name for name, module in _COMMANDS.items() if module == "detect.cli.annotations"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -32,7 +32,7 @@ def test_every_command_and_option_is_documented(name):
 def test_every_kind_of_problem_and_every_format_is_documented():
     for word in (*Kind, *FORMATS):
         assert f"`{word}`" in DOCS
-    for word in ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WebP"):
+    for word in ("AVIF", "BMP", "GIF", "HEIC", "JPEG", "PNG", "TIFF", "WebP"):
         assert word in DOCS
         assert f".{word.lower()}" in SUFFIXES
 

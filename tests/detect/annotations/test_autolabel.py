@@ -52,7 +52,7 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_goes_on(pictures
     document, failures = autolabel(pictures, Fixed())
     assert [image["id"] for image in document["images"]] == [1, 2]
     assert len(failures) == 1
-    assert "a.png: is no picture that can be read" in failures[0]
+    assert "a.png: not a picture" in failures[0]
 
 
 def test_no_picture_at_all(pictures, tmp_path):

@@ -154,6 +154,16 @@ class TestCheck:
         assert "duplicate-id" in result.stdout
         assert "problems left: 1 duplicate-id" in result.stdout
 
+    def test_fix_counts_what_it_took_out(self, run, document, pictures, write, tmp_path):
+        (pictures / "a.png").unlink()
+        document["annotations"].append({"id": 9, "image_id": 2, "category_id": 1, "bbox": [1, 1, 0, 0]})
+        result = run("check", write(document), "--images", pictures, "--fix", tmp_path / "fixed.json")
+        assert [line for line in result.stdout.splitlines() if line.startswith("removed")] == [
+            "removed 1 boxes: its box has no area",
+            "removed 2 boxes: its picture is not there",
+            "removed 1 images: its picture is not there",
+        ]
+
     def test_fix_never_overwrites_the_source(self, run, document, pictures, write):
         path = write(document)
         result = run("check", path, "--images", pictures, "--fix", path, "--overwrite")
@@ -266,8 +276,17 @@ class TestConvert:
     def test_a_coco_file_is_written(self, run, labels, pictures, tmp_path):
         arguments = ("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
         result = run(*arguments, "--yolo-names", labels / "names.txt")
-        assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'out.json'}: 3 images, 1 boxes\n")
+        lines = ["2 taken for negatives: pictures without a text file", f"{tmp_path / 'out.json'}: 3 images, 1 boxes"]
+        assert (result.exit_code, result.stdout.splitlines()) == (0, lines)
         assert run("check", tmp_path / "out.json", "--images", pictures).exit_code == 0
+
+    def test_polygons_are_read_where_they_are_said_to_be(self, run, labels, pictures, tmp_path):
+        (labels / "a.txt").write_text("0 .1 .1 .5 .1 .5 .5 .1 .5")
+        (labels / "names.txt").rename(labels / "classes.txt")
+        arguments = ("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
+        assert "may be a polygon, a turned box or a pose" in run(*arguments).stderr
+        assert run(*arguments, "--yolo-polygons").exit_code == 0
+        assert read_json(tmp_path / "out.json")["annotations"][0]["bbox"] == [4, 3, 16, 12]
 
     def test_errors_are_one_line(self, run, labels, pictures, tmp_path):
         result = run("convert", "yolo", labels, "--images", pictures, "-o", tmp_path / "out.json")
@@ -297,5 +316,6 @@ class TestAutolabel:
         (pictures / "a.png").write_text("text")
         result = run("autolabel", pictures, "-o", tmp_path / "auto.json", "--min-score", 0.4)
         assert result.exit_code == 1
-        assert result.stderr == f"Error: {pictures / 'a.png'}: is no picture that can be read\n"
+        assert result.stderr.startswith(f"Error: {pictures / 'a.png'}: not a picture")
+        assert result.stderr.count("\n") == 1
         assert len(read_json(tmp_path / "auto.json")["images"]) == 2

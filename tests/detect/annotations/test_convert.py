@@ -5,11 +5,16 @@ from PIL import Image
 
 from detect import CLASSES
 from detect.annotations import check_document
-from detect.annotations.convert import convert
+from detect.annotations.convert import convert as convert_and_count
+from detect.annotations.readers import Names
 from detect.errors import AnnotationsError
 
 CVAT = '<annotations><image name="{}" width="{}" height="{}">{}</image></annotations>'
 BOX = '<box label="{}" xtl="{}" ytl="{}" xbr="{}" ybr="{}"/>'
+
+
+def convert(*arguments, **options):
+    return convert_and_count(*arguments, **options)[0]
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_yolo_shares_become_pixels(images, tmp_path):
     labels = tmp_path / "labels"
     labels.mkdir()
     (labels / "b.txt").write_text("0 0.5 0.5 0.5 0.2\n0 0.05 0.5 0.11 1\n")
-    document = convert("yolo", labels, images_dir=images, source_names=("king",))
+    document = convert("yolo", labels, images_dir=images, source_names=Names(("king",)))
     assert [item["bbox"] for item in document["annotations"]] == [[10, 12, 20, 6], [0, 0, 4.2, 30]]
     assert len(document["images"]) == 2
     assert check_document(document, file="c.json", images_dir=images) == []
@@ -147,3 +152,36 @@ def test_a_source_that_names_no_picture(images, tmp_path):
 def test_an_unknown_form_is_misuse(images, tmp_path):
     with pytest.raises(ValueError, match="form must be one of voc, yolo, cvat, labelstudio, not 'csv'"):
         convert("csv", tmp_path, images_dir=images)
+
+
+def test_notes_are_counted(images, cvat):
+    source = cvat(("king", 1, 2, 11, 7))
+    source.write_text(source.read_text().replace("</image>", '<tag label="x"/><tag label="y"/></image>'))
+    _, notes = convert_and_count("cvat", source, images_dir=images)
+    assert notes == {"left out: <tag>": 2, "left out: pictures that the source does not name": 1}
+
+
+def test_shares_where_pixels_belong_are_refused(images, cvat):
+    with pytest.raises(AnnotationsError, match="expected pixels, not shares"):
+        convert("cvat", cvat(("king", 0.1, 0.2, 0.5, 0.75)), images_dir=images)
+
+
+@pytest.mark.parametrize("name", ["images/b.png", "images\\b.png", "C:\\x\\b.png", "B.PNG", "b%2Epng"])
+def test_a_picture_is_found_by_a_name_of_another_machine(name, images, cvat):
+    document = convert("cvat", cvat(("king", 1, 2, 11, 7), name=name), images_dir=images)
+    assert [image["file_name"] for image in document["images"]] == ["b.png"]
+
+
+def test_a_picture_that_may_be_two_is_refused(images, tmp_path, cvat):
+    for folder in ("x", "y"):
+        (images / folder).mkdir()
+        Image.new("L", (40, 30)).save(images / folder / "c.png")
+    with pytest.raises(AnnotationsError, match=r"its picture may be x/c\.png or y/c\.png"):
+        convert("cvat", cvat(name="c.png"), images_dir=images)
+    # The file says a.png, and is called as b.png is.
+    path = tmp_path / "b.xml"
+    path.write_text(
+        "<annotation><filename>a.png</filename><size><width>10</width><height>20</height></size></annotation>"
+    )
+    with pytest.raises(AnnotationsError, match=r"its picture may be a\.png or b\.png"):
+        convert("voc", path, images_dir=images)

@@ -113,3 +113,26 @@ def test_a_byte_order_mark_is_no_error(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(b"\xef\xbb\xbf{}")
     assert read_json(path) == {}
+
+
+def test_a_key_twice_in_one_object_is_an_error(tmp_path):
+    path = tmp_path / "twice.json"
+    path.write_text('{"annotations": [{"id": 1, "bbox": [1, 2, 3, 4], "bbox": [5, 6, 7, 8]}]}')
+    with pytest.raises(AnnotationsError, match=r'twice\.json: .*the key "bbox" is there twice in one object'):
+        read_json(path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"id": ' + "9" * 10_000 + "}", '{"a": ' * 5_000])
+def test_what_lies_too_deep_or_is_too_long_is_an_error_of_one_line(content, tmp_path):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(AnnotationsError, match=r"a\.json: is not JSON") as raised:
+        read_json(tmp_path / "a.json")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_document_too_deep_to_write_is_an_error(tmp_path):
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    with pytest.raises(AnnotationsError, match="cannot be written"):
+        write_document(tmp_path / "a.json", {"more": deep})

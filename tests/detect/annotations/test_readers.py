@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detect.annotations import readers
-from detect.annotations.readers import Mark, read_cvat, read_labelstudio, read_names, read_voc, read_yolo
+from detect.annotations.readers import (
+    Mark,
+    Names,
+    cvat,
+    read_cvat,
+    read_labelstudio,
+    read_names,
+    read_voc,
+    read_yolo,
+    yolo,
+)
 from detect.errors import AnnotationsError
 
 VOC = """<annotation><filename>a.png</filename><size><width>40</width><height>30</height></size>
@@ -70,6 +79,45 @@ class TestVoc:
         with pytest.raises(AnnotationsError, match=reason):
             read_voc(put("one.xml", VOC.replace(old, new)))
 
+    def test_what_has_no_place_in_a_box_is_counted(self, put):
+        more = (
+            "<difficult> 0 </difficult><truncated>1</truncated><occluded>0</occluded><pose>Left</pose><part/>"
+            "<attributes><attribute><name>dark</name><value>1</value></attribute></attributes>"
+        )
+        (marked,) = read_voc(put("one.xml", VOC.replace("<name>king</name>", f"<name>king</name>{more}")))
+        assert sorted(marked.notes) == ["left out: <part>", "left out: <truncated>", 'left out: attribute "dark"']
+        assert [mark.crowd for mark in marked.marks] == [False, True]
+
+    def test_a_rotation_turns_the_box(self, put):
+        # Columns 10 to 30 and rows 10 to 20, turned upright about (20, 15): columns 15 to 25, rows 5 to 25.
+        turned = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
+        text = VOC.replace("<xmin>1</xmin><ymin>1</ymin><xmax>40</xmax><ymax>30</ymax>", "{}").format(
+            "<xmin>11</xmin><ymin>11</ymin><xmax>30</xmax><ymax>20</ymax>"
+        )
+        (marked,) = read_voc(put("one.xml", text.replace("<name>king</name>", f"<name>king</name>{turned}")))
+        assert marked.marks[0].xyxy == pytest.approx((15, 5, 25, 25))
+        assert marked.marks[0].turned
+
+    def test_endings_in_upper_case_are_read(self, put):
+        put("xml/a.XML", VOC)
+        assert len(read_voc(put("xml/b.xml", VOC).parent)) == 2
+
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            ("<difficult>1</difficult>", "<difficult>perhaps</difficult>", 'difficult: is "perhaps"; expected 0 or 1'),
+            ("</bndbox></object>", "</bndbox><bndbox/></object>", "has 2 boxes; expected one"),
+            ("<bndbox>", "<robndbox>", "is no XML"),
+        ],
+    )
+    def test_what_is_not_understood_is_an_error(self, old, new, reason, put):
+        with pytest.raises(AnnotationsError, match=reason):
+            read_voc(put("one.xml", VOC.replace(old, new, 1)))
+
+    def test_a_deep_document_is_an_error_or_read(self, put):
+        with pytest.raises(AnnotationsError):
+            read_voc(put("deep.xml", "<annotation>" + "<a>" * 100_000))
+
     def test_no_file_no_xml_another_root_and_a_bomb(self, put, tmp_path):
         with pytest.raises(AnnotationsError, match=r"gone\.xml: cannot be read: No such file"):
             read_voc(tmp_path / "gone.xml")
@@ -94,7 +142,7 @@ class TestYolo:
         put("labels/classes.txt", "king\nace\n\n")
         put("labels/a.txt", "0 0.5 0.5 0.5 0.25\n\n1 0.25 0.25 0.5 0.5 0.9\n")
         source = put("labels/sub/b.txt", "1 0.1 0.2 0.3 0.2 0.3 0.6").parents[1]
-        first, negative, second = read_yolo(source, images_dir=pictures)
+        first, negative, second = read_yolo(source, images_dir=pictures, polygons=True)
         assert first.marks == (Mark("king", (0.25, 0.375, 0.75, 0.625)), Mark("ace", (0, 0, 0.5, 0.5)))
         assert second.marks == (Mark("ace", (0.1, 0.2, 0.3, 0.6)),)
         assert (second.file_names, second.size) == (("sub/b.jpg",), None)
@@ -102,15 +150,15 @@ class TestYolo:
 
     def test_names_may_be_given(self, put, pictures):
         source = put("labels/a.txt", "0 0.5 0.5 1 1").parent
-        assert read_yolo(source, images_dir=pictures, names=("queen",))[0].marks[0].label == "queen"
-        with pytest.raises(AnnotationsError, match=r"holds neither classes\.txt nor obj\.names"):
+        assert read_yolo(source, images_dir=pictures, names=Names(("queen",)))[0].marks[0].label == "queen"
+        with pytest.raises(AnnotationsError, match=r"holds none of classes\.txt, obj\.names, data\.yaml"):
             read_yolo(source, images_dir=pictures)
 
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
             ("0 0.5 0.5 0.5", "line 1: has 4 numbers"),
-            ("0 .1 .1 .2 .2 .3 .3 .4", "line 1: has 8 numbers"),
+            ("0 .1 .1 .2 .2 .3 .3 .4", "line 1: has 8 numbers, which may be a polygon, a turned box or a pose"),
             ("king 0.5 0.5 0.5 0.5", 'line 1: is "king"; expected a finite number'),
             ("1 0.5 0.5 0.5 0.5", "class is 1.0; expected a whole number below 1"),
             ("0.5 0.5 0.5 0.5 0.5", "class is 0.5"),
@@ -120,14 +168,14 @@ class TestYolo:
     def test_what_is_wrong_is_named(self, line, reason, put, pictures):
         source = put("labels/a.txt", line).parent
         with pytest.raises(AnnotationsError, match=reason):
-            read_yolo(source, images_dir=pictures, names=("king",))
+            read_yolo(source, images_dir=pictures, names=Names(("king",)))
 
     def test_no_folder_no_fitting_file_and_no_text(self, put, pictures, tmp_path):
         with pytest.raises(AnnotationsError, match="is no folder"):
             read_yolo(tmp_path / "gone", images_dir=pictures)
         source = put("labels/other.txt", "0 0.5 0.5 1 1").parent
         with pytest.raises(AnnotationsError, match="holds no text file that is named as a picture"):
-            read_yolo(source, images_dir=pictures, names=("king",))
+            read_yolo(source, images_dir=pictures, names=Names(("king",)))
         (source / "obj.names").write_bytes(b"\xff")
         with pytest.raises(AnnotationsError, match="cannot be read"):
             read_names(source / "obj.names")
@@ -149,7 +197,14 @@ class TestCvat:
         (marked,) = read_cvat(put("annotations.xml", CVAT.format(shape)).parent)
         assert [mark.label for mark in marked.marks] == ["king"]
         assert marked.marks[0].xyxy == pytest.approx(xyxy)
-        assert (marked.file_names, marked.size) == (("set/a.png", "a.png"), (40, 30))
+        assert (marked.file_names, marked.size) == (("set/a.png",), (40, 30))
+
+    def test_what_has_no_place_in_a_box_is_counted(self, put):
+        shape = (
+            '<box label="king" xtl="1" ytl="2" xbr="3" ybr="4" occluded="1"><attribute name="dark">1</attribute></box>'
+        )
+        (marked,) = read_cvat(put("a.xml", CVAT.format(shape)))
+        assert marked.notes == ("left out: <tag>", 'left out: attribute "dark"', "left out: occluded")
 
     def test_an_image_without_shapes_is_a_negative(self, put):
         assert read_cvat(put("a.xml", CVAT.format("")))[0].marks == ()
@@ -158,6 +213,13 @@ class TestCvat:
         ("content", "reason"),
         [
             (CVAT.format('<points label="king" points="1,2"/>'), "<points> cannot be made a box"),
+            (CVAT.format('<mask label="king" rle="1, 2"/>'), "<mask> cannot be made a box"),
+            (
+                CVAT.format('<box label="a" outside="1" xtl="1" ytl="2" xbr="3" ybr="4"/>'),
+                "is outside, as",
+            ),
+            (CVAT.format('<box label="a" xtl="3" ytl="2" xbr="1" ybr="4"/>'), "is inside out"),
+            ("<annotations><frame/></annotations>", "<frame> is unknown; expected <image>"),
             (CVAT.format('<polygon label="king" points="1,2,3"/>'), "<polygon> cannot be made a box"),
             (CVAT.format('<polygon label="king"/>'), 'polygon: is ""; expected a finite number'),
             (CVAT.format('<box label="king" xtl="1" ytl="2" xbr="3"/>'), r'image "set/a\.png": box ybr: is null'),
@@ -214,16 +276,39 @@ class TestLabelStudio:
         assert marked.marks[0].label == "king"
         assert marked.marks[0].xyxy == pytest.approx(xyxy)
         assert marked.size is None
-        assert marked.file_names == ("data/upload/1/0a1b2c3d-a b.png", "0a1b2c3d-a b.png", "a b.png")
+        assert marked.file_names == ("/data/upload/1/0a1b2c3d-a%20b.png",)
 
     def test_a_label_chosen_apart_from_its_shape_is_one_mark(self, put):
         place = {"x": 0, "y": 0, "width": 50, "height": 100}
         task = _task(_region(place, "rectangle"), _region({**place, "labels": ["king"]}, "labels"))
         assert read_labelstudio(put("ls.json", [task]))[0].marks == (Mark("king", (0, 0, 0.5, 1)),)
 
+    def test_what_concerns_no_place_is_counted(self, put):
+        place = {"x": 0, "y": 0, "width": 50, "height": 100}
+        task = _task(
+            {"type": "choices", "value": {"choices": ["good"]}},
+            {"type": "relation", "from_id": "r", "to_id": "s"},
+            _region({**place, "rectanglelabels": ["king"]}),
+            _region({**place, "choices": ["dark"]}, "choices"),
+        )
+        (marked,) = read_labelstudio(put("ls.json", [task, {"data": {"image": "a"}, "annotations": []}]))
+        assert len(marked.marks) == 1
+        assert marked.notes == (
+            "left out: choices",
+            "left out: relation",
+            "left out: choices",
+            "left out: tasks without a submitted annotation",
+        )
+
+    def test_a_region_without_an_id_is_never_anothers_shape(self, put):
+        place = {"x": 0, "y": 0, "width": 50, "height": 100}
+        regions = [_region({**place, "labels": ["king"]}, "labels", id=None), _region(place, "rectangle", id=None)]
+        with pytest.raises(AnnotationsError, match="has the labels null; expected one"):
+            read_labelstudio(put("ls.json", [_task(*regions)]))
+
     def test_a_local_file_is_named_in_the_query(self, put):
         task = _task(image="/data/local-files/?d=set%2Fa.png")
-        assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("set/a.png", "a.png")
+        assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("/data/local-files/?d=set%2Fa.png",)
 
     def test_tasks_without_a_submitted_annotation_are_left_out(self, put):
         tasks = [_task(was_cancelled=True), {"id": 1, "data": {"image": "a.png"}, "annotations": []}]
@@ -231,7 +316,7 @@ class TestLabelStudio:
 
     def test_the_only_text_is_the_picture_whatever_it_is_called(self, put):
         task = {"data": {"photo": "x/a.png", "number": 3}, "annotations": [{"result": []}]}
-        assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("x/a.png", "a.png")
+        assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("x/a.png",)
 
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -252,6 +337,23 @@ class TestLabelStudio:
             ([_task(_region({"labels": ["a"], "points": [1]}))], "expected pairs of numbers"),
             ([_task(_region({"labels": ["a"], "x": 1, "width": 2}))], "y: is null"),
             ([_task(_region({"labels": ["a"]}, image_rotation=90))], "marked on a turned picture"),
+            (
+                [_task({"type": "rectanglelabels", "value": {"x": 1, "rectanglelabels": ["a"]}})],
+                "width: size is null",
+            ),
+            (
+                [_task({"type": "videorectangle", "value": {"sequence": [], "labels": ["a"]}})],
+                "width: size is null",
+            ),
+            ([_task(_region({"labels": ["a"], "x": 1, "y": 1, "width": -2, "height": 1}))], "a height above 0"),
+            (
+                [_task(_region({"x": 1}, to_name="one"), _region({"x": 1}, to_name="two"))],
+                'has regions on "one", "two"; expected one picture',
+            ),
+            (
+                [_task(*(_region({"labels": [name], "x": 1, "y": 1, "width": 2, "height": 1}) for name in "ab"))],
+                'region "r" is there twice, in two ways',
+            ),
             ([_task(_region({"labels": ["a"]}, original_height=0))], "original_height: size is 0"),
         ],
     )
@@ -277,7 +379,7 @@ words = st.sampled_from(["", "0", "0.5", "1", "nan", "1e999", "king", "-3", "\u0
 @given(words=st.lists(words, min_size=1, max_size=9))
 def test_any_line_gives_a_mark_or_an_error(words):
     with contextlib.suppress(AnnotationsError):
-        mark = readers._yolo_mark(" ".join(words), ("king",), where="a.txt: line 1")
+        mark = yolo._mark(" ".join(words), Names(("king",)), polygons=True, where="a.txt: line 1")[0]
         assert all(-0.01 <= value <= 1.01 for value in mark.xyxy)
 
 
@@ -286,4 +388,4 @@ def test_any_line_gives_a_mark_or_an_error(words):
 def test_any_shape_gives_a_mark_or_an_error(tag, attributes):
     shape = Element(tag, {"cx": "1", "cy": "2", "rx": "3", "ry": "4", **attributes})
     with contextlib.suppress(AnnotationsError):
-        assert len(readers._cvat_mark(shape, where="a.xml").xyxy) == 4
+        assert len(cvat._mark(shape, where="a.xml").xyxy) == 4

@@ -8,9 +8,9 @@ import pytest
 from detect import CLASSES, boxes
 from detect.annotations import load_coco, sample
 from detect.annotations.document import read_json, write_document
-from detect.annotations.pictures import read_rgb
 from detect.annotations.sample import SHAPES, draw_picture, draw_sample
 from detect.errors import AnnotationsError
+from detect.pictures.rgb import read_rgb
 
 DATA = Path(__file__).parents[3] / "annotations"
 

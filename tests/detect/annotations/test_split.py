@@ -12,7 +12,7 @@ from PIL import Image
 from detect.annotations import split as module
 from detect.annotations.document import read_json
 from detect.annotations.split import group_duplicates, split_document
-from detect.errors import AnnotationsError
+from detect.errors import AnnotationsError, ReadError
 
 SAMPLE = Path(__file__).parents[3] / "annotations" / "sample"
 
@@ -95,7 +95,7 @@ def test_pictures_that_are_all_alike_cannot_be_split(twins):
 def test_a_picture_that_cannot_be_decoded(twins):
     document = _document(twins)
     document["images"][0]["file_name"] = "gone.png"
-    with pytest.raises(AnnotationsError, match=r"gone\.png: cannot be read"):
+    with pytest.raises(ReadError, match=r"gone\.png: cannot be read"):
         split_document(document, images_dir=twins)
 
 

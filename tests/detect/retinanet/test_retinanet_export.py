@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from detect import WeightsError, load_detector
-from detect.annotations.pictures import read_rgb
 from detect.errors import DetectError, InferenceError
+from detect.pictures.rgb import read_rgb
 from detect.retinanet import export as export_module
 from detect.retinanet.checkpoint import (
     Description,

@@ -15,7 +15,7 @@ import pytest
 
 from detect import CLASSES, boxes, load_detector
 from detect.annotations import load_coco
-from detect.annotations.pictures import read_rgb
+from detect.pictures.rgb import read_rgb
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "annotations" / "sample"
