@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-lowest lint bench fuzz docs clean
+.PHONY: demo test test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -45,6 +45,9 @@ lint: .venv/.installed-dev
 
 bench: .venv/.installed-dev  ## ours beside others, in one run: ARGS=--quick to try it
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+compare: .venv/.installed-dev  ## what is judged beside what viewers show: ARGS="--seconds 600" for more
+	$(BIN)/python benchmarks/compare_viewers.py $(ARGS)
 
 docs: .venv/.installed-docs  ## the documentation site, into site/
 	$(BIN)/mkdocs build --strict

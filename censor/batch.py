@@ -1,200 +1,141 @@
-"""Many pictures: which files are meant, where each output goes, and working them off on several threads."""
+"""Many pictures: where each output goes, and working them off on several threads."""
 
 from __future__ import annotations
 
 import os
-import re
-import stat
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from censor.errors import CensorError, OutputExistsError
-from detect.errors import DetectError, ReadError, UnsupportedImageError
-from detect.pictures.formats import HEAD, SUFFIXES, empty, format_of, sniff, unsupported
+from censor.gather import INFIX, Gathered, Job, beside, gather, mirrored
+from detect.errors import UnsupportedImageError
+from detect.folders import PathBeneath, Stamp
+from detect.pictures.formats import format_of, unsupported
 
 __all__ = ["INFIX", "Gathered", "Job", "gather", "plan", "run"]
 
-INFIX = ".censored"
-"""What stands between stem and suffix of an output that is written beside its source."""
-
-_ALSO_PICTURES = re.compile(
-    r"\.(apng|arw|avi|cr2|cr3|dng|heics|ico|j2k|jp2|jxl|m4v|mkv|mov|mp4|mpg|nef|pbm|pcx|pgm|pnm|ppm|psd|svg|tga|webm|wmv)",
-    re.IGNORECASE,
-)
-"""Suffixes of pictures and films that are not taken: in a folder they are errors, for nobody has looked at them."""
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One picture to be worked on.
-
-    Attributes:
-        source: Where it is.
-        relative: Its path below the folder that was named, or its bare name: where it goes below an output folder.
-        format: What its first bytes announce; None if nothing supported.
-        target: Where the output goes; None while not planned.
-        error: Why it cannot even be begun.
-    """
-
-    source: Path
-    relative: Path
-    format: str | None = None
-    target: Path | None = None
-    error: CensorError | DetectError | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """What was found under the paths that were named.
-
-    Attributes:
-        jobs: In the order named, folders walked in order of name; no directory entry twice.
-        ignored: Files in folders that are no pictures by content nor by suffix, links to folders, and outputs of this
-            run or of earlier ones.
-    """
-
-    jobs: tuple[Job, ...]
-    ignored: int
-
-
-def gather(
-    paths: Iterable[str | os.PathLike[str]], *, skip: Path | None = None, outputs_beside: bool = False
-) -> Gathered:
-    """Find the pictures that are meant by files and folders.
-
-    A file that was named is always a job, whatever it holds. In a folder, a file is a job if its content or its suffix
-    is that of a picture: a text file is passed over, a broken JPEG is not.
-
-    Args:
-        paths: Files and folders; folders are walked to any depth, links to folders are not followed.
-        skip: A folder to leave out: outputs of this run that lie below an input folder.
-        outputs_beside: Outputs go beside the sources, so a file ``a.censored.jpg`` next to an ``a.…`` picture is an
-            output of an earlier run.
-
-    Returns:
-        The jobs. What is missing, unreadable or a folder without pictures is a job with an error.
-    """
-    jobs: dict[tuple[str, str], Job] = {}
-    ignored = 0
-    for each in paths:
-        path = Path(each)
-        if path.is_dir():
-            found, passed_over = _walk(path, skip, outputs_beside)
-            ignored += passed_over
-        else:
-            found = [_job(path, Path(path.name))]
-        for job in found:
-            jobs.setdefault((os.path.realpath(job.source.parent), job.source.name), job)
-    return Gathered(jobs=tuple(jobs.values()), ignored=ignored)
-
-
-def _walk(folder: Path, skip: Path | None, outputs_beside: bool) -> tuple[list[Job], int]:
-    jobs: list[Job] = []
-    ignored = 0
-    left_out = os.path.realpath(skip) if skip is not None else None
-
-    def unreadable(error: OSError) -> None:
-        place = Path(error.filename or folder)
-        reason = ReadError(f"{place}: cannot be read: {error.strerror or error}")
-        jobs.append(Job(source=place, relative=Path(place.name), error=reason))
-
-    for root, folders, files in os.walk(folder, onerror=unreadable):
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
-        ignored += len(links)
-        outputs = [name for name in folders if os.path.realpath(Path(root) / name) == left_out]
-        ignored += len(outputs)
-        folders[:] = sorted(name for name in folders if name not in links and name not in outputs)
-        found = [_job(Path(root) / name, (Path(root) / name).relative_to(folder)) for name in sorted(files)]
-        pictures = [job for job in found if job.format or _looks_like_a_picture(job.source)]
-        stems = {job.source.stem for job in pictures}
-        earlier = [job for job in pictures if outputs_beside and _source_stem(job.source) in stems]
-        jobs += [job for job in pictures if job not in earlier]
-        ignored += len(found) - len(pictures) + len(earlier)
-    if not jobs:
-        reason = UnsupportedImageError(f"{folder}: no pictures in this folder")
-        jobs.append(Job(source=folder, relative=Path(), error=reason))
-    return jobs, ignored
-
-
-def _looks_like_a_picture(path: Path) -> bool:
-    return format_of(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
-
-
-def _source_stem(path: Path) -> str | None:
-    """The stem of the picture whose output beside it this would be."""
-    return path.stem.removesuffix(INFIX) if path.stem.endswith(INFIX) else None
-
-
-def _job(path: Path, relative: Path) -> Job:
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            reason = "not a regular file; a picture from a pipe is read with `-`"
-            return Job(source=path, relative=relative, error=ReadError(f"{path}: cannot be read: {reason}"))
-        with path.open("rb") as stream:
-            head = stream.read(HEAD)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        return Job(source=path, relative=relative, error=ReadError(f"{path}: cannot be read: {why}"))
-    return Job(source=path, relative=relative, format=sniff(head), error=None if head else empty(str(path)))
 
 
 def plan(jobs: Sequence[Job], *, out: Path | None, in_place: bool, overwrite: bool) -> list[Job]:
     """Decide where each output goes, before anything is written.
 
     In place, a link's output takes the place of the file it points to, and a file with two names is worked on once.
+    Without `in_place` a file in a folder that is another job's target is no job of its own: that other replaces it, or
+    fails because it is there.
 
     Args:
         jobs: From `gather`.
         out: A folder that mirrors the inputs' tree, or, for a single job, a file with a picture's suffix. None puts
             each output beside its source.
         in_place: Each output takes its source's place; `out` is None then.
-        overwrite: Existing outputs will be replaced.
+        overwrite: Outputs that exist now will be replaced.
 
     Returns:
         The jobs in the same order, with a target, or with an error: it is no picture, or its target exists, is a
         source, or is another job's.
     """
-    sources = {os.path.realpath(job.source) for job in jobs}
+    if not in_place:
+        jobs = _without_targets(jobs, out)
+    sources = {each for job in jobs for each in (os.path.realpath(job.source), _identity(job.source, job.stamp))}
     taken: dict[str, Path] = {}
     planned = []
     for job in jobs:
         if job.error is not None or job.format is None:
             planned.append(replace(job, error=job.error or unsupported(str(job.source))))
             continue
-        target = Path(os.path.realpath(job.source)) if in_place else _target(job, out)
+        target = _in_place(job) if in_place else _target(job, out)
         place = os.path.normcase(os.path.realpath(target))
-        error = None
-        if place in taken and in_place:
+        same = _identity(target, _stamp(target))
+        if in_place and place in taken:
             continue
-        if place in taken:
-            error = OutputExistsError(f"{job.source}: its output {target} is already that of {taken[place]}")
-        elif not in_place and os.path.realpath(target) in sources:
+        error: CensorError | None = None
+        exists = os.path.lexists(target)
+        other = taken.get(place) or (None if in_place else taken.get(same))
+        if other is not None:
+            error = OutputExistsError(f"{job.source}: its output {target} is already that of {other}")
+        elif not in_place and {os.path.realpath(target), same} & sources:
             error = OutputExistsError(f"{job.source}: its output {target} would overwrite a source; use --in-place")
-        elif not (in_place or overwrite) and os.path.lexists(target):
+        elif not (in_place or overwrite) and exists:
             error = OutputExistsError(f"{job.source}: {target} exists already; use --force to overwrite it")
         else:
-            taken[place] = job.source
-        planned.append(replace(job, target=target, error=error))
+            taken[place] = taken[same] = job.source
+        # What is not there now is not overwritten: it would be another job's, in a file system that takes both names
+        # for one, or somebody else's.
+        planned.append(replace(job, target=target, overwrite=exists, error=error))
     return planned
 
 
-def _target(job: Job, out: Path | None) -> Path:
-    """The name keeps the source's suffix if that tells the truth about the content, and gets the right one if not."""
+def _stamp(target: PathBeneath) -> Stamp | None:
+    try:
+        return Stamp.of(target.lstat())
+    except OSError:
+        return None
+
+
+def _identity(path: Path | PathBeneath, stamp: Stamp | None) -> str:
+    """The same for names that are one file here and that some file systems hold for one name, like `A.jpg`, `a.jpg`."""
+    name = _spelled(path)
+    if stamp is None:
+        return f"{name}\0"
+    return f"{unicodedata.normalize('NFC', name).casefold()}\0{stamp.device}\0{stamp.inode}"
+
+
+def _spelled(path: str | os.PathLike[str]) -> str:
+    """The absolute path, no link followed."""
+    return os.path.normpath(Path(path).absolute())
+
+
+def _without_targets(jobs: Sequence[Job], out: Path | None) -> list[Job]:
+    """Without files in folders that other jobs are going to write, and with an error for pictures in OUT that none is.
+
+    The shorter name is the source: `a.jpg` of `a.censored.jpg`, and so on.
+    """
+    targets: set[str] = set()
+    kept: set[int] = set()
+    for job in sorted(jobs, key=lambda job: (job.in_output, len(job.source.name))):
+        if job.beneath is None or _spelled(job.source) not in targets:
+            kept.add(id(job))
+            if job.error is None and job.format is not None and not job.in_output:
+                targets.add(_spelled(_target(job, out)))
+    left = [job for job in jobs if id(job) in kept]
+    return [replace(job, error=job.error or _planted(job)) if job.in_output else job for job in left]
+
+
+def _planted(job: Job) -> UnsupportedImageError:
+    return UnsupportedImageError(
+        f"{job.source}: a picture in the output folder that this run does not write, so nobody has looked at it"
+    )
+
+
+def _in_place(job: Job) -> PathBeneath:
+    if job.beneath is not None:
+        return replace(job.beneath, replaces=job.stamp)
+    real = Path(os.path.realpath(job.source))
+    return PathBeneath(real.parent, Path(real.name), replaces=job.stamp)
+
+
+def _target(job: Job, out: Path | None) -> PathBeneath:
     if out is not None and format_of(out) is not None and not out.is_dir():
-        return out
-    suffix = job.relative.suffix
-    if format_of(job.relative) != job.format:
-        suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == job.format)
+        return PathBeneath(out.parent, Path(out.name))
     if out is None:
-        return job.source.with_name(job.source.stem + INFIX + suffix)
-    return out / job.relative.with_name(job.relative.stem + suffix)
+        if job.beneath is not None:
+            return PathBeneath(job.beneath.root, beside(job.relative, job.format))
+        name = beside(Path(job.source.name), job.format)
+        return PathBeneath(job.source.parent, name)
+    below = mirrored(job.relative, job.format)
+    if job.beneath is not None:
+        # An output folder inside of an input folder is as little to be trusted as the rest of that.
+        way = os.path.relpath(_spelled(out), _spelled(job.beneath.root))
+        if not way.startswith(os.pardir):
+            return PathBeneath(job.beneath.root, Path(way) / below)
+    return PathBeneath(out, below)
 
 
 def run(jobs: Iterable[T], work: Callable[[T], R], *, workers: int) -> Iterator[R]:

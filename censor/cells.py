@@ -8,7 +8,6 @@ elsewhere, or belongs to cells that are in it whole: adding a region never revea
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -138,20 +137,17 @@ class _Cells:
         """Join the cells of two regions that share a pixel which either covers wholly."""
         regions = self._regions[one], self._regions[other]
         down, across = self._cuts(regions, (one, other))
+        first, second = self._cells(one, down, across), self._cells(other, down, across)
+        if len({self._root(number) for number in {*first.ravel().tolist(), *second.ravel().tolist()}}) == 1:
+            return  # as soon happens where many overlap
         hidden = np.logical_or(*(_hidden(each, down, across) for each in regions))
-        tops, lefts = np.nonzero(hidden)
-        pairs = {
-            (self._cell(one, down[row], across[column]), self._cell(other, down[row], across[column]))
-            for row, column in zip(tops.tolist(), lefts.tolist(), strict=True)
-        }
-        for pair in pairs:
+        for pair in set(zip(first[hidden].tolist(), second[hidden].tolist(), strict=True)):
             self._join(pair)
 
     def cover(self, row: int, over: Region) -> None:
         """Let those cells of a region show nothing that have a pixel which another covers wholly."""
         down, across = self._cuts((self._regions[row], over), (row,))
-        for top, left in np.argwhere(_hidden(over, down, across)).tolist():
-            self._join((0, self._cell(row, down[top], across[left])))
+        self._join([0, *self._cells(row, down, across)[_hidden(over, down, across)].tolist()])
 
     def _cuts(self, regions: tuple[Region, Region], grids: tuple[int, ...]) -> tuple[list[int], list[int]]:
         """Where the overlap of two regions is cut by the cells of grids, its edges among them: rows and columns."""
@@ -164,10 +160,11 @@ class _Cells:
             sorted(cut for cut in across if first_column <= cut <= last_column),
         )
 
-    def _cell(self, region: int, y: int, x: int) -> int:
-        """The cell of a region that holds a pixel."""
-        row, column = bisect_right(self._down[region], y) - 1, bisect_right(self._across[region], x) - 1
-        return int(self._numbers[region][row, column])
+    def _cells(self, region: int, down: Sequence[int], across: Sequence[int]) -> NDArray[np.int64]:
+        """The cells of a region that hold the parts between cuts, (rows, columns)."""
+        rows = np.searchsorted(self._down[region], down[:-1], side="right") - 1
+        columns = np.searchsorted(self._across[region], across[:-1], side="right") - 1
+        return self._numbers[region][np.ix_(rows, columns)]
 
     def colored(self, image: Pixels, color: tuple[int, int, int]) -> list[CellMeans]:
         """The regions' cells, those that were joined in the colour of their mean."""
@@ -220,6 +217,10 @@ def _hidden(region: Region, down: Sequence[int], across: Sequence[int]) -> NDArr
     """Whether a region covers a pixel wholly in each of the parts that its window is cut into: (rows, columns)."""
     if region.cover is None:
         return np.ones((len(down) - 1, len(across) - 1), np.bool_)
-    whole = region.cover[down[0] - region.y0 : down[-1] - region.y0, across[0] - region.x0 : across[-1] - region.x0]
-    tallest = np.maximum.reduceat(whole, np.array(down[:-1]) - down[0], axis=0)
-    return np.asarray(np.maximum.reduceat(tallest, np.array(across[:-1]) - across[0], axis=1) == 255)
+    down, across = [cut - region.y0 for cut in down], [cut - region.x0 for cut in across]
+    middles = np.ix_(*([(first + last) // 2 for first, last in pairwise(cuts)] for cuts in (down, across)))
+    hidden = region.cover[middles] == 255
+    for row, column in np.argwhere(~hidden).tolist():  # few: most parts lie inside the shape
+        part = region.cover[down[row] : down[row + 1], across[column] : across[column + 1]]
+        hidden[row, column] = part.max() == 255
+    return np.asarray(hidden)

@@ -13,12 +13,14 @@ from PIL import Image
 
 from censor.errors import OutputExistsError, WriteError
 from detect.atomic import write_whole
+from detect.pictures.alpha import over
+from detect.pictures.color import settled_srgb
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.jpeg import Saving
 from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
 
-__all__ = ["QUALITY", "encode", "over", "write_atomic"]
+__all__ = ["QUALITY", "encode", "write_atomic"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
@@ -50,6 +52,8 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
         raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
     saving = _saving(picture if format == "JPEG" else None, quality)
     pixels = picture.whole
+    if format in ("BMP", "GIF") and picture.icc is not None:
+        pixels = settled_srgb(pixels, picture.icc)
     if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
     _check_sides(picture, format)
@@ -122,16 +126,6 @@ def _encode_jpeg(pixels: NDArray[np.uint8], icc: bytes | None, saving: Saving) -
         body = b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part
         segments.append(b"\xff\xe2" + (len(body) + 2).to_bytes(2, "big") + body)
     return data[:start] + b"".join(segments) + data[start:]
-
-
-def over(pixels: NDArray[np.uint8], background: int) -> NDArray[np.uint8]:
-    """RGBA laid on a grey of 0..255: what a viewer shows. Returns RGB, uint8."""
-    shown = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top in range(0, len(pixels), 256):  # in strips: the products take twice the memory of the pixels
-        strip = pixels[top : top + 256]
-        alpha = strip[..., 3:].astype(np.uint16)
-        shown[top : top + 256] = (strip[..., :3] * alpha + np.uint16(background) * (255 - alpha) + 127) // 255
-    return shown
 
 
 def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) -> None:

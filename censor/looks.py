@@ -7,17 +7,20 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.files import over
 from censor.masks import Region
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
-from detect.pictures.still import Picture
+from detect.pictures.alpha import over
+from detect.pictures.still import Picture, Reading
 from detect.reduction import reduced, reduction
 
-__all__ = ["Canvas", "Looks", "Window"]
+__all__ = ["Canvas", "Looks", "Window", "upright", "views"]
 
 Window = tuple[slice, slice]
 """Rows and columns of a picture."""
+
+_CELL, _GLASSY = 16, 0.5
+"""Pixels along a cell, and the share of them that are partly transparent where it is an area and no smooth edge."""
 
 
 class Canvas:
@@ -67,14 +70,7 @@ class Looks:
 
     def __iter__(self) -> Iterator[RGBImage]:
         """One view after the other: each may take 300 MB."""
-        pixels = self._pixels
-        if pixels.shape[2] == 3:
-            yield pixels
-            return
-        yield np.ascontiguousarray(pixels[..., :3])
-        if not (pixels[..., 3] == 255).all():
-            yield over(pixels, 255)
-            yield over(pixels, 0)
+        return views(self._pixels)
 
     def refresh(self, pixels: NDArray[np.uint8], window: Window) -> None:
         """Take over what was painted onto the whole picture inside a window."""
@@ -91,3 +87,42 @@ class Looks:
             return found
         xyxy = boxes.clip(found.xyxy * np.float32(self._factor), width=picture.width, height=picture.height)
         return Detections(xyxy, found.scores, found.labels, found.names)
+
+
+def views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
+    """RGB of all that somebody may see of RGB or RGBA.
+
+    Between a black page and a white one lie all the others. What noise hides on both may be plain on grey, so that is
+    looked at too where an area is partly transparent, not only an edge.
+    """
+    if pixels.shape[2] == 3:
+        yield pixels
+        return
+    yield np.ascontiguousarray(pixels[..., :3])
+    alpha = pixels[..., 3]
+    if (alpha == 255).all():
+        return
+    yield over(pixels, 255)
+    yield over(pixels, 0)
+    if _has_glassy_area(alpha):
+        yield over(pixels, 128)
+
+
+def _has_glassy_area(alpha: NDArray[np.uint8]) -> bool:
+    rows, columns = (max(1, side // _CELL) for side in alpha.shape)
+    high, wide = alpha.shape[0] // rows, alpha.shape[1] // columns
+    glassy = (alpha[: rows * high, : columns * wide] - np.uint8(1)) < 254  # 0 wraps round
+    return bool((glassy.reshape(rows, high, columns, wide).mean(axis=(1, 3)) > _GLASSY).any())
+
+
+def upright(found: Detections, reading: Reading) -> Detections:
+    """Boxes in another viewer's reading to boxes in the picture (EXIF 2.32, 4.6.4, undone)."""
+    height, width = reading.pixels.shape[:2]
+    x0, y0, x1, y1 = found.xyxy.T
+    if reading.orientation in (2, 3, 6, 7):
+        x0, x1 = width - x1, width - x0
+    if reading.orientation in (3, 4, 7, 8):
+        y0, y1 = height - y1, height - y0
+    corners = (y0, x0, y1, x1) if reading.orientation >= 5 else (x0, y0, x1, y1)
+    xyxy = np.stack(corners, axis=1).reshape(-1, 4)
+    return Detections(xyxy, found.scores, found.labels, found.names)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from censor.errors import DetectorError, PolicyError, RecheckError
 from censor.files import encode, write_atomic
-from censor.looks import Canvas, Looks
+from censor.looks import Canvas, Looks, upright, views
 from censor.policy import Policy
 from censor.policy_toml import load_policy
 from censor.redact import Frame, Hidden, Redaction, load_sticker, paint, plan
@@ -177,7 +177,7 @@ class Censor:
         redactions = plan(visible, self.policy, _frame(picture))
         with _timed(seconds, "hide"):
             self._paint(canvas, redactions)
-        picture = replace(picture, beneath=None)
+        picture = replace(picture, beneath=None, readings=())
         data = None
         if self._recheck and redactions:
             first = len(redactions)
@@ -241,10 +241,19 @@ class Censor:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
     def _find(self, picture: Picture, seconds: dict[str, float]) -> tuple[Detections, Detections, Looks]:
-        """All there is to judge, what is left of it once the colours beneath transparency are gone, and the looks."""
+        """All there is to judge, what of it must be hidden, and the looks.
+
+        What other viewers show counts, and is hidden where they show it. Colours beneath full transparency count too,
+        but they are gone from the output.
+        """
         with _timed(seconds, "detect"):
             looks = Looks.at(picture, self.detector)
-            found = visible = self._detect(looks, picture)
+            visible = self._detect(looks, picture)
+            if picture.readings:
+                seen = [upright(self._detect_view(view, picture.name), each) for each in picture.readings
+                        for view in views(each.pixels)]  # fmt: skip
+                visible = joined(Detections.concatenate([visible, *seen]))
+            found = visible
             if picture.beneath is not None:
                 found = joined(Detections.concatenate([found, self._detect_view(picture.beneath, picture.name)]))
         return found, visible, looks

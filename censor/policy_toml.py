@@ -39,6 +39,12 @@ __all__ = ["PRESETS", "format_policy", "load_policy", "parse_policy"]
 PRESETS = ("default", "strict", "faces")
 """Policies that ship with the package."""
 
+_LONGEST = 2**18
+"""Bytes of a policy's file; one that names every label and gives every value has three thousand."""
+
+_LONGEST_ERROR = 400
+"""Characters; what is wrong may be a key or a number of any length."""
+
 
 def load_policy(source: str | os.PathLike[str]) -> Policy:
     """A preset by its name, or a TOML file by its path.
@@ -51,14 +57,18 @@ def load_policy(source: str | os.PathLike[str]) -> Policy:
         text = resources.files("censor").joinpath("policies", f"{name}.toml").read_text("utf-8")
         return parse_policy(text, source=name)
     path = Path(source)
-    if not (path.suffix == ".toml" or path.exists()):
+    if not (path.suffix == ".toml" or os.path.exists(path)):  # noqa: PTH110  # false for what can be no path, too
         near = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the presets are {', '.join(PRESETS)}"
         raise PolicyError(f"{name}: neither a preset nor a policy file; {hint}")
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as stream:
+            content = stream.read(_LONGEST + 1)
+        text = content.decode("utf-8-sig")  # some editors begin with a byte order mark
+    except (OSError, ValueError) as error:
         raise PolicyError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > _LONGEST:
+        raise PolicyError(f"{name}: more than {_LONGEST:,} bytes, too long for a policy")
     return parse_policy(text, source=name)
 
 
@@ -72,13 +82,12 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
     Raises:
         PolicyError: Not TOML, or a key, value or label that makes no sense; names the line.
     """
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{source}: not valid TOML: {error}") from error
+    data = _parsed(text, source)
     reader = _Reader(text, source)
     top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels"})
     shared, labels = top.pop("all", {}), top.pop("labels", {})
+    if not isinstance(top.setdefault("name", Path(source).stem), str):
+        raise reader.error(f"name must be text, not {top['name']!r}", "", "name")
     if "color" in top:
         top["color"] = reader.within("", "color", lambda: parse_color(top["color"]))
     for table, value in (("all", shared), ("labels", labels)):
@@ -96,10 +105,20 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
         if spelled in rules:
             raise reader.error(f"label {spelled} is given twice", table)
         rules[spelled] = reader.within(table, None, functools.partial(_rule, {**shared, **own}))
-    top.setdefault("name", Path(source).stem)
     base = reader.within("all", None, functools.partial(_rule, shared))
     policy: Policy = reader.within("", None, lambda: Policy(rules=rules, base=base, **top))
     return policy
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise PolicyError(f"{source}: not valid TOML: nested too deeply") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{source}: not valid TOML: {_shortened(str(error))}") from error
+    except ValueError as error:  # Python's limit
+        raise PolicyError(f"{source}: a number of too many digits") from error
 
 
 def format_policy(policy: Policy) -> str:
@@ -117,6 +136,10 @@ def format_policy(policy: Policy) -> str:
         values = dataclasses.asdict(rule).items()
         lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
     return "\n".join(lines) + "\n"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
 def _key(label: str) -> str:
@@ -154,14 +177,14 @@ class _Reader:
     def within(self, table: str, key: str | None, make: Any) -> Any:
         try:
             return make()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             # Our own checks begin with the key they are about.
             raise self.error(str(error), table, key or str(error).split(" ", 1)[0]) from error
 
     def error(self, what: str, table: str, key: str | None = None) -> PolicyError:
         line = self._line(table, key)
         where = f", [{table}]" if table else ""
-        return PolicyError(f"{self._source}, line {line}{where}: {what}")
+        return PolicyError(f"{self._source}, line {line}{_shortened(where)}: {_shortened(what)}")
 
     def _line(self, table: str, key: str | None) -> int:
         """The line of a key, else of its value in [all], else of its table, counted from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from censor.pipeline import Censored, Checked
 from censor.verdict import Verdict
 from detect.errors import DetectError
 
-__all__ = ["Outcome", "draw_boxes"]
+__all__ = ["Outcome", "as_json", "draw_boxes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,23 @@ class Outcome:
         ours = isinstance(error, CensorError | DetectError)
         line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
         return cls(file=file, record=record, error=message, line=line)
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    r"""JSON in ASCII that every parser takes: bytes of a name that are no text become ``\\udcff`` and the like.
+
+    Lone surrogates, by which Python stands for them, are grammatical in JSON, but mean nothing, and many refuse them
+    (RFC 8259, 8.2).
+    """
+    return json.dumps(_legible(value), indent=indent)
+
+
+def _legible(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_legible(key): _legible(each) for key, each in value.items()}
+    return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _judgement(file: str, verdict: Verdict) -> str:

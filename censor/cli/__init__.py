@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
 import sys
 import warnings
-from typing import NoReturn, cast
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
 
 import click
-from click_default_group import DefaultGroup
 
+from censor.cli.console import EXIT_FAILED, fail
 from censor.cli.pictures import check, hide
 from censor.cli.serve import serve
 from censor.cli.tables import labels, policy
@@ -25,10 +28,27 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
 """
 
 
+class _Group(click.Group):
+    """Arguments that begin with neither a command nor an option of the group itself are those of `hide`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the command before click looks at the rest: it would take a `--` away, and options stay options."""
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if args and args[0] not in self.commands and args[0] not in own:
+            args = ["hide", *args]
+        return super().parse_args(ctx, _name_files(args))
+
+
+def _name_files(args: list[str]) -> list[str]:
+    """After `--` a name is a file's if there is one of that name, `-` too: shells write so what `*` stands for."""
+    if "--" not in args or not Path("-").is_file():
+        return args
+    end = args.index("--")
+    return args[:end] + [os.path.join(".", each) if each == "-" else each for each in args[end:]]  # noqa: PTH118
+
+
 @click.group(
-    cls=cast("type[click.Group]", DefaultGroup),
-    default="hide",
-    default_if_no_args=False,
+    cls=_Group,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
@@ -46,6 +66,8 @@ def main() -> None:
 
     PHOTO... without a command means `censor hide PHOTO...`; see `censor hide --help` for its options.
     """  # noqa: D301  # \b is click's mark, not an escape
+    if os.open not in os.supports_dir_fd:  # Windows
+        fail(OSError("censor needs Linux or another Unix: there is no other way to be sure of folders"), EXIT_FAILED)
     warnings.simplefilter("ignore")  # decoders warn about what is raised, or harmless; stderr is for one line a file
     signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):  # a file's name may not be text at all
@@ -59,15 +81,54 @@ def run() -> NoReturn:
     Everything that is to be closed has been by then; what is left are modules and the network's memory.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy multiplies no matrices here, and its threads would spin
+    _open_standard_streams()
     try:
-        main(prog_name="censor")
+        try:
+            main(prog_name="censor")
+        except OSError as error:  # of a standard stream, or of a path that nothing can be said of
+            what = error.strerror or str(error) if _has_folder() else "the working directory is gone"
+            fail(OSError(what), EXIT_FAILED)
     except SystemExit as end:
         if not isinstance(end.code, int):
             raise
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(end.code)
+        os._exit(_flushed(end.code))
     raise AssertionError("click always exits")
+
+
+def _open_standard_streams() -> None:
+    """Give the numbers of closed streams to something that fails when used, or for errors takes and forgets them.
+
+    Otherwise the next file that is opened gets them, and what is printed goes into it.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            flags = os.O_RDONLY if name == "stdout" else os.O_WRONLY
+            if (descriptor := os.open(os.devnull, flags)) != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(f"<{name}>", mode, opener=lambda *_, number=number: number))  # noqa: SIM115
+
+
+def _flushed(code: int) -> int:
+    """The exit code, unless what was printed cannot be written after all."""
+    for stream, worst in ((sys.stdout, EXIT_FAILED), (sys.stderr, code)):
+        with suppress(ValueError):  # closed
+            try:
+                stream.flush()
+            except OSError:
+                code = code or worst
+    return code
+
+
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except OSError as error:
+        return error.errno != errno.ENOENT
+    return True
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001

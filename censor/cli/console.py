@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -45,9 +44,10 @@ def work_off(
     """Run the jobs, print as results come, and exit with the right code."""
     from censor.batch import run
     from censor.errors import WriteError
+    from censor.report import as_json
 
     counts: Counter[str] = Counter()
-    as_json, lines = options.get("as_json", False), options["verbose"] or (len(jobs) == 1 and not options["quiet"])
+    records, lines = options.get("as_json", False), options["verbose"] or (len(jobs) == 1 and not options["quiet"])
     try:
         with ExitStack() as stack:
             sink = stack.enter_context(_open_report(report, options)) if report is not None else None
@@ -56,14 +56,14 @@ def work_off(
                 counts["reported"] += 1
                 counts["failed" if each.error else each.level or "unjudged"] += 1
                 counts["regions"] += each.regions > 0
-                record = json.dumps(each.record)
+                record = as_json(each.record)
                 if sink is not None:
                     click.echo(record, file=sink)
-                if as_json:
+                if records:
                     click.echo(record)
                 if each.error:
                     click.echo(_printable(each.line), err=True)
-                elif lines and not as_json:
+                elif lines and not records:
                     click.echo(_printable(each.line))
                 advance()
     except KeyboardInterrupt:
@@ -129,5 +129,6 @@ def _printable(line: str) -> str:
 
 def fail(error: Exception, code: int) -> NoReturn:
     """Say what is wrong in one line, and end."""
-    click.echo(_printable(f"Error: {' '.join(str(error).split())}"), err=True)
+    with suppress(OSError, ValueError):  # nobody can be told; the code says it
+        click.echo(_printable(f"Error: {' '.join(str(error).split())}"), err=True)
     sys.exit(code)

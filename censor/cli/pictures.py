@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from censor.batch import Job
     from censor.pipeline import Censor
     from censor.report import Outcome
+    from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
 
@@ -69,15 +70,16 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 
     from censor.batch import gather, plan
 
-    gathered = gather(photos, skip=out, outputs_beside=out is None and not in_place)
+    gathered = gather(photos, out=out)
     jobs = plan(gathered.jobs, out=out, in_place=in_place, overwrite=options["force"])
+    outputs = 0 if in_place else len(gathered.jobs) - len(jobs)
     _check_report(options, jobs)
     censor = make_censor(options, pictures=len(jobs))
     work_off(
         jobs,
         lambda job: outcome(job.source, lambda: _hide_one(censor, options, job)),
         options,
-        ignored=gathered.ignored,
+        ignored=gathered.ignored + outputs,
         report=options["report"],
     )
 
@@ -86,6 +88,7 @@ def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
     from censor.errors import OutputExistsError
     from censor.files import encode, write_atomic
     from censor.report import Outcome, draw_boxes
+    from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported
     from detect.pictures.still import Picture
 
@@ -93,17 +96,17 @@ def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
         raise job.error or unsupported(str(job.source))
     drawn = None
     if options["boxes"] is not None:
-        drawn = options["boxes"] / job.relative.with_name(job.relative.name + ".boxes.png")
+        drawn = PathBeneath(options["boxes"], job.relative.with_name(job.relative.name + ".boxes.png"))
+        _make_folder(drawn)
         if drawn.exists() and not options["force"]:
             raise OutputExistsError(f"{job.source}: {drawn} exists already; use --force to overwrite it")
-        _make_folder(drawn.parent)
-    _make_folder(job.target.parent)
+    _make_folder(job.target)
     done = censor.apply_file(
-        job.source,
+        job.beneath or job.source,
         job.target,
         format=job.format if options["in_place"] else None,
         quality=options["quality"],
-        overwrite=options["force"] or options["in_place"],
+        overwrite=job.overwrite,
     )
     if drawn is not None:
         write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
@@ -121,6 +124,7 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
         raise click.UsageError("a picture is not written to a terminal; redirect the output or use -o")
     censor = make_censor(options, pictures=1)
 
+    from censor.errors import WriteError
     from censor.files import encode, write_atomic
     from censor.report import Outcome
     from detect.pictures.formats import format_of
@@ -132,8 +136,11 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
         if out is not None:
             write_atomic(out, data, overwrite=options["force"])
         else:
-            stdout.write(data)
-            stdout.flush()
+            try:
+                stdout.write(data)
+                stdout.flush()
+            except OSError as error:
+                raise WriteError(f"standard output: cannot be written: {error.strerror or error}") from error
         return Outcome.of("-", done, "-" if out is None else str(out))
 
     quiet = {**options, "quiet": True}  # standard output is the picture
@@ -153,7 +160,7 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
     from censor.errors import PolicyError
     from censor.report import Outcome
 
-    if "-" in photos:
+    if piped := "-" in photos:
         if len(photos) > 1:
             raise click.UsageError("`-` stands alone")
         jobs: tuple[Job, ...] = (Job(source=Path("-"), relative=Path("-")),)
@@ -170,8 +177,7 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
     def work(job: Job) -> Outcome:
         if job.error is not None:
             raise job.error
-        name = str(job.source)
-        return Outcome.of(name, censor.check(sys.stdin.buffer if name == "-" else job.source))
+        return Outcome.of(str(job.source), censor.check(sys.stdin.buffer if piped else job.beneath or job.source))
 
     work_off(
         jobs,
@@ -187,7 +193,7 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
 
     if out is None or out.is_dir():
         return
-    one_file = len(photos) == 1 and not Path(photos[0]).is_dir()
+    one_file = len(photos) == 1 and not os.path.isdir(photos[0])  # noqa: PTH112  # false for what can be no path
     if out.suffix and one_file and format_of(out) is None:
         raise click.UsageError(f"-o {out}: no known picture suffix; make the folder first if it is meant to be one")
     if format_of(out) is not None and not one_file:
@@ -211,10 +217,12 @@ def _check_report(options: dict[str, Any], jobs: Iterable[Job]) -> None:
         raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(path: PathBeneath) -> None:
     from censor.errors import WriteError
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.root.mkdir(parents=True, exist_ok=True)
+        with path.opened_parent(make=True):
+            pass
     except OSError as error:
-        raise WriteError(f"{folder}: cannot make this folder: {error.strerror or error}") from error
+        raise WriteError(f"{Path(path).parent}: cannot make this folder: {error.strerror or error}") from error

@@ -206,13 +206,14 @@ def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, options: dict[
 
 def _log(*, quiet: bool, verbose: bool) -> Any:
     """JSON lines on standard error: names are escaped, so nothing in them reaches a terminal or makes a second line."""
+    from censor.report import as_json
 
     def log(event: str, *, serious: bool = False, **fields: Any) -> None:
         if (quiet and not serious) or (event in _ONLY_VERBOSE and not verbose):
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with suppress(OSError):  # nobody listens any more; the uploads matter more
-            click.echo(json.dumps({"time": now, "event": event, **fields}), err=True)
+            click.echo(as_json({"time": now, "event": event, **fields}), err=True)
 
     return log
 

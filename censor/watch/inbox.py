@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detect.errors import ReadError
+from detect.folders import PathBeneath, Stamp, open_file, walk
 
-__all__ = ["STATE", "Inbox", "Stamp", "Upload", "is_name_of_upload", "open_upload"]
+__all__ = ["STATE", "Inbox", "Upload", "is_name_of_upload"]
 
 STATE = ".censor-watch"
 """Folder in the inbox where claims are kept: below the inbox, so that to claim is to rename."""
@@ -23,20 +23,6 @@ _UNFINISHED = (
     ".uploading", "~",
 )  # fmt: skip
 """How browsers, FTP servers, editors and copying tools end the name of a file that they have not finished."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stamp:
-    """What changes when a file does."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """Of a file's status."""
-        return cls(inode=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,28 +102,18 @@ class Inbox:
         return sorted(ready, key=lambda upload: upload.stamp.mtime_ns)
 
     def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
-        folders = [self._root]
-        while folders:
-            folder = folders.pop()
-            try:
-                with os.scandir(folder) as entries:
-                    found = [entry for entry in entries if is_name_of_upload(entry.name)]
-            except OSError as error:
-                if folder == self._root:
-                    raise
-                if folder not in self._closed and not isinstance(error, FileNotFoundError):
-                    self._closed.add(folder)
-                    self._report(folder.relative_to(self._root), f"this folder cannot be read: {error.strerror}")
-                continue
-            for entry in found:
-                path = Path(entry.path)
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(path)
-                    else:
-                        yield path.relative_to(self._root), path.lstat()
-                except FileNotFoundError:  # gone since: renamed by its writer, or claimed by another watcher
-                    continue
+        def enter(folder: Path, _: os.stat_result) -> bool:
+            return is_name_of_upload(folder.name)
+
+        found = walk(self._root, enter=enter, unreadable=self._unreadable)
+        return (each for each in found if is_name_of_upload(each[0].name))
+
+    def _unreadable(self, folder: Path, error: OSError) -> None:
+        if folder == Path():
+            raise error
+        if folder not in self._closed and not isinstance(error, FileNotFoundError):
+            self._closed.add(folder)
+            self._report(folder, f"this folder cannot be read: {error.strerror}")
 
     def _being_written(self, relative: Path) -> bool:
         """Whether somebody has the file open for writing, so that an upload which stalls is not taken for whole.
@@ -148,27 +124,9 @@ class Inbox:
             fcntl(2): a read lease is granted only on a file that nobody has open for writing.
         """
         try:
-            with open_upload(self._root / relative) as stream:
+            with open_file(PathBeneath(self._root, relative)) as stream:
                 fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_RDLCK)
                 fcntl.fcntl(stream, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except (OSError, ReadError, AttributeError) as error:  # AttributeError: a system without leases
             return isinstance(error, OSError) and error.errno == errno.EAGAIN
         return False
-
-
-def open_upload(path: Path) -> io.BufferedReader:
-    """Open a file that somebody else may have put there: no link is followed, and no pipe waited for.
-
-    Raises:
-        ReadError: It is not a regular file.
-        OSError: It cannot be opened.
-    """
-
-    def opener(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-    stream = open(path, "rb", opener=opener)  # noqa: SIM115  # Path.open takes no opener
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
-        raise ReadError(f"{path}: cannot be read: not a regular file")
-    return stream

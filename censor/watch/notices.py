@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from watchfiles import Change, watch
 
 from censor.watch.inbox import is_name_of_upload
+from detect.folders import opened_folder
 
 __all__ = ["listen"]
 
@@ -39,7 +40,11 @@ def listen(root: Path, *, notice: Callable[[], None], trouble: Callable[[str], N
             try:
                 _follow(root.resolve(), notice, stop)
             except Exception as error:  # noqa: BLE001  # the library hands on what the system says, in several types
-                if not (isinstance(error, FileNotFoundError) and root.is_dir()):  # else a folder in it went meanwhile
+                if "decode path" in str(
+                    error
+                ):  # somebody sent a name that is no UTF-8: something happened, and goes on
+                    notice()
+                elif not (isinstance(error, FileNotFoundError) and root.is_dir()):  # else a folder in it went meanwhile
                     trouble(str(error) or type(error).__name__)
                     stop.wait(_RETRY)
 
@@ -81,13 +86,18 @@ def _concerns(change: Change, path: str) -> bool:
 
 
 def _folders(root: Path) -> set[Path]:
-    found, left = {root}, [root]
+    found, left = {root}, [Path()]
     while left:
-        try:
-            with os.scandir(left.pop()) as entries:
-                below = [Path(each.path) for each in entries if each.is_dir(follow_symlinks=False)]
-        except OSError:  # gone since, or not to be read: the look at the inbox will tell
-            continue
-        left += (more := [path for path in below if is_name_of_upload(path.name)])
-        found.update(more)
+        folder = left.pop()
+        below = []
+        # Gone since, or not to be read: the look at the inbox will tell.
+        with suppress(OSError), opened_folder(root, folder) as descriptor, os.scandir(descriptor) as entries:
+            below = [folder / each.name for each in entries if each.is_dir(follow_symlinks=False) and _is_told(each)]
+        left += below
+        found.update(root / each for each in below)
     return found
+
+
+def _is_told(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder may hold uploads, and has a name that the library can pass on: one that is UTF-8."""
+    return is_name_of_upload(entry.name) and entry.name.encode(errors="ignore").decode() == entry.name

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
 import itertools
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from censor.errors import WriteError
 from censor.files import write_atomic
-from censor.watch.inbox import open_upload
-from detect.atomic import sync_folder
+from detect.errors import ReadError
+from detect.folders import PathBeneath, Stamp, open_file, walk
 
 __all__ = ["is_for_good", "make_folder", "move", "names", "place", "sweep"]
 
@@ -40,18 +40,19 @@ def names(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.stem}-{secrets.token_hex(8)}{path.suffix}")
 
 
-def make_folder(root: Path, folder: Path) -> None:
-    """Make a folder below a root, which must be there: made anew, it would hide that its disk is not mounted.
+def make_folder(path: PathBeneath) -> None:
+    """Make the folder of a path below its root, which must be there: made anew, it would hide an unmounted disk.
 
     Raises:
-        OSError: The root is missing, or the folder cannot be made.
+        OSError: The root is missing, or the folder cannot be made, or a link is in its place.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder; is its disk mounted?", str(root))
-    folder.mkdir(parents=True, exist_ok=True)
+    if not path.root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder; is its disk mounted?", str(path.root))
+    with path.opened_parent(make=True):
+        pass
 
 
-def move(source: Path, target: Path) -> None:
+def move(source: PathBeneath, target: PathBeneath) -> None:
     """Move a file to a name that the caller has made sure is free, or is the same file after an interrupted move.
 
     Within a file system this is one step. To another the copy is whole and on the disk before the source goes, so a
@@ -59,31 +60,40 @@ def move(source: Path, target: Path) -> None:
 
     Raises:
         FileExistsError: Something else has the name.
-        OSError: It cannot be moved; the source is where it was.
+        OSError: It cannot be moved, or another has taken its name meanwhile; what is there is where it was.
+        ReadError: It is to go to another file system, and is no regular file.
     """
-    if os.path.lexists(target):
-        if not _same(source, target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        source.unlink()
-        return
-    try:
-        source.rename(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(source, target)
-        source.unlink()
+    old, new = source.relative.name, target.relative.name
+    with source.opened_parent() as here, target.opened_parent() as there:
+        stamp = Stamp.of(os.stat(old, dir_fd=here, follow_symlinks=False))
+        if target.exists():
+            if not _same(source, target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            os.unlink(old, dir_fd=here)
+            return
+        try:
+            os.rename(old, new, src_dir_fd=here, dst_dir_fd=there)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(source, target, stamp)
+            os.unlink(old, dir_fd=here)
+            return
+        if Stamp.of(os.stat(new, dir_fd=there, follow_symlinks=False)) != stamp:
+            os.rename(new, old, src_dir_fd=there, dst_dir_fd=here)
+            raise OSError(errno.ESTALE, "another file has taken its name", str(source))
+        os.fsync(there)
 
 
-def place(source: Path, root: Path, relative: Path) -> Path:
+def place(source: PathBeneath, root: Path, relative: Path) -> PathBeneath:
     """Move a file to its path below a root, or to the next name that is free.
 
     Raises:
         OSError: It cannot be moved; the source is where it was.
     """
-    make_folder(root, (root / relative).parent)
-    for target in itertools.islice(names(root / relative), 1000):
+    make_folder(PathBeneath(root, relative))
+    for free in itertools.islice(names(relative), 1000):
+        target = PathBeneath(root, free)
         try:
             move(source, target)
         except FileExistsError:
@@ -102,22 +112,36 @@ def sweep(root: Path, now: float) -> None:
     with contextlib.suppress(OSError, AttributeError):
         os.close(os.open(root, os.O_TMPFILE | os.O_WRONLY))
         return
-    for path in root.rglob(".censor-*.tmp"):
-        try:
-            if now - path.lstat().st_mtime > _LEFT_AFTER:
-                path.unlink()
-        except OSError:  # its writer finished after all, or it is not ours to remove
-            continue
+    for relative, status in walk(root, enter=lambda *_: True, unreadable=lambda *_: None):
+        is_ours = relative.name.startswith(".censor-") and relative.suffix == ".tmp"
+        if is_ours and now - status.st_mtime > _LEFT_AFTER:
+            with contextlib.suppress(OSError):  # its writer finished after all, or it is not ours to remove
+                PathBeneath(root, relative).unlink()
 
 
-def _same(source: Path, target: Path) -> bool:
-    return target.is_file() and not target.is_symlink() and filecmp.cmp(source, target, shallow=False)
+def _same(source: PathBeneath, target: PathBeneath) -> bool:
+    """Whether both are regular files of the same content."""
+    with contextlib.suppress(ReadError), open_file(source) as one, open_file(target) as other:
+        if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:
+            return False
+        return all(left == right for left, right in zip(_parts(one), _parts(other), strict=True))
+    return False
 
 
-def _copy(source: Path, target: Path) -> None:
+def _parts(stream: BinaryIO) -> Iterator[bytes]:
+    while part := stream.read(1 << 20):
+        yield part
+
+
+def _copy(source: PathBeneath, target: PathBeneath, stamp: Stamp) -> None:
     try:
-        with open_upload(source) as stream:
+        with open_file(source) as stream:
+            status = os.fstat(stream.fileno())
+            if Stamp.of(status) != stamp:
+                raise OSError(errno.ESTALE, "another file has taken its name", str(source))
             write_atomic(target, stream, durable=True)
-        shutil.copystat(source, target)
+        with open_file(target) as copy:
+            os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+            os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
     except WriteError as error:
         raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from censor.batch import Job, plan
-from censor.errors import CensorError, CrashedError, OutputExistsError, WriteError
+from censor.errors import CrashedError, OutputExistsError, WriteError
 from censor.files import encode, write_atomic
+from censor.gather import mirrored
 from censor.pipeline import Censor, Censored
-from censor.report import Outcome
+from censor.report import Outcome, as_json
 from censor.watch.claims import Claim, Claims, Record
-from censor.watch.inbox import Stamp, open_upload
 from censor.watch.places import is_for_good, make_folder, move, names, place
 from detect.errors import ReadError
+from detect.folders import PathBeneath, Stamp, open_file
 from detect.pictures.formats import format_of
 
 __all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "Worker"]
@@ -133,10 +132,10 @@ class Worker:
             claim.record.attempts -= 1
             raise
 
-    def _look(self, claim: Claim, path: Path) -> tuple[Censored, bytes, Path]:
+    def _look(self, claim: Claim, path: PathBeneath) -> tuple[Censored, bytes, Path]:
         """Censor and encode, and make sure that the upload did not change while it was read."""
         try:
-            stream = open_upload(path)
+            stream = open_file(path)
         except PermissionError:
             raise
         except OSError as error:  # taken away, or too many files are open
@@ -145,33 +144,26 @@ class Worker:
             before = Stamp.of(os.fstat(stream.fileno()))
             try:
                 done = self._censor.apply(stream)
-                target = self._target(claim, path, done)
+                target = mirrored(Path(claim.record.relative), done.picture.format)  # as `censor hide -o` would
                 kind = format_of(target) or done.picture.format or "PNG"
                 return done, encode(done.picture, format=kind, quality=self._quality), target
             finally:  # whatever came of a picture that was still being written, it counts for nothing
                 if Stamp.of(os.fstat(stream.fileno())) != before:
                     raise PostponedError("the upload changed while it was read", changing=True)
 
-    def _target(self, claim: Claim, path: Path, done: Censored) -> Path:
-        """Where `censor hide -o` would put it."""
-        job = Job(source=path, relative=Path(claim.record.relative), format=done.picture.format)
-        (planned,) = plan([job], out=self._public, in_place=False, overwrite=True)
-        if planned.target is None or planned.error is not None:
-            raise planned.error or CensorError(f"{path}: no name for the output")
-        return planned.target
-
-    def _publish(self, claim: Claim, data: bytes, target: Path) -> None:
+    def _publish(self, claim: Claim, data: bytes, wanted: Path) -> None:
         """Take the first free name. The record says beforehand which: so a successor knows its own from others'."""
         claim.record.digest = hashlib.sha256(data).hexdigest()
         try:
-            make_folder(self._public, target.parent)
-            for free in itertools.islice(names(target), 1000):
-                if os.path.lexists(free):
+            make_folder(PathBeneath(self._public, wanted))
+            for free in itertools.islice(names(wanted), 1000):
+                target = PathBeneath(self._public, free)
+                if target.exists():
                     continue
-                claim.record.target = str(free.relative_to(self._public))
+                claim.record.target = str(free)
                 claim.save()
                 with suppress(OutputExistsError):
-                    write_atomic(free, data, durable=True)
+                    write_atomic(target, data, durable=True)
                     return
             raise FileExistsError("no name is free")
         except (OSError, WriteError) as error:
@@ -184,7 +176,7 @@ class Worker:
         if record.target is None:
             return False
         try:
-            with open_upload(self._public / record.target) as stream:
+            with open_file(PathBeneath(self._public, Path(record.target))) as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest() == record.digest
         except (FileNotFoundError, NotADirectoryError, ReadError):
             return False
@@ -196,7 +188,7 @@ class Worker:
             if self._originals == KEEP:
                 if path == claim.held:  # claimed by a watcher that was told otherwise
                     back = place(path, self._claims.inbox, Path(record.relative))
-                    record = replace(record, relative=str(back.relative_to(self._claims.inbox)))
+                    record = replace(record, relative=str(back.relative))
                 self._claims.mark_done(record)
             elif isinstance(self._originals, Path):
                 self._move_original(claim, path, self._originals)
@@ -205,7 +197,7 @@ class Worker:
         claim.drop()
         return Fate(event="censored", upload=claim.record.relative, fields=fields)
 
-    def _move_original(self, claim: Claim, path: Path, root: Path) -> None:
+    def _move_original(self, claim: Claim, path: PathBeneath, root: Path) -> None:
         try:
             place(path, root, Path(claim.record.relative))
         except OSError as error:
@@ -235,13 +227,13 @@ class Worker:
                 }
             record.reason = reason
             claim.save()
-            self._confine(claim, path, (json.dumps(reason, indent=1) + "\n").encode())
+            self._confine(claim, path, (as_json(reason, indent=1) + "\n").encode())
         claim.drop()
         return Fate(
             event="quarantined", upload=record.relative, fields={"quarantine": record.refused, **reason["error"]}
         )
 
-    def _confine(self, claim: Claim, path: Path, reason: bytes) -> None:
+    def _confine(self, claim: Claim, path: PathBeneath, reason: bytes) -> None:
         """Move into the mirrored tree, or, where the name is too long or a file stands in the way, by the claim's."""
         for wanted in (claim.record.refused, claim.record.relative, claim.name):
             try:
@@ -253,15 +245,15 @@ class Worker:
                     raise
         raise FileExistsError(f"{claim.record.relative}: no name in the quarantine is free")
 
-    def _confine_as(self, claim: Claim, path: Path, wanted: Path, reason: bytes) -> bool:
-        root = self._quarantine
-        make_folder(root, (root / wanted).parent)
-        for target in itertools.islice(names(root / wanted), 1000):
-            beside = target.with_name(target.name + ".json")
-            ours = beside.is_file() and beside.read_bytes() == reason
-            if not ours and (os.path.lexists(target) or os.path.lexists(beside)):
+    def _confine_as(self, claim: Claim, path: PathBeneath, wanted: Path, reason: bytes) -> bool:
+        make_folder(PathBeneath(self._quarantine, wanted))
+        for free in itertools.islice(names(wanted), 1000):
+            target = PathBeneath(self._quarantine, free)
+            beside = PathBeneath(self._quarantine, free.with_name(free.name + ".json"))
+            ours = _holds(beside, reason)
+            if not ours and (target.exists() or beside.exists()):
                 continue
-            claim.record.refused = str(target.relative_to(root))
+            claim.record.refused = str(free)
             claim.save()
             try:
                 if not ours:
@@ -270,4 +262,12 @@ class Worker:
             except (OutputExistsError, FileExistsError):
                 continue
             return True
+        return False
+
+
+def _holds(path: PathBeneath, content: bytes) -> bool:
+    try:
+        with open_file(path) as stream:
+            return stream.read(len(content) + 1) == content
+    except (FileNotFoundError, ReadError):
         return False

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from detect.pictures.bits import Bits
 
-__all__ = ["Frame", "frames"]
+__all__ = ["Frame", "frames", "points"]
 
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME, _TILE_LIST = 1, 3, 6, 8
 _MOST_UNITS = 10_000
@@ -55,6 +55,7 @@ class _Sequence:
     integer_mv: int = _SELECT
     order_hint: bool = False
     order_hint_bits: int = 0
+    points: tuple[int, int] = (2, 2)  # primaries and transfer
 
 
 def frames(data: memoryview) -> Iterator[Frame]:
@@ -79,6 +80,19 @@ def frames(data: memoryview) -> Iterator[Frame]:
             yield _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
         elif kind == _TILE_LIST:
             raise ValueError("an AV1 tile list")
+
+
+def points(data: memoryview) -> tuple[int, int] | None:
+    """Primaries and transfer (H.273, tables 2 and 3) by the first sequence header; None if there is none.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense.
+    """
+    for kind, _, _, body in _units(data):
+        if kind == _SEQUENCE_HEADER:
+            return _sequence(Bits(body[:_HEADER])).points
+    return None
 
 
 def _units(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
@@ -117,7 +131,8 @@ def _leb128(data: memoryview, at: int) -> tuple[int, int]:
 def _sequence(bits: Bits) -> _Sequence:
     """5.5.1, as far as frame headers need it."""
     found = _Sequence()
-    bits.read(3 + 1)  # seq_profile, still_picture
+    profile = bits.read(3)
+    bits.read(1)  # still_picture
     found.reduced = bits.flag()
     if found.reduced:
         bits.read(5)  # seq_level_idx
@@ -126,6 +141,8 @@ def _sequence(bits: Bits) -> _Sequence:
     found.width_bits, found.height_bits = bits.read(4) + 1, bits.read(4) + 1
     found.width, found.height = bits.read(found.width_bits) + 1, bits.read(found.height_bits) + 1
     if found.reduced:
+        bits.read(3)  # use_128x128_superblock …
+        found.points = _points(bits, profile)
         return found
     if bits.flag():  # frame_id_numbers_present_flag
         found.delta_id_bits = bits.read(4) + 2
@@ -139,7 +156,18 @@ def _sequence(bits: Bits) -> _Sequence:
         found.integer_mv = _SELECT if bits.flag() else bits.read(1)
     if found.order_hint:
         found.order_hint_bits = bits.read(3) + 1
+    found.points = _points(bits, profile)
     return found
+
+
+def _points(bits: Bits, profile: int) -> tuple[int, int]:
+    """5.5.2, and the tools before it."""
+    bits.read(3)  # enable_superres, enable_cdef, enable_restoration
+    if bits.flag() and profile == 2:  # high_bitdepth
+        bits.read(1)
+    if profile != 1:
+        bits.read(1)  # mono_chrome
+    return (bits.read(8), bits.read(8)) if bits.flag() else (2, 2)
 
 
 def _operating_points(bits: Bits, found: _Sequence) -> None:

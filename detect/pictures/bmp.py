@@ -32,7 +32,9 @@ def check_bitmap(data: bytes, name: str) -> None:
     if header < 40:
         return  # of OS/2: no compression and no transparency
     width, height, bits, compression = number(18), number(22), number(28, 2), number(30)
-    if offset < 14 + header + (12 if compression == _BITFIELDS and header == 40 else 0):
+    masks = 12 if compression == _BITFIELDS and header == 40 else 0
+    palette = 4 * min(number(46) or 2**bits, 256) if 0 < bits <= 8 else 0
+    if offset < 14 + header + masks + palette:
         raise damaged(name, "pixels that begin in the header")
     if compression in (_RLE8, _RLE4):
         if height >= 2**31:

@@ -1,54 +1,107 @@
-"""Colour profiles: which are kept with the picture, and sRGB for the rest.
+"""What numbers stand for: one truth for what is judged, what is written and what viewers show.
 
-A profile decides what a viewer shows. A detector sees numbers, so a profile that turns them into something else would
-let a picture be judged that nobody is shown. And a profile is a container: whatever hides in a private tag would leave
-with the output. So a small profile of standard tags that shows nearly what sRGB would is kept byte for byte (sRGB,
-Display P3, Adobe RGB and their like), and pixels in any other are converted to sRGB, which is then what is judged and
-what is written.
+A detector sees numbers, a viewer shows colours. Where both are nearly the same (sRGB, Display P3, Adobe RGB and their
+like) the numbers are judged and kept, with a profile made anew; see `detect.pictures.icc`. Any other numbers are
+converted to sRGB, as browsers show them, and that is what is judged and written. And because not every viewer reads a
+profile, or reads it alike, such a picture is also judged as the others show it.
 """
 
 from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["settle", "to_srgb"]
+from detect.errors import UnsupportedImageError
+from detect.pictures.cicp import Cicp, unknown
+from detect.pictures.icc import SRGB_CURVE, SRGB_FROM_XYZ, Curve, Shaper, built, encoded, parsed
 
-_LARGEST = 16 * 1024  # bytes; the profiles that cameras and phones write have 500 to 4,000
+__all__ = ["Declared", "Settled", "is_plain", "settle", "settled_srgb", "to_srgb"]
 
-_TAGS = frozenset(
-    b"rXYZ gXYZ bXYZ rTRC gTRC bTRC wtpt bkpt chad chrm lumi desc cprt dmnd dmdd vued view meas tech".split()
-)
-"""Of a matrix profile: ICC.1:2022, 8.3 and 9.2, and the optional tags of the older sRGB profiles."""
+Declared = bytes | Cicp
+"""What a file says of its colours: an ICC profile, or code points."""
 
-_NEAR = 12.0
-"""Mean difference from sRGB over a colour cube, of 255: Display P3 and Adobe RGB have 10, Rec. 2020 has 17."""
+_NEAR, _NEAR_GREY = 12.0, 16.0
+"""Mean difference from sRGB over a colour cube, and the largest of a grey, of 255. Display P3 and Adobe RGB have means
+of 10, Rec. 2020 has 17; a gamma of 2.2 is 9 off in the darkest greys, one of 1.8 is 24 off."""
+
+_SAME = 8
+"""Two readings that differ nowhere by more than this, of 255, are one."""
+
+_FIT = 0.6
+"""Of 255: how far a curve may lie from the plain one that is written for it."""
 
 
-def settle(pixels: NDArray[np.uint8], icc: object) -> tuple[NDArray[np.uint8], bytes | None]:
-    """Pixels and the profile to write with them.
+class Settled(NamedTuple):
+    """Colours after all has been said.
+
+    Attributes:
+        pixels: uint8 (H, W, 3) or (H, W, 4), what is judged and written.
+        icc: The profile to write with them, one of ours; None for sRGB.
+        others: What other viewers show, of the shape of `pixels`, for judging only.
+    """
+
+    pixels: NDArray[np.uint8]
+    icc: bytes | None
+    others: tuple[NDArray[np.uint8], ...] = ()
+
+
+class _Plain(NamedTuple):
+    """Colorants and curves of a profile that shows nearly what sRGB would."""
+
+    colorants: tuple[float, ...]
+    curves: tuple[Curve, ...]
+
+
+def is_plain(declared: Sequence[Declared]) -> bool:
+    """Whether the numbers are kept as they are, so that they may be averaged before anything is known of them."""
+    return all(_is_srgb(each) or _plain(each) is not None for each in declared)
+
+
+def settle(pixels: NDArray[np.uint8], declared: Sequence[Declared], name: str) -> Settled:
+    """Pixels and the profile to write with them, and what else some viewers show.
 
     Args:
-        pixels: uint8 (H, W, 3) or (H, W, 4), in the colours of `icc`.
-        icc: The source's profile, if it is one for RGB; anything else is no profile.
+        pixels: uint8 (H, W, 3) or (H, W, 4), numbers as they stand in the file.
+        declared: All that the file says of their colours, that first which browsers go by.
+        name: What errors call the picture.
 
     Returns:
-        The pixels as they are with the profile, or converted to sRGB without; a profile that cannot be read is one that
-        viewers ignore, and is dropped.
+        A plain profile leaves the pixels alone. With any other they are converted to sRGB, and what the numbers show by
+        themselves, and by what else the file says, are further readings.
+
+    Raises:
+        UnsupportedImageError: Browsers apply a profile that cannot be applied here.
     """
-    if not isinstance(icc, bytes) or len(icc) < 132 or icc[16:20] != b"RGB " or icc[36:40] != b"acsp":
-        return pixels, None
-    if _is_plain(icc):
-        return pixels, icc
-    shown = to_srgb(Image.fromarray(pixels[..., :3]), icc)
-    if shown is None:
-        return pixels, None
-    converted = np.asarray(shown)
-    return (np.dstack([converted, pixels[..., 3]]) if pixels.shape[2] == 4 else converted), None
+    if not declared:
+        return Settled(pixels, None)
+    if is_plain(declared):
+        plain = None if _is_srgb(declared[0]) else _plain(declared[0])
+        return Settled(pixels, None if plain is None else built(*plain))
+    shown = [each for one in declared for each in _readings(pixels[..., :3], one, name)]
+    shown.append(pixels[..., :3])
+    first, *rest = shown
+    others: list[NDArray[np.uint8]] = []
+    for each in rest:
+        if all(_differ(each, known) for known in [first, *others]):
+            others.append(each)
+    if pixels.shape[2] == 4:
+        first, *others = [np.dstack([each, pixels[..., 3]]) for each in (first, *others)]
+    return Settled(np.ascontiguousarray(first), None, tuple(np.ascontiguousarray(each) for each in others))
+
+
+def settled_srgb(pixels: NDArray[np.uint8], icc: bytes) -> NDArray[np.uint8]:
+    """Pixels with a profile of ours in sRGB, for what holds no profile: uint8 (H, W, 3) or (H, W, 4), alpha kept."""
+    profile = parsed(icc)
+    if profile is None or profile.shaper is None:
+        return pixels
+    shown = _applied(pixels[..., :3], profile.shaper)
+    return np.dstack([shown, pixels[..., 3]]) if pixels.shape[2] == 4 else shown
 
 
 def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
@@ -57,19 +110,112 @@ def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
 
     try:
         return ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,  # or black points are moved, which browsers don't
+            outputMode="RGB",
+            flags=ImageCms.Flags.NOOPTIMIZE,  # or tables are sampled anew, and what lies between the samples is lost
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
 
 
+def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    strips = range(0, len(one), 256)
+    return any(np.abs(one[top : top + 256].astype(np.int16) - other[top : top + 256]).max() > _SAME for top in strips)
+
+
+def _readings(pixels: NDArray[np.uint8], declared: Declared, name: str) -> list[NDArray[np.uint8]]:
+    """What viewers make of RGB by one declaration: first what browsers show."""
+    if isinstance(declared, Cicp):
+        if unknown(declared):
+            raise UnsupportedImageError(f"{name}: colours of code points {declared[:2]}, which no browser shows")
+        if declared.hdr:
+            return [declared.tone_mapped(pixels)]
+        shaper = declared.shaper
+        return [pixels if shaper is None else _applied(pixels, shaper)]
+    profile = parsed(declared)
+    if profile is None:
+        return []
+    shown = []
+    if profile.cicp is not None:
+        shown += _readings(pixels, Cicp(*profile.cicp), name)
+    for table in profile.tables:
+        converted = to_srgb(Image.fromarray(pixels), table)
+        if converted is not None:
+            shown.append(np.asarray(converted))
+        elif profile.taken:
+            raise UnsupportedImageError(f"{name}: a colour profile with look-up tables that cannot be applied")
+    if profile.shaper is not None:
+        shown.append(_applied(pixels, profile.shaper))
+    return shown if profile.taken else [pixels, *shown]
+
+
+def _applied(pixels: NDArray[np.uint8], shaper: Shaper) -> NDArray[np.uint8]:
+    """RGB (H, W, 3) in sRGB. In floats: LittleCMS overflows where colorants are far out."""
+    matrix = (SRGB_FROM_XYZ @ shaper.colorants).T.astype(np.float32)
+    curves, table = shaper.curves.astype(np.float32), _encoding()
+    shown = np.empty_like(pixels)
+    for top in range(0, len(pixels), 64):  # in strips: floats take four times the memory
+        linear = curves[np.arange(3), pixels[top : top + 64]] @ matrix
+        shown[top : top + 64] = table[np.rint(np.clip(linear, 0, 1) * (len(table) - 1)).astype(np.uint16)]
+    return shown
+
+
+@functools.cache
+def _encoding() -> NDArray[np.uint8]:
+    return np.rint(encoded(np.linspace(0, 1, 2**15))).astype(np.uint8)
+
+
+def _is_srgb(declared: Declared) -> bool:
+    return isinstance(declared, Cicp) and not declared.hdr and not unknown(declared) and declared.shaper is None
+
+
 @functools.lru_cache(maxsize=64)
-def _is_plain(icc: bytes) -> bool:
-    count = int.from_bytes(icc[128:132], "big")
-    tags = {icc[132 + 12 * number : 136 + 12 * number] for number in range(min(count, 100))}
-    if len(icc) > _LARGEST or int.from_bytes(icc[:4], "big") != len(icc) or not tags <= _TAGS:
-        return False
-    levels = np.linspace(0, 255, 6).astype(np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(1, -1, 3)
-    shown = to_srgb(Image.fromarray(cube), icc)
-    return shown is not None and float(np.abs(np.asarray(shown).astype(int) - cube).mean()) <= _NEAR
+def _plain(declared: Declared) -> _Plain | None:
+    """What a declaration comes to, where that is nearly sRGB and every viewer reads it alike."""
+    if isinstance(declared, Cicp):
+        shaper = None if declared.hdr or unknown(declared) else declared.shaper
+    else:
+        profile = parsed(declared)
+        shaper = profile.shaper if profile is not None and profile.sound else None
+    if shaper is None:
+        return None
+    curves = [_fitted(curve) for curve in shaper.curves]
+    plain = [each for each in curves if each is not None]
+    if len(plain) < 3 or not _near_srgb(shaper):
+        return None
+    return _Plain(tuple(float(each) for each in np.round(shaper.colorants * 2**14).ravel() / 2**14), tuple(plain))
+
+
+def _near_srgb(shaper: Shaper) -> bool:
+    steps = np.arange(0, 256, 51)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    greys = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    off = [np.abs(_evaluated(shaper, levels) - levels) for levels in (cube, greys)]
+    return float(off[0].mean()) <= _NEAR and float(off[1].max()) <= _NEAR_GREY
+
+
+def _evaluated(shaper: Shaper, levels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Levels of sRGB in 0..255 of RGB levels (N, 3)."""
+    linear = shaper.curves[np.arange(3), levels] @ shaper.colorants.T @ SRGB_FROM_XYZ.T
+    return encoded(np.clip(linear, 0, 1))
+
+
+def _fitted(values: NDArray[np.float64]) -> Curve | None:
+    """The curve of sRGB or a pure power, if a channel's levels lie on one of them."""
+    levels = np.arange(256) / 255
+    inner = values[96:224]
+    if not (values[[0, 255]] == [0, 1]).all() or (inner <= 0).any() or (inner >= 1).any():
+        return None
+    gamma = float(np.median(np.log(inner) / np.log(levels[96:224])))
+    g, a, b, c, d = SRGB_CURVE
+    candidates: list[tuple[Curve, NDArray[np.float64]]] = [
+        (SRGB_CURVE, np.where(levels >= d, (a * levels + b) ** g, c * levels)),
+        ((round(gamma * 256) / 256, 1.0, 0.0, 0.0, 0.0), levels ** (round(gamma * 256) / 256)),
+    ]
+    for curve, ideal in candidates:
+        if np.abs(encoded(ideal) - encoded(values)).max() <= _FIT:
+            return curve
+    return None

@@ -16,7 +16,7 @@ from PIL import ImageFile
 from detect.errors import AnimatedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
 
-__all__ = ["check_pixels", "seen", "without_profile"]
+__all__ = ["check_pixels", "early_chunks", "seen", "without_profile"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
@@ -116,6 +116,12 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
         yield _Chunk(data[at + 4 : at + 8], at + 8, end, data[end : end + 4])
         at = end + 4
+
+
+def early_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and body of the chunks before the pixels, of what `seen` made of a file."""
+    for chunk in itertools.takewhile(lambda chunk: chunk.kind != b"IDAT", _chunks(data)):
+        yield chunk.kind, data[chunk.start : chunk.end]
 
 
 def _out_of_place(kind: bytes, name: str) -> ImageError:

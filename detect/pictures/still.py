@@ -8,28 +8,31 @@ half grey picture for a truncated upload where this module raises.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from detect.errors import ImageError, LimitError, ReadError, UnsupportedImageError
+from detect.errors import ImageError, LimitError, ReadError
+from detect.folders import open_file
+from detect.pictures import exif
 from detect.pictures.blocks import BlockGrid, blocks_of
-from detect.pictures.color import settle, to_srgb
+from detect.pictures.color import Declared, is_plain, settle
+from detect.pictures.declared import colors_of, info_colors
 from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
-from detect.pictures.limits import check_size, check_still, open_still, tiff_tags
-from detect.pictures.png import check_pixels, seen
+from detect.pictures.limits import check_size, check_still, open_still
+from detect.pictures.png import check_pixels, early_chunks, seen
+from detect.pictures.samples import extra_alpha, to_pixels
 from detect.pictures.tiff import QuietLibtiff
 from detect.pictures.webp import opaque
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Source", "decode"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
 
 MAX_BYTES = 64 * 2**20
 """Default cap on the size of an encoded picture, in bytes."""
@@ -42,8 +45,18 @@ Source: TypeAlias = (
 )
 """A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
 
-_ORIENTATION = 0x0112  # EXIF 2.32, table 4
-_PHOTOMETRIC = 262  # TIFF 6.0: 0 means that zero is white
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What some other viewer shows, for judging only: it is never written.
+
+    Attributes:
+        pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA, colours beneath full transparency included.
+        orientation: The EXIF orientation that this viewer applies to what `Picture.pixels` shows.
+    """
+
+    pixels: NDArray[np.uint8]
+    orientation: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +67,12 @@ class Picture:
         pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha. Fully transparent pixels are black: whatever
             colour hid beneath them is gone.
         format: Pillow's name of the format it came in ("JPEG", "HEIF" …), None if it came as pixels.
-        icc: Its colour profile, if that is worth keeping: see `detect.pictures.color`.
+        icc: A colour profile made from what it says of its colours, if the numbers are kept; None for sRGB. See
+            `detect.pictures.color`.
         name: What errors call it.
         beneath: The colours as they came, uint8 (H, W, 3), where something hid beneath full transparency. For
             judging only: they are never written.
+        readings: What other viewers show, where viewers differ: what is found in any of them counts and is hidden.
         saving: How it was saved, if it was a JPEG.
         blocks: Where its blocks lie, if it was a JPEG or a lossy WebP.
         reduced: Rows and columns of the whole picture, and the factor by which the decoder shrank it, rounding up: such
@@ -69,6 +84,7 @@ class Picture:
     icc: bytes | None = None
     name: str = "picture"
     beneath: NDArray[np.uint8] | None = None
+    readings: tuple[Reading, ...] = ()
     saving: Saving | None = None
     blocks: BlockGrid | None = None
     reduced: tuple[int, int, int] | None = None
@@ -160,7 +176,7 @@ def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[b
     elif isinstance(source, str | os.PathLike):
         name = os.fspath(source)
         try:
-            with Path(source).open("rb") as stream:
+            with open_file(source) as stream:
                 data = _drain(stream, cap, name, expected=os.fstat(stream.fileno()).st_size)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
@@ -207,36 +223,58 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     if found is None:
         raise unsupported(name, data[:HEAD])
     if found == "JPEG":
-        jpeg = open_jpeg(data, name, max_pixels)
-        image, icc = jpeg.header, jpeg.parts.icc
-        if image.mode == "RGB":
-            if spare is not None:
-                return _reduced_jpeg(jpeg, name, spare)
-            pixels = decode_strictly(jpeg, name)
-        else:
-            pixels, icc = _to_pixels(_strict_jpeg(jpeg, name), name)
+        return _from_jpeg(data, open_jpeg(data, name, max_pixels), name, spare)
+    if found == "PNG":
+        data = seen(data, name)
+    image = open_still(data, found, name, max_pixels)
+    declared = colors_of(data, found, image, name)
+    image.info.pop("xmp", None)  # or Pillow would turn a TIFF by it
+    with QuietLibtiff() if found == "TIFF" else nullcontext():
+        extra = extra_alpha(data, image, name) if found == "TIFF" else None
+        image.load()
+    if found == "PNG":
+        check_pixels(image, data)
+    pixels, others = to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
+    others += [] if extra is None else [extra]
+    if image.mode == "CMYK":
+        declared = []  # what is not for ink has been dropped
+    orientation = _orientation(data, found, image)
+    picture = _as_saved(_finish(pixels, orientation, declared, found, name, others), image, orientation, data)
+    if found == "WEBP" and (turned := _exif_orientation(image)) != 1:
+        picture = _turned_too(picture, turned)
+    return picture
+
+
+def _from_jpeg(data: bytes, jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int] | None) -> Picture:
+    image, icc = jpeg.header, jpeg.parts.icc
+    declared: list[Declared] = [icc] if icc and image.mode != "CMYK" else []
+    others: list[NDArray[np.uint8]] = []
+    if image.mode == "RGB":
+        if spare is not None and is_plain(declared):
+            return _reduced_jpeg(jpeg, name, spare, declared)
+        pixels = decode_strictly(jpeg, name)
     else:
-        if found == "PNG":
-            data = seen(data, name)
-        image = open_still(data, found, name, max_pixels)
-        with QuietLibtiff() if found == "TIFF" else nullcontext():
-            image.load()
-        if found == "PNG":
-            check_pixels(image, data)
-        pixels, icc = _to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
-    orientation = _orientation(image)
-    return _as_saved(_finish(pixels, orientation, icc, found, name), image, orientation, data)
+        pixels, others = to_pixels(_strict_jpeg(jpeg, name), name)
+    orientation = _exif_orientation(image)
+    return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation, data)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     check_size(image, name, max_pixels)
     check_still(image, name, max_pixels)
     image.load()
-    pixels, icc = _to_pixels(image, name)
+    pixels, others = to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
-    orientation = _orientation(image)
-    return _as_saved(_finish(pixels, orientation, icc, kind, name), image, orientation)
+    orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else _exif_orientation(image)
+    return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
+
+
+def _turned_too(picture: Picture, orientation: int) -> Picture:
+    """A WebP that is also judged as its EXIF block turns it: Chromium leaves it as it is, others turn it."""
+    shown = [picture.pixels, *(each.pixels for each in picture.readings)]
+    turned = tuple(Reading(_upright(each, orientation), orientation) for each in shown)
+    return replace(picture, readings=(*picture.readings, *turned))
 
 
 def _as_saved(picture: Picture, image: Image.Image, orientation: int, data: bytes = b"") -> Picture:
@@ -257,31 +295,45 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
         raise LimitError(f"picture: {array.shape[1]} x {array.shape[0]} pixels are over the cap of {max_pixels:,}")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
-    return _finish(array, 1, None, None, "picture")
+    return _finish(array, 1, [], None, "picture")
 
 
-def _finish(pixels: NDArray[np.uint8], orientation: int, icc: object, kind: str | None, name: str) -> Picture:
-    upright, profile = settle(_upright(pixels, orientation), icc)
-    if upright.shape[2] == 3:
-        return Picture(upright, kind, profile, name)
-    hidden = upright[..., 3] == 0
-    if not upright[hidden].any():
-        return Picture(upright, kind, profile, name)
-    blanked = upright.copy()
+def _finish(
+    pixels: NDArray[np.uint8],
+    orientation: int,
+    declared: Sequence[Declared],
+    kind: str | None,
+    name: str,
+    others: Sequence[NDArray[np.uint8]] = (),
+) -> Picture:
+    shown = settle(_upright(pixels, orientation), declared, name)
+    readings = tuple(Reading(each) for each in (*shown.others, *(_upright(each, orientation) for each in others)))
+    picture = Picture(shown.pixels, kind, shown.icc, name, readings=readings)
+    if shown.pixels.shape[2] == 3:
+        return picture
+    hidden = shown.pixels[..., 3] == 0
+    if not shown.pixels[hidden].any():
+        return picture
+    blanked = shown.pixels.copy()
     blanked[hidden] = 0
-    return Picture(blanked, kind, profile, name, beneath=np.ascontiguousarray(upright[..., :3]))
+    return replace(picture, pixels=blanked, beneath=np.ascontiguousarray(shown.pixels[..., :3]))
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1-8; 1 where there is none or the EXIF block is broken, which is how viewers show it.
+def _orientation(data: bytes, found: str, image: Image.Image) -> int:
+    """The orientation that browsers apply, 1-8.
 
-    To be asked after loading: TIFF and HEIF are turned by their decoders, which then say 1.
+    TIFF, AVIF and HEIC are turned by what is proper to them, TIFF and HEIC by their decoders; Chromium turns no WebP.
     """
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001  # the parser raises half a dozen types, and none concerns the pixels
+    if found == "PNG":
+        return exif.of_tiff(next((body for kind, body in early_chunks(data) if kind == b"eXIf"), b""))
+    return _exif_orientation(image) if found == "AVIF" else 1  # where Pillow puts what irot and imir say
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    block = image.info.get("exif")
+    if not isinstance(block, bytes):
         return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    return exif.of_tiff(block[6:] if block[:5] == b"Exif\0" else block)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -295,14 +347,16 @@ def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-def _reduced_jpeg(jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int]) -> Picture:
-    """A JPEG in colour, decoded only as far as its judge will look."""
+def _reduced_jpeg(
+    jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int], declared: Sequence[Declared]
+) -> Picture:
+    """A JPEG in plain colours, decoded only as far as its judge will look."""
     width, height = jpeg.header.size
-    orientation = _orientation(jpeg.header)
+    orientation = _exif_orientation(jpeg.header)
     upright = (width, height) if orientation >= 5 else (height, width)
     factor = spare(*upright)
     pixels = decode_strictly(jpeg, name, factor=factor)
-    picture = _finish(pixels, orientation, jpeg.parts.icc, "JPEG", name)
+    picture = _finish(pixels, orientation, declared, "JPEG", name)
     return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*upright, factor))
 
 
@@ -312,30 +366,3 @@ def _strict_jpeg(jpeg: OpenedJpeg, name: str) -> Image.Image:
     image = Image.fromarray(pixels[..., 0]) if jpeg.header.mode == "L" else Image.fromarray(255 - pixels, "CMYK")
     image.info = dict(jpeg.header.info)
     return image
-
-
-def _to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], bytes | None]:
-    """Any mode that Pillow decodes to RGB or RGBA, and the profile that those pixels are in."""
-    icc = image.info.get("icc_profile")
-    if image.mode.startswith("I;16"):
-        return _from_16_bit(image), None
-    if image.mode in ("I", "F", "LAB", "HSV"):
-        raise UnsupportedImageError(f"{name}: pixel type {image.mode!r} has no agreed way of being shown; convert it")
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA")), icc if image.mode in ("RGB", "RGBA", "P", "PA") else None
-    if image.mode in ("CMYK", "L") and icc:
-        shown = to_srgb(image, icc)
-        return np.asarray(image.convert("RGB") if shown is None else shown), None
-    return np.asarray(image.convert("RGB")), icc
-
-
-def _from_16_bit(image: Image.Image) -> NDArray[np.uint8]:
-    """16-bit grey to RGB, or RGBA where one value is declared transparent (PNG's tRNS)."""
-    values = np.asarray(image).astype(np.uint32)
-    grey = ((values + 128) // 257).astype(np.uint8)
-    if (tiff_tags(image) or {}).get(_PHOTOMETRIC) == 0:
-        grey = 255 - grey  # Pillow undoes this for 8 bits, not for 16
-    planes = [grey, grey, grey]
-    if isinstance(key := image.info.get("transparency"), int):
-        planes.append(np.where(values == key, 0, 255).astype(np.uint8))
-    return np.stack(planes, axis=2)

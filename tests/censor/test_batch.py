@@ -57,14 +57,14 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture(tmp_path / "a.jpg")
     (tmp_path / "locked").mkdir()
-    scandir = os.scandir
+    original = os.open
 
-    def refuse(path: str) -> object:
-        if str(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
+    def refuse(path: str, *arguments: int, **options: int) -> int:
+        if path == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return original(path, *arguments, **options)
 
-    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+    monkeypatch.setattr(os, "open", refuse)  # root may read everything
     jobs = gather([tmp_path]).jobs
     assert [job.error is None for job in jobs] == [True, False]
     assert str(jobs[1].error) == f"{tmp_path / 'locked'}: cannot be read: Permission denied"
@@ -81,7 +81,7 @@ def test_in_place_a_link_means_the_file_it_points_to(tmp_path: Path) -> None:
     path = picture(tmp_path / "x" / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(path)
     (job,) = planned([tmp_path / "link.jpg", path], in_place=True)
-    assert job.target == path
+    assert str(job.target) == str(path)
     assert targets(planned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
         str(tmp_path / "out" / "link.jpg"), str(tmp_path / "out" / "real.jpg"),
     ]  # fmt: skip
@@ -113,26 +113,47 @@ def test_what_nobody_looked_at_is_an_error_and_not_passed_over(tmp_path: Path) -
     }
 
 
-def test_outputs_of_earlier_runs_are_left_out_only_beside_their_source(tmp_path: Path) -> None:
+def test_only_what_this_run_writes_is_taken_for_an_output(tmp_path: Path) -> None:
+    """A name that looks like an output's proves nothing: somebody may have planted the file."""
     for name in ("a.jpg", "a.censored.jpg", "b.censored.jpg", "c.censored.jpg"):
         picture(tmp_path / name)
+    picture(tmp_path / "d.png", "PNG")
+    picture(tmp_path / "d.censored.jpg")
     (tmp_path / "c.txt").write_text("not a picture")
-    gathered = gather([tmp_path], outputs_beside=True)
-    assert names(gathered.jobs) == ["a.jpg", "b.censored.jpg", "c.censored.jpg"]
-    assert gathered.ignored == 2
-    assert len(gather([tmp_path]).jobs) == 4
+    jobs = planned([tmp_path])
+    assert names(jobs) == ["a.jpg", "b.censored.jpg", "c.censored.jpg", "d.censored.jpg", "d.png"]
+    assert [job.error is None for job in jobs] == [False, True, True, True, True]
+    assert "exists already" in str(jobs[0].error)
+    assert all(job.error is None for job in planned([tmp_path], overwrite=True))
 
 
-def test_an_output_folder_inside_the_input_is_left_out(tmp_path: Path) -> None:
+def test_copies_of_copies_come_to_an_end(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.censored.jpg"):
+        picture(tmp_path / name)
+    for _ in range(4):
+        for job in planned([tmp_path]):
+            if job.error is None:
+                picture(Path(str(job.target)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.censored.jpg", "a.jpg", "b.censored.censored.jpg", "b.censored.jpg",
+    ]  # fmt: skip
+    assert all(job.error is not None for job in planned([tmp_path]))
+
+
+def test_an_output_folder_inside_the_input_holds_nothing_that_nobody_looked_at(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     picture(tmp_path / "out" / "a.jpg")
-    gathered = gather([tmp_path], skip=tmp_path / "out")
-    assert names(gathered.jobs) == ["a.jpg"]
-    assert gathered.ignored == 1
+    (tmp_path / "out" / "notes.txt").write_text("x")
+    assert names(planned([tmp_path], tmp_path / "out")) == ["a.jpg"]
+    assert all(job.error is None for job in planned([tmp_path], tmp_path / "out", overwrite=True))
+    picture(tmp_path / "out" / "planted.jpg")
+    jobs = planned([tmp_path], tmp_path / "out", overwrite=True)
+    assert names(jobs) == ["a.jpg", "out/planted.jpg"]
+    assert "a picture in the output folder that this run does not write" in str(jobs[1].error)
 
 
 def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[Job]:
-    jobs = gather(paths).jobs
+    jobs = gather(paths, out=out).jobs
     return plan(jobs, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False))
 
 

@@ -30,6 +30,15 @@ def test_files_that_are_no_pictures(censor: Censor, tmp_path: Path, name: str, b
         assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_system_without_descriptors_of_folders_is_told_at_once(
+    censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "supports_dir_fd", set())  # as on Windows
+    result = censor("check", face)
+    assert result.exit_code == 1
+    assert result.stderr == "Error: censor needs Linux or another Unix: there is no other way to be sure of folders\n"
+
+
 def test_caps(censor: Censor, face: Path) -> None:
     assert "over the cap of 99" in censor(face, "--max-pixels", 99).stderr
     assert "more than 99 bytes" in censor("check", face, "--max-bytes", 99).stderr

@@ -121,7 +121,26 @@ def profile(extra: Mapping[bytes, bytes] = {}, *, gap: bytes = b"", tail: bytes 
 
 def profiles() -> dict[str, tuple[bytes, tuple[bytes, ...]]]:
     """Where a profile can hold a secret, to the profile and its secrets."""
+    text = b"text\0\0\0\0" + SECRET + b"\0"
+    wide = SECRET.decode().encode("utf-16-be")
+    mluc = b"mluc\0\0\0\0\0\0\0\x01\0\0\0\x0cenUS" + len(wide).to_bytes(4, "big") + (28).to_bytes(4, "big") + wide
+    old = b"desc\0\0\0\0" + (len(SECRET) + 1).to_bytes(4, "big") + SECRET + bytes(1 + 78)
+    named = profile()
     return {
+        "in the copyright": (profile({b"cprt": text}), (SECRET,)),
+        "in the description": (profile({b"desc": mluc}), (SECRET,)),
+        "in a description of version 2": (profile({b"dmdd": old}), (SECRET,)),
         "in a private tag": (profile({b"prvt": b"data\0\0\0\0\0\0\0\0" + thumbnail()}), THUMBNAIL_SECRETS),
+        "in a tag behind its own data": (profile({b"wtpt": _white(named) + SECRET}), (SECRET,)),
+        "in a curve": (profile({b"tech": b"sig \0\0\0\0" + SECRET}), (SECRET,)),
+        "between tags": (profile(gap=thumbnail()), THUMBNAIL_SECRETS),
+        "behind the last tag": (profile(tail=thumbnail()), THUMBNAIL_SECRETS),
         "behind its end": (profile(tail=SECRET, grow=False), (SECRET,)),
+        "in the header": (named[:84] + SECRET + named[84 + len(SECRET) :], (SECRET,)),
     }
+
+
+def _white(plain: bytes) -> bytes:
+    at = plain.index(b"wtpt")
+    start = int.from_bytes(plain[at + 4 : at + 8], "big")
+    return plain[start : start + 20]

@@ -88,7 +88,7 @@ def trace(command: Sequence[object], *, cwd: Path, log: Path, environment: Mappi
     program = shlex.join([*watch, sys.executable, *map(str, command)])
     namespace = [*_NAMESPACE, f"ip link set lo up && exec {program}"]
     done = subprocess.run(
-        namespace, cwd=cwd, env=dict(environment), capture_output=True, text=True, check=False, timeout=120
+        namespace, cwd=cwd, env=dict(environment), capture_output=True, text=True, check=False, timeout=300
     )
     lines = _whole(log.read_text(errors="replace").splitlines())
     calls = [found for line in lines if (found := _LINE.match(line))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -74,3 +75,22 @@ def test_a_folder_that_is_gone_is_told_of_and_tried_again(tmp_path: Path, monkey
     (tmp_path / "inbox").mkdir()
     assert heard.wait(3)
     end()
+
+
+def test_names_that_are_no_text_do_not_stop_the_notices(ear: Ear, inbox: Path) -> None:
+    odd = os.fsencode(inbox) + b"/\xff\xfe"
+    for number in range(3):
+        Path(os.fsdecode(odd + b"%d.jpg" % number)).write_bytes(b"x")
+        assert ear.hears(settle=1.3)
+        (inbox / "a" / f"{number}.jpg").write_bytes(b"x")
+        assert ear.hears()
+    Path(os.fsdecode(odd)).mkdir()
+    assert ear.hears(settle=1.3)
+    Path(os.fsdecode(odd + b"/x.jpg")).write_bytes(b"x")
+    (inbox / "a" / "line\nfeed.jpg").write_bytes(b"x")
+    assert ear.hears()
+    (inbox / "b").mkdir()
+    assert ear.hears(settle=1.3)
+    (inbox / "b" / "x.jpg").write_bytes(b"x")
+    assert ear.hears()
+    assert ear.reasons == []

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from censor.watch.places import is_for_good, make_folder, move, names, place, sweep
+from detect.folders import PathBeneath
+
+
+def at(folder: Path, name: str) -> PathBeneath:
+    return PathBeneath(folder, Path(name))
 
 
 def test_names_never_end_and_never_repeat() -> None:
@@ -22,8 +27,8 @@ def test_a_move_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"new")
     (tmp_path / "b").write_bytes(b"old")
     with pytest.raises(FileExistsError):
-        move(tmp_path / "a", tmp_path / "b")
-    assert place(tmp_path / "a", tmp_path, Path("b")) == tmp_path / "b-2"
+        move(at(tmp_path, "a"), at(tmp_path, "b"))
+    assert place(at(tmp_path, "a"), tmp_path, Path("b")) == at(tmp_path, "b-2")
     assert (tmp_path / "b").read_bytes() == b"old"
     assert (tmp_path / "b-2").read_bytes() == b"new"
 
@@ -32,7 +37,7 @@ def test_a_move_to_another_file_system(tmp_path: Path, elsewhere: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 3_000_000)
     (tmp_path / "a").chmod(0o640)
     os.utime(tmp_path / "a", (100, 100))
-    move(tmp_path / "a", elsewhere / "a")
+    move(at(tmp_path, "a"), at(elsewhere, "a"))
     assert not (tmp_path / "a").exists()
     status = (elsewhere / "a").stat()
     assert (status.st_size, status.st_mode & 0o777, status.st_mtime) == (3_000_000, 0o640, 100)
@@ -42,16 +47,16 @@ def test_a_move_to_another_file_system(tmp_path: Path, elsewhere: Path) -> None:
 def test_an_interrupted_move_to_another_file_system_is_finished(tmp_path: Path, elsewhere: Path) -> None:
     for folder in (tmp_path, elsewhere):
         (folder / "a").write_bytes(b"same")
-    assert place(tmp_path / "a", elsewhere, Path("a")) == elsewhere / "a"
+    assert place(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a")
     assert not (tmp_path / "a").exists()
     assert [path.name for path in elsewhere.iterdir()] == ["a"]
     (tmp_path / "a").write_bytes(b"other")
-    assert place(tmp_path / "a", elsewhere, Path("a")) == elsewhere / "a-2"
+    assert place(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a-2")
 
 
 def test_a_folder_whose_disk_is_not_mounted_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is its disk mounted"):
-        make_folder(tmp_path / "mount", tmp_path / "mount" / "a")
+        make_folder(at(tmp_path / "mount", "a/b.jpg"))
     assert not list(tmp_path.iterdir())
 
 

@@ -153,7 +153,7 @@ def test_killed_again_and_again_by_two_watchers_nothing_is_lost_and_nothing_leak
             (one, other)[kill % 2].kill()
             time.sleep(rng.uniform(0, 0.3))
         assert place.all_hidden()
-    done = subprocess.run(place.command("--once", "--originals", "delete"), capture_output=True, check=False)
+    done = subprocess.run(place.command("--once", *options), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(files(place.public)) == sorted(place.sent)
     assert place.all_hidden()

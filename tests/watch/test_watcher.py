@@ -13,6 +13,7 @@ from fakes import RedFinder, Scripted
 from PIL import Image
 from yard import LABEL, Yard, files, is_censored, reason, scene, wait_for
 
+from censor.cli.watch import _log
 from censor.watch.inbox import STATE
 from censor.watch.watcher import Watcher
 from censor.watch.worker import DELETE, KEEP
@@ -176,6 +177,22 @@ def test_odd_names(yard: Yard) -> None:
     assert json.loads(said.read_text())["upload"] == "x" * 253
     assert "too long" in json.loads(said.read_text())["error"]["message"]
     json.dumps(yard.said)
+
+
+@pytest.mark.parametrize("name", [b"a\xff\n.png", b"\xfe/\xff.png", b"\xff" * 255])
+def test_names_that_are_no_text_come_out_as_json_that_every_parser_takes(
+    yard: Yard, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    yard.send(os.fsdecode(name), body=b"broken")
+    yard.once(originals=DELETE)
+    assert files(yard.inbox) == []
+    (path,) = (yard.quarantine / each for each in files(yard.quarantine) if each.endswith(".json"))
+    log = _log(quiet=False, verbose=False)
+    (event,) = yard.events("quarantined")
+    log(**event)
+    for text in (path.read_text(), capsys.readouterr().err):
+        said = json.loads(text)["upload"]
+        assert said.encode() == os.fsdecode(name).encode(errors="backslashreplace")
 
 
 def test_a_file_where_a_folder_should_be(yard: Yard) -> None:

@@ -213,7 +213,7 @@ def test_a_bug_of_ours_neither_publishes_nor_loses(yard: Yard, monkeypatch: pyte
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(worker_module, "plan", bug)
+    monkeypatch.setattr(worker_module, "mirrored", bug)
     yard.send("a.png")
     yard.once(originals=DELETE)
     assert files(yard.public) == []

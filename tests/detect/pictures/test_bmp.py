@@ -76,6 +76,13 @@ def test_pixels_that_begin_in_the_header(offset: int) -> None:
         decode(bitmap(24, bytes(48), offset=offset))
 
 
+@pytest.mark.parametrize("offset", [54, 69])
+def test_pixels_that_begin_in_the_palette(offset: int) -> None:
+    assert decode(bitmap(8, bytes(16), palette=PALETTE)).pixels.tolist() == [[[255, 0, 0]] * 4] * 4
+    with pytest.raises(DamagedImageError, match="begin in the header"):
+        decode(bitmap(8, bytes(16), palette=PALETTE, offset=offset))
+
+
 LINES = [b"\4\0\0\0", b"\4\1\0\0", b"\4\2\0\0", b"\4\3\0\1"]
 
 

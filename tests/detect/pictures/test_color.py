@@ -1,3 +1,5 @@
+"""Profiles: which are kept, which are applied, and what is judged twice."""
+
 from __future__ import annotations
 
 import io
@@ -5,55 +7,15 @@ import struct
 
 import numpy as np
 import pytest
+from making import ADOBE, P3, PROPHOTO, SRGB, lut_profile, matrix_profile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from detect.pictures.color import settle
+from detect.errors import UnsupportedImageError
+from detect.pictures.cicp import Cicp
+from detect.pictures.color import is_plain, settle, settled_srgb
+from detect.pictures.icc import parsed
 from detect.pictures.still import decode
-
-SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
-P3 = ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06))
-ADOBE = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
-PROPHOTO = ((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001))
-
-
-def matrix_profile(
-    primaries: tuple[tuple[float, float], ...], curve: float | NDArray[np.uint16], extra: bytes = b"", tail: bytes = b""
-) -> bytes:
-    """A version 2 display profile (ICC.1:2022, 7 and 8.3), its primaries adapted from D65 to D50 after Bradford."""
-
-    def xyz(x: float, y: float) -> NDArray[np.float64]:
-        return np.array([x / y, 1, (1 - x - y) / y])
-
-    matrix = np.stack([xyz(*each) for each in primaries], axis=1)
-    white, d50 = xyz(0.3127, 0.3290), np.array([0.9642, 1, 0.8249])
-    cone = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-    adapt = np.linalg.inv(cone) @ np.diag((cone @ d50) / (cone @ white)) @ cone
-    matrix = adapt @ (matrix * np.linalg.solve(matrix, white))
-
-    def number(values: NDArray[np.float64]) -> bytes:
-        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-
-    if isinstance(curve, float):
-        table = struct.pack(">IH", 1, round(curve * 256)) + b"\0\0"
-    else:
-        table = struct.pack(">I", len(curve)) + curve.astype(">u2").tobytes()
-    tags = {b"wtpt": b"XYZ \0\0\0\0" + number(d50)}
-    for channel, name in enumerate((b"r", b"g", b"b")):
-        tags[name + b"XYZ"] = b"XYZ \0\0\0\0" + number(matrix[:, channel])
-        tags[name + b"TRC"] = b"curv\0\0\0\0" + table
-    if extra:
-        tags[b"priv"] = b"text\0\0\0\0" + extra
-    entries, body, start = b"", b"", 132 + 12 * len(tags)
-    for name, value in tags.items():
-        padded = value + bytes(-len(value) % 4)
-        entries += name + struct.pack(">II", start + len(body), len(value))
-        body += padded
-    head = bytearray(128)
-    head[0:4] = struct.pack(">I", start + len(body))
-    head[8:12], head[12:24], head[36:40] = b"\x02\x10\0\0", b"mntrRGB XYZ ", b"acsp"
-    head[68:80] = number(d50)
-    return bytes(head) + struct.pack(">I", len(tags)) + entries + body + tail
 
 
 def shown(pixels: NDArray[np.uint8], icc: bytes | None) -> NDArray[np.uint8]:
@@ -66,60 +28,204 @@ def shown(pixels: NDArray[np.uint8], icc: bytes | None) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-@pytest.mark.parametrize(
-    ("icc", "kept"),
-    [
-        (matrix_profile(SRGB, 2.2), True),
-        (matrix_profile(P3, 2.2), True),
-        (matrix_profile(ADOBE, 2.2), True),
-        (ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), True),
-        (matrix_profile(PROPHOTO, 1.8), False),
-        (matrix_profile(SRGB, 1.0), False),
-        (matrix_profile(SRGB, 2.2, extra=b"SECRET" * 9), False),  # a private tag may hold anything
-        (matrix_profile(SRGB, 2.2, tail=b"SECRET"), False),  # and so may what follows the declared size
-        (matrix_profile(SRGB, np.linspace(0, 65535, 4096) ** 2.2 / 65535**1.2), False),  # three tables: too large
-    ],
-)
-def test_a_plain_profile_is_kept_and_what_any_other_shows_becomes_the_pixels(
-    astronaut: NDArray[np.uint8], icc: bytes, kept: bool
+def off(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
+    return int(np.abs(one.astype(int) - other).max())
+
+
+def hidden_in(astronaut: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Levels shuffled, and a tone curve that puts them back: the numbers show nothing, the colours all."""
+    shuffle = (np.arange(256) * 37 % 256).astype(np.uint8)
+    curve = np.zeros(256, np.uint16)
+    curve[shuffle] = np.round((np.arange(256) / 255) ** 2.2 * 65535)
+    return shuffle[astronaut], curve
+
+
+def patched(icc: bytes, at: int, value: bytes) -> bytes:
+    return icc[:at] + value + icc[at + len(value) :]
+
+
+T = np.linspace(0, 1, 1024)
+SRGB_TABLE = np.round(65535 * np.where(T <= 0.04045, T / 12.92, ((T + 0.055) / 1.055) ** 2.4)).astype(np.uint16)
+LCMS = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PLAIN = {
+    "sRGB by LittleCMS": LCMS,
+    "sRGB by table": matrix_profile(SRGB, SRGB_TABLE),
+    "sRGB 2.2": matrix_profile(SRGB, 2.2),
+    "Display P3": matrix_profile(P3, SRGB_TABLE),
+    "Adobe RGB": matrix_profile(ADOBE, 563 / 256),
+    "with a private tag": matrix_profile(SRGB, 2.2, extra=b"SECRET" * 9),
+    "with bytes behind it": matrix_profile(SRGB, 2.2, tail=b"SECRET"),
+}
+
+
+@pytest.mark.parametrize("icc", PLAIN.values(), ids=PLAIN)
+def test_a_plain_profile_is_made_anew_and_shows_the_same(astronaut: NDArray[np.uint8], icc: bytes) -> None:
+    pixels = np.ascontiguousarray(astronaut[::4, ::4])
+    settled = settle(pixels, [icc], "picture")
+    assert settled.pixels is pixels
+    assert settled.others == ()
+    assert settled.icc is not None
+    assert off(shown(pixels, settled.icc), shown(pixels, icc)) <= 1
+    assert settle(pixels, [settled.icc], "picture").icc == settled.icc
+
+
+def test_nothing_of_a_profile_but_its_numbers_is_written() -> None:
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    ours = settle(pixels, [PLAIN["sRGB 2.2"]], "picture").icc
+    bare = PLAIN["sRGB 2.2"]
+    between = bytearray(matrix_profile(SRGB, 2.2, extra=b"SECRET" * 9))
+    between[between.index(b"priv") + 8 : between.index(b"priv") + 12] = struct.pack(">I", 8)  # all but its first bytes
+    header = patched(bare, 4, b"SECR") + b"SECRET"
+    for icc in (PLAIN["with a private tag"], PLAIN["with bytes behind it"], bytes(between), header):
+        assert settle(pixels, [icc], "picture").icc == ours
+    wobbly = np.round((np.arange(256) / 255) ** 2.2 * 65535) + np.random.default_rng(1).integers(-3, 4, 256)
+    steganographic = matrix_profile(SRGB, np.clip(wobbly, 0, 65535).astype(np.uint16))
+    assert settle(pixels, [steganographic], "picture").icc in (ours, None)
+
+
+ODD = {
+    "ProPhoto": matrix_profile(PROPHOTO, 1.8),
+    "linear": matrix_profile(SRGB, 1.0),
+    "red and blue swapped": matrix_profile(SRGB[::-1], 2.2),
+    "good at every 51st level alone": matrix_profile(
+        SRGB, np.where(np.arange(256) % 51 == 0, (np.arange(256) / 255) ** 2.2 * 65535, 0).astype(np.uint16)
+    ),
+}
+
+
+@pytest.mark.parametrize("icc", ODD.values(), ids=ODD)
+def test_any_other_profile_is_applied_and_the_bare_numbers_are_a_second_reading(
+    astronaut: NDArray[np.uint8], icc: bytes
 ) -> None:
     pixels = np.ascontiguousarray(astronaut[::8, ::8])
-    settled, profile = settle(pixels, icc)
-    assert profile == (icc if kept else None)
-    assert (settled == (pixels if kept else shown(pixels, icc))).all()
+    settled = settle(pixels, [icc], "picture")
+    assert settled.icc is None
+    assert off(settled.pixels, shown(pixels, icc)) <= 2
+    (other,) = settled.others
+    assert (other == pixels).all()
 
 
 def test_transparency_survives_the_conversion(astronaut: NDArray[np.uint8]) -> None:
     rgba = np.dstack([astronaut[::8, ::8], np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)])
-    icc = matrix_profile(PROPHOTO, 1.8)
-    settled, profile = settle(rgba, icc)
-    assert profile is None
-    assert (settled[..., 3] == rgba[..., 3]).all()
-    assert (settled[..., :3] == shown(rgba, icc)).all()
+    settled = settle(rgba, [matrix_profile(PROPHOTO, 1.8)], "picture")
+    assert (settled.pixels[..., 3] == rgba[..., 3]).all()
+    assert (settled.others[0] == rgba).all()
 
 
-@pytest.mark.parametrize("icc", [None, "text", b"", b"short", b"\0" * 200])
-def test_what_is_no_rgb_profile_is_dropped(icc: object) -> None:
-    pixels = np.zeros((2, 2, 3), np.uint8)
-    assert settle(pixels, icc) == (pixels, None)
+BROKEN = {
+    "illuminant off D50": patched(ODD["linear"], 68, struct.pack(">3i", 62289, 65536, 71372)),
+    "unknown version": patched(ODD["linear"], 8, b"\x05"),
+    "says it is longer": patched(ODD["linear"], 0, struct.pack(">I", 9999)),
+    "a tag beyond its end": patched(ODD["linear"], 140, struct.pack(">I", 9999)),
+    "another connection space": patched(ODD["linear"], 20, b"Luv "),
+}
 
 
-def test_a_broken_profile_is_dropped_as_viewers_ignore_it() -> None:
+@pytest.mark.parametrize("icc", BROKEN.values(), ids=BROKEN)
+def test_a_profile_that_browsers_ignore_is_judged_both_ways(astronaut: NDArray[np.uint8], icc: bytes) -> None:
+    pixels = np.ascontiguousarray(astronaut[::8, ::8])
+    settled = settle(pixels, [icc], "picture")
+    assert settled.icc is None
+    assert (settled.pixels == pixels).all()
+    if "tag beyond" not in str([name for name, each in BROKEN.items() if each == icc]):
+        assert off(settled.others[0], shown(pixels, ODD["linear"])) <= 2
+
+
+def test_a_profile_that_only_browsers_take_is_applied(astronaut: NDArray[np.uint8]) -> None:
+    """LittleCMS takes no more than a hundred tags."""
+    icc = ODD["linear"]
+    entries, tags = icc[132 : 132 + 7 * 12], 120
+    grown = 12 * (tags - 7)
+    moved = b"".join(
+        entries[at : at + 4] + struct.pack(">I", int.from_bytes(entries[at + 4 : at + 8], "big") + grown)
+        + entries[at + 8 : at + 12] for at in range(0, 84, 12)
+    )  # fmt: skip
+    more = b"".join(struct.pack(">4sII", b"x%03d" % each, 144 + grown, 20) for each in range(tags - 7))
+    many = struct.pack(">I", len(icc) + grown) + icc[4:128] + struct.pack(">I", tags) + moved + more + icc[216:]
+    pixels = np.ascontiguousarray(astronaut[::8, ::8])
+    settled = settle(pixels, [many], "picture")
+    assert off(settled.pixels, shown(pixels, icc)) <= 2
+    assert (settled.others[0] == pixels).all()
+
+
+def test_look_up_tables_come_before_curves_and_both_are_judged(astronaut: NDArray[np.uint8]) -> None:
+    pixels = np.ascontiguousarray(astronaut[::8, ::8])
+    inverse = np.tile(np.array([[255 - 255 * (each >> 2), 128, 128] for each in range(8)], np.uint8), 1)
+    settled = settle(pixels, [lut_profile(inverse)], "picture")
+    assert settled.pixels[pixels[..., 0] > 200].mean() < 100  # the red channel upside down, and grey
+    assert (settled.others[0] == pixels).all()
+    truncated = patched(lut_profile(inverse), 144 + 8, b"\x09")  # nine channels
+    with pytest.raises(UnsupportedImageError, match="look-up tables"):
+        settle(pixels, [truncated], "picture")
+
+
+@pytest.mark.parametrize("icc", [b"", b"short", b"\0" * 200, matrix_profile(SRGB, 2.2)[:140].ljust(300, b"\0")])
+def test_what_is_no_rgb_profile_is_dropped(icc: bytes) -> None:
     pixels = np.full((2, 2, 3), 99, np.uint8)
-    broken = matrix_profile(SRGB, 2.2)[:140].ljust(300, b"\0")
-    settled, profile = settle(pixels, broken)
-    assert (settled == pixels).all()
-    assert profile is None
+    settled = settle(pixels, [icc], "picture")
+    assert (settled.pixels == pixels).all()
+    assert settled.icc is None
+    assert settled.others == ()
+
+
+@pytest.mark.parametrize(("kind", "exact"), [(0, 50), (1, 100), (2, 100), (3, 100), (4, 100)])
+def test_parametric_curves(kind: int, exact: int) -> None:
+    """ICC.1:2022, table 68, by hand at level 128 of a curve that squares."""
+    numbers = {
+        0: (2.0,), 1: (2.0, 1.0, 0.0), 2: (2.0, 1.0, 0.0, 0.125), 3: (2.0, 1.0, 0.0, 0.5, 0.25),
+        4: (2.0, 1.0, 0.0, 0.5, 0.25, 0.125, 0.0),
+    }[kind]  # fmt: skip
+    tag = b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(struct.pack(">i", round(n * 65536)) for n in numbers)
+    icc = matrix_profile(SRGB, 2.2)
+    grown = icc + tag
+    for entry in range(132, 132 + 84, 12):
+        if icc[entry + 1 : entry + 4] == b"TRC":
+            grown = patched(grown, entry + 4, struct.pack(">II", len(icc), len(tag)))
+    profile = parsed(patched(grown, 0, struct.pack(">I", len(grown))))
+    assert profile is not None
+    assert profile.shaper is not None
+    assert profile.shaper.curves[0, 128] == pytest.approx((128 / 255) ** 2 + (0.125 if kind in (2, 4) else 0))
+    assert profile.shaper.curves[0, 0] == pytest.approx(0.125 if kind == 2 else 0)
 
 
 def test_a_picture_that_only_its_profile_shows_is_judged_as_shown(astronaut: NDArray[np.uint8]) -> None:
-    """Levels shuffled, and a tone curve that puts them back: numbers that show nothing, a viewer that shows it all."""
-    shuffle = (np.arange(256) * 37 % 256).astype(np.uint8)
-    linear = (np.arange(256) / 255) ** 2.2
-    curve = np.zeros(256, np.uint16)
-    curve[shuffle] = np.round(linear * 65535)
+    numbers, curve = hidden_in(astronaut)
     stream = io.BytesIO()
-    Image.fromarray(shuffle[astronaut]).save(stream, "PNG", icc_profile=matrix_profile(SRGB, curve))
+    Image.fromarray(numbers).save(stream, "PNG", icc_profile=matrix_profile(SRGB, curve))
     picture = decode(stream.getvalue())
     assert picture.icc is None
     assert np.abs(picture.pixels.astype(int) - astronaut).mean() < 4
+    assert (picture.readings[0].pixels == numbers).all()
+
+
+def test_a_jpeg_is_not_shrunk_before_its_profile_is_applied(astronaut: NDArray[np.uint8]) -> None:
+    numbers, curve = hidden_in(astronaut)
+    for icc, factor in ((matrix_profile(SRGB, curve), 1), (matrix_profile(SRGB, 2.2), 2), (b"", 2)):
+        stream = io.BytesIO()
+        Image.fromarray(numbers).save(stream, "JPEG", icc_profile=icc, quality=95)
+        picture = decode(stream.getvalue(), spare=lambda height, width: 2)
+        assert picture.pixels.shape[0] == 512 // factor
+        if factor == 1:
+            assert (picture.pixels == decode(stream.getvalue()).pixels).all()
+
+
+def test_what_holds_no_profile_is_written_in_srgb(astronaut: NDArray[np.uint8]) -> None:
+    pixels = np.ascontiguousarray(astronaut[::8, ::8])
+    ours = settle(pixels, [PLAIN["Display P3"]], "picture").icc
+    assert ours is not None
+    assert off(settled_srgb(pixels, ours), shown(pixels, PLAIN["Display P3"])) <= 1
+    rgba = np.dstack([pixels, pixels[..., 0]])
+    assert (settled_srgb(rgba, ours)[..., 3] == pixels[..., 0]).all()
+    assert settled_srgb(pixels, b"none") is pixels
+
+
+def test_which_declarations_leave_the_numbers_alone() -> None:
+    p3 = matrix_profile(P3, 2.2)
+    assert is_plain([])
+    assert is_plain([p3])
+    assert is_plain([Cicp(1, 13), p3])
+    assert is_plain([Cicp(12, 13)])
+    assert not is_plain([p3, ODD["linear"]])
+    assert not is_plain([Cicp(9, 16)])
+    assert not is_plain([Cicp(9, 13)])
+    assert not is_plain([Cicp(1, 9)])

@@ -1,0 +1,58 @@
+"""What a HEIF or AVIF file says of the colours of its primary picture.
+
+Source:
+    ISO/IEC 23008-12 (HEIF), 6.5.5; ISO/IEC 14496-12, 12.1.5 (`colr`).
+"""
+
+from __future__ import annotations
+
+from detect.pictures import av1
+from detect.pictures.bmff import Items, items, top_boxes
+from detect.pictures.cicp import Cicp
+from detect.pictures.color import Declared
+
+__all__ = ["colors_of_heif"]
+
+
+def colors_of_heif(data: bytes) -> list[Declared]:
+    """Profiles of the primary item before its code points, as browsers take them.
+
+    Args:
+        data: A file that `detect.pictures.heif.check_items` has let pass.
+
+    Returns:
+        Where the primary item has neither: what its AV1 stream says, and then what is said of other items.
+    """
+    meta = next(box for box in top_boxes(data) if box.kind == b"meta")
+    every = items(data, meta)
+    own = _colors(data, every, [every.primary])
+    if own:
+        return own
+    found = _of_stream(data, every)
+    others = _colors(data, every, [number for number in every.by_id if number != every.primary])
+    return others if found is None else [found, *others]
+
+
+def _colors(data: bytes, every: Items, numbers: list[int]) -> list[Declared]:
+    profiles: list[Declared] = []
+    points: list[Declared] = []
+    for box in (box for number in numbers for box in every.by_id[number].find(b"colr")):
+        body = data[box.start : box.end]
+        if body[:4] in (b"prof", b"rICC"):
+            profiles.append(body[4:])
+        elif body[:4] in (b"nclx", b"nclc") and len(body) >= 10:
+            primaries, transfer = (int.from_bytes(body[at : at + 2], "big") for at in (4, 6))
+            points.append(Cicp(primaries, transfer, video=True))
+    return list(dict.fromkeys([*profiles, *points]))
+
+
+def _of_stream(data: bytes, every: Items) -> Cicp | None:
+    """By the primary item, or by the first that there is where that is a grid of others."""
+    view = memoryview(data)
+    for number in sorted(every.by_id, key=lambda each: each != every.primary):
+        item = every.by_id[number]
+        if item.kind == b"av01" and item.extents and item.extents[0][0] >= 0:
+            start, end = item.extents[0]
+            found = av1.points(view[start:end])
+            return None if found is None else Cicp(*found, video=True)
+    return None
