@@ -150,8 +150,9 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
 @click.command()
 @photos_argument
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
+@click.option("--whole", is_flag=True, help="Decode large JPEGs whole: for files that may be made to deceive.")
 @shared
-def check(photos: tuple[str, ...], **options: Any) -> None:
+def check(photos: tuple[str, ...], whole: bool, **options: Any) -> None:
     """Judge pictures without writing any; `-` is standard input.
 
     Prints level, score, file and reasons.
@@ -177,7 +178,9 @@ def check(photos: tuple[str, ...], **options: Any) -> None:
     def work(job: Job) -> Outcome:
         if job.error is not None:
             raise job.error
-        return Outcome.of(str(job.source), censor.check(sys.stdin.buffer if piped else job.beneath or job.source))
+        return Outcome.of(
+            str(job.source), censor.check(sys.stdin.buffer if piped else job.beneath or job.source, whole=whole)
+        )
 
     work_off(
         jobs,

@@ -5,8 +5,9 @@ often tell all of its numbers, and so the other half: what hides part of a block
 lossy WebP's macroblock (RFC 6386, 2): many are nothing but their neighbours' edges, continued.
 
 HEIF and AVIF have no grid here. Their blocks (up to 32 and 64 pixels wide) are predicted from each other and filtered
-across their edges; continuing a half block's rows tells hardly more of the other half than in a picture that was never
-lossy. That nothing else does is not proven: a larger `expand` keeps the edge away from what must not be seen.
+across their edges; in AVIF continuing a half block's rows tells hardly more of the other half than in a picture that
+was never lossy, HEIC was not measured. That nothing else tells more is not proven: a larger `expand` keeps the edge
+away from what must not be seen.
 """
 
 from __future__ import annotations

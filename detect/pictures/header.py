@@ -10,9 +10,10 @@ from PIL import ExifTags, Image
 from detect.pictures.formats import HEAD, sniff, unsupported
 from detect.pictures.jpeg_open import open_jpeg
 from detect.pictures.limits import open_still, tiff_tags
+from detect.pictures.orientation import exif_orientation, orientation_of
 from detect.pictures.png import seen
 from detect.pictures.samples import check_pixel_type
-from detect.pictures.still import MAX_BYTES, MAX_PIXELS, _exif_orientation, _orientation, _read, _Translate
+from detect.pictures.source import MAX_BYTES, MAX_PIXELS, DecoderErrors, read_source
 
 __all__ = ["Header", "read_header"]
 
@@ -47,20 +48,20 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         ReadError: The file is missing or may not be read.
         ImageError: It is not one still picture of a kind that is taken, its header is damaged, or it is over a cap.
     """
-    data, name = _read(path, MAX_BYTES)
-    with _Translate(name):
+    data, name = read_source(path, MAX_BYTES)
+    with DecoderErrors(name):
         found = sniff(data[:HEAD])
         if found is None:
             raise unsupported(name, data[:HEAD])
         if found == "JPEG":
             image = open_jpeg(data, name, MAX_PIXELS).header
-            return _turned(image, _exif_orientation(image))
+            return _turned(image, exif_orientation(image))
         if found == "PNG":
             data = seen(data, name)
         image = open_still(data, found, name, MAX_PIXELS)
         check_pixel_type(image, name)
         if (tags := tiff_tags(image)) is None:
-            return _turned(image, _orientation(data, found, image))
+            return _turned(image, orientation_of(data, found, image))
         orientation = int(tags.get(ExifTags.Base.Orientation, 1))  # Pillow gives the upright size
         return Header(*image.size, orientation if orientation in range(1, 9) else 1)
 

@@ -7,43 +7,30 @@ half grey picture for a truncated upload where this module raises.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import IO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image
 
-from detect.errors import ImageError, LimitError, ReadError
-from detect.folders import open_file
-from detect.pictures import exif
+from detect.errors import LimitError
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
-from detect.pictures.formats import HEAD, damaged, empty, sniff, unsupported
+from detect.pictures.formats import HEAD, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
 from detect.pictures.limits import check_size, check_still, open_still
-from detect.pictures.png import check_pixels, early_chunks, seen
+from detect.pictures.orientation import exif_orientation, orientation_of, upright
+from detect.pictures.png import check_pixels, seen
 from detect.pictures.samples import extra_alpha, to_pixels
+from detect.pictures.source import MAX_BYTES, MAX_PIXELS, DecoderErrors, Source, read_source, read_unloaded
 from detect.pictures.tiff import QuietLibtiff
 from detect.pictures.webp import opaque
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
-
-MAX_BYTES = 64 * 2**20
-"""Default cap on the size of an encoded picture, in bytes."""
-
-MAX_PIXELS = 100_000_000
-"""Default cap on width times height, read from the header before anything is decoded."""
-
-Source: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[np.uint8]
-)
-"""A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,81 +128,14 @@ def decode(
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "") or "picture")
-        data = _unread(source, max_bytes, name)
-        with _Translate(name):
+        data = read_unloaded(source, max_bytes, name)
+        with DecoderErrors(name):
             if data is None:
                 return _from_pillow(source, name, max_pixels)
             return _from_bytes(data, name, max_pixels, spare)
-    data, name = _read(source, max_bytes)
-    with _Translate(name):
+    data, name = read_source(source, max_bytes)
+    with DecoderErrors(name):
         return _from_bytes(data, name, max_pixels, spare)
-
-
-class _Translate:
-    """Turns whatever a decoder raises into our errors. Decoders raise many things; none may pass for success."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        if ImageFile.LOAD_TRUNCATED_IMAGES:
-            raise ImageError(
-                f"{self._name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so a damaged picture could "
-                "not be told from a whole one; unset it"
-            )
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ImageError):
-            reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-            raise damaged(self._name, reason) from error
-
-
-def _read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], cap: int) -> tuple[bytes, str]:
-    if isinstance(source, bytes | bytearray | memoryview):
-        data, name = bytes(source), "bytes"
-    elif isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        try:
-            with open_file(source) as stream:
-                data = _drain(stream, cap, name, expected=os.fstat(stream.fileno()).st_size)
-        except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    else:
-        name = str(getattr(source, "name", "stream"))
-        data = _drain(source, cap, name)
-    if len(data) > cap:
-        raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
-    if not data:
-        raise empty(name)
-    return data, name
-
-
-def _drain(stream: IO[bytes], cap: int, name: str, *, expected: int | None = None) -> bytes:
-    """All that a stream has, or one byte more than the cap; raw streams may give less than they are asked for.
-
-    Room is made for as much as is asked for: asking for the cap at once took longer than reading a photograph.
-    """
-    parts, size, step = [], 0, cap + 1 if expected is None else max(expected, 2**16) + 1
-    try:
-        while size <= cap and (part := stream.read(min(step, cap + 1 - size))):
-            parts.append(part)
-            size += len(part)
-    except (OSError, ValueError) as error:  # ValueError: a closed file
-        raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return b"".join(parts)
-
-
-def _unread(image: Image.Image, cap: int, name: str) -> bytes | None:
-    """The file behind a Pillow image whose pixels nobody has loaded yet, None where there is none any more."""
-    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None:
-        return None
-    position = image.fp.tell()
-    image.fp.seek(0)
-    data = _drain(image.fp, cap, name)
-    image.fp.seek(position)
-    if len(data) > cap:
-        raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
-    return data if sniff(data[:HEAD]) else None
 
 
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
@@ -238,9 +158,9 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     others += [] if extra is None else [extra]
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
-    orientation = _orientation(data, found, image)
+    orientation = orientation_of(data, found, image)
     picture = _as_saved(_finish(pixels, orientation, declared, found, name, others), image, orientation, data)
-    if found == "WEBP" and (turned := _exif_orientation(image)) != 1:
+    if found == "WEBP" and (turned := exif_orientation(image)) != 1:
         picture = _turned_too(picture, turned)
     return picture
 
@@ -255,7 +175,7 @@ def _from_jpeg(data: bytes, jpeg: OpenedJpeg, name: str, spare: Callable[[int, i
         pixels = decode_strictly(jpeg, name)
     else:
         pixels, others = to_pixels(_strict_jpeg(jpeg, name), name)
-    orientation = _exif_orientation(image)
+    orientation = exif_orientation(image)
     return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation, data)
 
 
@@ -266,14 +186,14 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     pixels, others = to_pixels(image, name)
     known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
-    orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else _exif_orientation(image)
+    orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else exif_orientation(image)
     return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
 
 
 def _turned_too(picture: Picture, orientation: int) -> Picture:
     """A WebP that is also judged as its EXIF block turns it: Chromium leaves it as it is, others turn it."""
     shown = [picture.pixels, *(each.pixels for each in picture.readings)]
-    turned = tuple(Reading(_upright(each, orientation), orientation) for each in shown)
+    turned = tuple(Reading(upright(each, orientation), orientation) for each in shown)
     return replace(picture, readings=(*picture.readings, *turned))
 
 
@@ -306,8 +226,8 @@ def _finish(
     name: str,
     others: Sequence[NDArray[np.uint8]] = (),
 ) -> Picture:
-    shown = settle(_upright(pixels, orientation), declared, name)
-    readings = tuple(Reading(each) for each in (*shown.others, *(_upright(each, orientation) for each in others)))
+    shown = settle(upright(pixels, orientation), declared, name)
+    readings = tuple(Reading(each) for each in (*shown.others, *(upright(each, orientation) for each in others)))
     picture = Picture(shown.pixels, kind, shown.icc, name, readings=readings)
     if shown.pixels.shape[2] == 3:
         return picture
@@ -319,45 +239,17 @@ def _finish(
     return replace(picture, pixels=blanked, beneath=np.ascontiguousarray(shown.pixels[..., :3]))
 
 
-def _orientation(data: bytes, found: str, image: Image.Image) -> int:
-    """The orientation that browsers apply, 1-8.
-
-    TIFF, AVIF and HEIC are turned by what is proper to them, TIFF and HEIC by their decoders; Chromium turns no WebP.
-    """
-    if found == "PNG":
-        return exif.of_tiff(next((body for kind, body in early_chunks(data) if kind == b"eXIf"), b""))
-    return _exif_orientation(image) if found == "AVIF" else 1  # where Pillow puts what irot and imir say
-
-
-def _exif_orientation(image: Image.Image) -> int:
-    block = image.info.get("exif")
-    if not isinstance(block, bytes):
-        return 1
-    return exif.of_tiff(block[6:] if block[:5] == b"Exif\0" else block)
-
-
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Undo an EXIF orientation (EXIF 2.32, 4.6.4: where row 0 and column 0 of the stored picture lie)."""
-    if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
-
-
 def _reduced_jpeg(
     jpeg: OpenedJpeg, name: str, spare: Callable[[int, int], int], declared: Sequence[Declared]
 ) -> Picture:
     """A JPEG in plain colours, decoded only as far as its judge will look."""
     width, height = jpeg.header.size
-    orientation = _exif_orientation(jpeg.header)
-    upright = (width, height) if orientation >= 5 else (height, width)
-    factor = spare(*upright)
+    orientation = exif_orientation(jpeg.header)
+    size = (width, height) if orientation >= 5 else (height, width)
+    factor = spare(*size)
     pixels = decode_strictly(jpeg, name, factor=factor)
     picture = _finish(pixels, orientation, declared, "JPEG", name)
-    return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*upright, factor))
+    return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*size, factor))
 
 
 def _strict_jpeg(jpeg: OpenedJpeg, name: str) -> Image.Image:

@@ -64,6 +64,26 @@ def test_check_decodes_no_more_than_the_detector_looks_at():
     assert checked.detections.xyxy[0].tolist() == [160, 80, 240, 160]
 
 
+class Watching(Shrinking):
+    """Keeps the pixels it was shown."""
+
+    def detect(self, images):
+        self.shown = [*getattr(self, "shown", []), *(image.copy() for image in images)]
+        return super().detect(images)
+
+
+def test_a_whole_check_sees_what_hiding_sees():
+    # Levels that are cut off at black and white: averaged before that by the JPEG decoder, and after it by us.
+    noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (320, 480, 3), p=[0.2, 0.8])
+    data, whole, hiding, small = jpeg(noise), Watching(spare=12.0), Watching(spare=12.0), Watching(spare=12.0)
+    Censor(detector=whole).check(data, whole=True)
+    Censor(detector=hiding).apply(data)
+    Censor(detector=small).check(data)
+    np.testing.assert_array_equal(whole.shown[0], hiding.shown[0])
+    assert whole.shown[0].shape == small.shown[0].shape
+    assert np.abs(whole.shown[0].astype(int) - small.shown[0]).mean() > 1
+
+
 def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture():
     detector = Shrinking(spare=6.0)
     checked = Censor(detector=detector).check(jpeg(scene(321, 483), orientation=6))
