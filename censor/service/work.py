@@ -17,7 +17,7 @@ from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.tiling import DetectorWrapper
 
-__all__ = ["ClientGone", "Job", "Leash", "Result", "Workers", "perform", "time_limit"]
+__all__ = ["ClientGone", "Job", "Leash", "Pool", "Result", "perform", "time_limit"]
 
 
 class ClientGone(Exception):  # noqa: N818  # nothing of ours went wrong
@@ -76,7 +76,7 @@ class Result:
         return self.record | {"seconds": {stage: round(value, 4) for stage, value in self.seconds.items()}}
 
 
-class Workers(Protocol):
+class Pool(Protocol):
     """Those who work on pictures, in threads of this process or in processes of their own; used from one event loop."""
 
     @property

@@ -1,4 +1,4 @@
-"""A process that works on pictures and does nothing else: what `Crew` starts, and how the two talk.
+"""A process that works on pictures and does nothing else: what `ProcessPool` starts, and how the two talk.
 
 Over a pair of sockets go frames: the lengths of a head and of a body, the head, the body. Bodies are encoded pictures.
 Heads are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over through a
@@ -89,8 +89,8 @@ class Worker:
             perform, detector=detector, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
         )
         self._seconds = terms.seconds
-        self._pool = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
-        self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._executor = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
+        self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         # Who works on pictures does not wait until the parent has read the last one.
         self._post = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer")
         self._leashes: dict[int, Leash] = {}
@@ -105,13 +105,13 @@ class Worker:
                 continue
             job = Job(data=data, policy=Policy(**head["policy"]), **head["job"])
             self._leashes[head["number"]] = leash = Leash(self._seconds)
-            pool = self._trial_pool if head["trial"] else self._pool
-            pool.submit(self._do, head["number"], job, leash)
+            executor = self._trial_executor if head["trial"] else self._executor
+            executor.submit(self._do, head["number"], job, leash)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._trial_pool.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._trial_executor.shutdown(wait=False, cancel_futures=True)
         self._post.shutdown(wait=False, cancel_futures=True)
         self._close()
 
