@@ -165,7 +165,7 @@ class ProcessPool:
             self._queue.remove(task)
         for worker in self._workers:
             if task.number in worker.tasks:
-                worker.send(frame(pickle.dumps({"cut": task.number})))
+                worker.send(frame(pickle.dumps({"cancel": task.number})))
 
     async def try_out(self, job: Job) -> None:
         """See `Pool`. The worker that has least to do is asked."""

@@ -14,7 +14,7 @@ from typing import Any
 from censor.service.batching import batching
 from censor.service.problems import Problem
 from censor.service.settings import Settings
-from censor.service.work import ClientGone, Job, Leash, Result, perform, time_limit
+from censor.service.work import ClientGone, Deadline, Job, Result, perform, time_limit
 from detect.detections import Detector
 
 __all__ = ["ThreadPool", "first_of"]
@@ -38,7 +38,7 @@ class ThreadPool:
         self._slots, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
         self._executor = ThreadPoolExecutor(max_workers=self._slots, thread_name_prefix="picture")
         self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
-        self._leashes: set[Leash] = set()
+        self._deadlines: set[Deadline] = set()
         self._detector, self._close = batching(detector, settings.batch, settings.batch_wait)
         self._perform = functools.partial(
             perform, detector=self._detector, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels
@@ -47,7 +47,7 @@ class ThreadPool:
     @property
     def inside(self) -> int:
         """See `Pool`."""
-        return len(self._leashes)
+        return len(self._deadlines)
 
     @property
     def waiting(self) -> int:
@@ -62,7 +62,7 @@ class ThreadPool:
     @property
     def able(self) -> bool:
         """Not while every place is held by work that should long be over."""
-        return sum(leash.overdue for leash in self._leashes) < self._slots
+        return sum(deadline.overdue for deadline in self._deadlines) < self._slots
 
     def refuse_if_full(self) -> None:
         """See `Pool`."""
@@ -74,24 +74,24 @@ class ThreadPool:
     ) -> Result:
         """See `Pool`."""
         self.refuse_if_full()
-        loop, started, leash = asyncio.get_running_loop(), asyncio.Event(), Leash(self._seconds)
+        loop, started, deadline = asyncio.get_running_loop(), asyncio.Event(), Deadline(self._seconds)
         submitted = time.perf_counter()
 
         def run() -> Result:
             waited = time.perf_counter() - submitted
             loop.call_soon_threadsafe(started.set)
-            result = self._perform(job, leash=leash)
+            result = self._perform(job, deadline=deadline)
             result.seconds["wait"] = waited
             return result
 
         def release(done: Future[Result]) -> None:  # noqa: ARG001
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
-                loop.call_soon_threadsafe(self._leashes.discard, leash)
+                loop.call_soon_threadsafe(self._deadlines.discard, deadline)
 
-        self._leashes.add(leash)
+        self._deadlines.add(deadline)
         future = self._executor.submit(run)
         future.add_done_callback(release)
-        result = await self._wait(future, started, leash, disconnected)
+        result = await self._wait(future, started, deadline, disconnected)
         hold(len(result.encoded))
         return result
 
@@ -99,7 +99,7 @@ class ThreadPool:
         self,
         future: Future[Result],
         started: asyncio.Event,
-        leash: Leash,
+        deadline: Deadline,
         disconnected: Callable[[], Awaitable[object]],
     ) -> Result:
         answer = asyncio.wrap_future(future)
@@ -116,14 +116,14 @@ class ThreadPool:
                 raise ClientGone
             raise time_limit(self._seconds)
         finally:
-            leash.cut()
+            deadline.cancel()
             answer.cancel()  # which takes it out of the queue if it has not begun
             begun.cancel()
             gone.cancel()
 
     async def try_out(self, job: Job) -> None:
         """See `Pool`."""
-        attempt = functools.partial(self._perform, job, leash=Leash(self._seconds))
+        attempt = functools.partial(self._perform, job, deadline=Deadline(self._seconds))
         async with asyncio.timeout(self._seconds):
             await asyncio.get_running_loop().run_in_executor(self._trial_executor, attempt)
 

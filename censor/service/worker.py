@@ -25,7 +25,7 @@ from censor.rlimits import limit_memory
 from censor.service.batching import batching
 from censor.service.logs import where
 from censor.service.problems import out_of_memory, problem_of
-from censor.service.work import Job, Leash, Result, perform
+from censor.service.work import Deadline, Job, Result, perform
 from detect.detections import Detector
 
 __all__ = ["LENGTHS", "Terms", "Worker", "ask", "frame", "main"]
@@ -93,20 +93,20 @@ class Worker:
         self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         # Who works on pictures does not wait until the parent has read the last one.
         self._post = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer")
-        self._leashes: dict[int, Leash] = {}
+        self._deadlines: dict[int, Deadline] = {}
 
     def serve(self) -> None:
         """Work until the other side closes, or dies."""
         while received := _receive(self._connection):
             head, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
-            if "cut" in head:
-                if leash := self._leashes.get(head["cut"]):
-                    leash.cut()
+            if "cancel" in head:
+                if deadline := self._deadlines.get(head["cancel"]):
+                    deadline.cancel()
                 continue
             job = Job(data=data, policy=Policy(**head["policy"]), **head["job"])
-            self._leashes[head["number"]] = leash = Leash(self._seconds)
+            self._deadlines[head["number"]] = deadline = Deadline(self._seconds)
             executor = self._trial_executor if head["trial"] else self._executor
-            executor.submit(self._do, head["number"], job, leash)
+            executor.submit(self._do, head["number"], job, deadline)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
@@ -115,19 +115,19 @@ class Worker:
         self._post.shutdown(wait=False, cancel_futures=True)
         self._close()
 
-    def _do(self, number: int, job: Job, leash: Leash) -> None:
+    def _do(self, number: int, job: Job, deadline: Deadline) -> None:
         told: dict[str, Any]
-        beside = len(self._leashes) > 1
+        beside = len(self._deadlines) > 1
         try:
-            result = self._perform(job, leash=leash)
+            result = self._perform(job, deadline=deadline)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
             problem = problem_of(error)
-            crowded = out_of_memory(error) and (beside or len(self._leashes) > 1)
+            crowded = out_of_memory(error) and (beside or len(self._deadlines) > 1)
             told = {"problem": problem.name, "detail": problem.detail, "where": where(error), "crowded": crowded}
             result = Result(record={}, seconds={})
         else:
             told = {"record": result.record, "seconds": result.seconds, "format": result.format}
-        del self._leashes[number]
+        del self._deadlines[number]
         self._post.submit(self._send, {"number": number, **told}, result.encoded)
 
     def _send(self, head: dict[str, Any], body: bytes | memoryview) -> None:

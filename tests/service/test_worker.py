@@ -73,9 +73,9 @@ def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
     assert heads[9][0]["where"]["type"] == "DamagedImageError"
 
 
-def test_work_that_is_cut_ends_at_the_next_look(scene_png: bytes) -> None:
+def test_work_that_is_cancelled_ends_at_the_next_look(scene_png: bytes) -> None:
     job = Job(data=scene_png, policy=load_policy("default"), hide=True)
-    said = [ask(1, job), job.data, frame(pickle.dumps({"cut": 1})), frame(pickle.dumps({"cut": 99}))]
+    said = [ask(1, job), job.data, frame(pickle.dumps({"cancel": 1})), frame(pickle.dumps({"cancel": 99}))]
     _, (head, _) = talk(functools.partial(Moody, 0.3), *said, answers=2)
     assert head["problem"] == "time-limit"
 
