@@ -254,9 +254,9 @@ class ProcessPool:
         _LOG.info("worker ready", extra={"fields": {"worker": worker.process.pid}})
         self._dispatch()
 
-    def _has_room(self, worker: WorkerHandle, head: dict[str, Any], size: int) -> bool:
+    def _has_room(self, worker: WorkerHandle, header: dict[str, Any], size: int) -> bool:
         """Whether somebody waits for an answer of so many bytes, and there is memory for it."""
-        task = worker.tasks[head["number"]]
+        task = worker.tasks[header["number"]]
         if task.answer.done():
             return False
         try:
@@ -266,19 +266,19 @@ class ProcessPool:
             return False
         return True
 
-    def _settle(self, worker: WorkerHandle, head: dict[str, Any], body: bytearray | None) -> None:
-        task = worker.tasks[head["number"]]
+    def _settle(self, worker: WorkerHandle, header: dict[str, Any], body: bytearray | None) -> None:
+        task = worker.tasks[header["number"]]
         if task.answer.done() or body is None:
             pass
-        elif head.get("crowded") and not task.died:
+        elif header.get("crowded") and not task.died:
             self._retry_alone(task)
-        elif "problem" in head:
-            task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
-        elif task.job.hide and not (body and head["format"] in MEDIA_TYPES):
+        elif "problem" in header:
+            task.fail(Problem(header["problem"], header["detail"], where=header["where"]))
+        elif task.job.hide and not (body and header["format"] in MEDIA_TYPES):
             raise ValueError("an answer without a picture")
         else:
             result = Result(
-                record=head["record"], seconds=head["seconds"], encoded=memoryview(body), format=head["format"]
+                record=header["record"], seconds=header["seconds"], encoded=memoryview(body), format=header["format"]
             )
             task.answer.set_result(result)
         del worker.tasks[task.number]  # only now: an answer that made no sense has not been given

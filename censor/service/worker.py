@@ -1,8 +1,8 @@
 """A process that works on pictures and does nothing else: what `ProcessPool` starts, and how the two talk.
 
-Over a pair of sockets go frames: the lengths of a head and of a body, the head, the body. Bodies are encoded pictures.
-Heads are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over through a
-decoder's fault must not hand its parent code to run.
+Over a pair of sockets go frames: the lengths of a header and of a body, the header, the body. Bodies are encoded
+pictures. Headers are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over
+through a decoder's fault must not hand its parent code to run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from detect.detections import Detector
 __all__ = ["LENGTHS", "Terms", "Worker", "ask", "frame", "main"]
 
 LENGTHS = struct.Struct("!IQ")
-"""Bytes of the head and of the body, before both."""
+"""Bytes of the header and of the body, before both."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,9 +59,9 @@ class Terms:
     memory: int | None = None
 
 
-def frame(head: bytes, size: int = 0) -> bytes:
+def frame(header: bytes, size: int = 0) -> bytes:
     """What goes before a body of so many bytes."""
-    return LENGTHS.pack(len(head), size) + head
+    return LENGTHS.pack(len(header), size) + header
 
 
 def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
@@ -74,9 +74,9 @@ def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
     """
     policy = {each.name: getattr(job.policy, each.name) for each in dataclasses.fields(Policy)}
     policy["rules"] = dict(job.policy.rules)
-    head = {"number": number, "trial": trial, "policy": policy}
-    head["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
-    return frame(pickle.dumps(head), len(job.data))
+    header = {"number": number, "trial": trial, "policy": policy}
+    header["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
+    return frame(pickle.dumps(header), len(job.data))
 
 
 class Worker:
@@ -98,15 +98,15 @@ class Worker:
     def serve(self) -> None:
         """Work until the other side closes, or dies."""
         while received := _receive(self._connection):
-            head, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
-            if "cancel" in head:
-                if deadline := self._deadlines.get(head["cancel"]):
+            header, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
+            if "cancel" in header:
+                if deadline := self._deadlines.get(header["cancel"]):
                     deadline.cancel()
                 continue
-            job = Job(data=data, policy=Policy(**head["policy"]), **head["job"])
-            self._deadlines[head["number"]] = deadline = Deadline(self._seconds)
-            executor = self._trial_executor if head["trial"] else self._executor
-            executor.submit(self._do, head["number"], job, deadline)
+            job = Job(data=data, policy=Policy(**header["policy"]), **header["job"])
+            self._deadlines[header["number"]] = deadline = Deadline(self._seconds)
+            executor = self._trial_executor if header["trial"] else self._executor
+            executor.submit(self._do, header["number"], job, deadline)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
@@ -130,9 +130,9 @@ class Worker:
         del self._deadlines[number]
         self._post.submit(self._send, {"number": number, **told}, result.encoded)
 
-    def _send(self, head: dict[str, Any], body: bytes | memoryview) -> None:
+    def _send(self, header: dict[str, Any], body: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):  # the parent is gone, and so will we be
-            self._connection.sendall(frame(json.dumps(head).encode(), len(body)))
+            self._connection.sendall(frame(json.dumps(header).encode(), len(body)))
             self._connection.sendall(body)
 
 
@@ -163,11 +163,11 @@ def main(number: int) -> None:
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, bytes] | None:
-    """A head and a body; None at the end."""
+    """A header and a body; None at the end."""
     try:
         lengths = _exactly(connection, LENGTHS.size)
-        head, body = LENGTHS.unpack(lengths)
-        return bytes(_exactly(connection, head)), bytes(_exactly(connection, body))
+        header, body = LENGTHS.unpack(lengths)
+        return bytes(_exactly(connection, header)), bytes(_exactly(connection, body))
     except (EOFError, ConnectionError):
         return None
 

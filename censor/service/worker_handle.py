@@ -24,7 +24,7 @@ _PROGRAM = (
 )
 """Not multiprocessing, whose processes import the program that started the service once more."""
 
-_MOST_HEAD, _PIECE = 2**20, 2**18
+_MAX_HEADER, _PIECE = 2**20, 2**18
 
 
 @dataclass(eq=False)
@@ -133,24 +133,24 @@ class WorkerHandle:
         """The next frame, checked for its size: a worker may be in other hands.
 
         Args:
-            keep: Called with a head and the bytes of its body: whether there is memory for it.
+            keep: Called with a header and the bytes of its body: whether there is memory for it.
 
         Returns:
-            The head, and the body or, where that was not kept, None.
+            The header, and the body or, where that was not kept, None.
 
         Raises:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
         size, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
-        if size > _MOST_HEAD or body > self._most:
+        if size > _MAX_HEADER or body > self._most:
             raise ValueError("more bytes than any answer has")
-        head = json.loads(await self._exactly(size))
-        if keep(head, body):
-            return head, await self._exactly(body)
+        header = json.loads(await self._exactly(size))
+        if keep(header, body):
+            return header, await self._exactly(body)
         while body > 0:
             body -= len(await self._exactly(min(body, _PIECE)))
-        return head, None
+        return header, None
 
     async def _exactly(self, size: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(size)

@@ -231,11 +231,11 @@ def test_a_full_queue_refuses_and_who_leaves_it_gives_his_place_back(
     started: Callable[..., httpx.Client], scene_png: bytes
 ) -> None:
     client = started(load=functools.partial(Moody, 1.0), workers=1, in_flight=1, queue=1)
-    head = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+    header = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
     address = ("127.0.0.1", client.base_url.port)
     with socket.create_connection(address) as first, socket.create_connection(address) as second:
         for each in (first, second):
-            each.sendall(head % len(scene_png) + scene_png)
+            each.sendall(header % len(scene_png) + scene_png)
         until(lambda: inside(client, 2))
         refused = client.post("/v1/censor", content=scene_png, headers=PNG)
         assert problem(refused) == "busy"
