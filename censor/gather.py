@@ -12,7 +12,7 @@ from pathlib import Path
 from censor.errors import CensorError
 from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
-from detect.pictures.formats import HEAD, SUFFIXES, empty, format_of, refused_kind, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, SUFFIXES, empty, format_of, refused_kind, sniff, unsupported
 
 __all__ = ["INFIX", "Gathered", "Job", "beside", "gather", "mirrored"]
 
@@ -193,20 +193,20 @@ def _begun(path: Path, relative: Path, beneath: PathBeneath | None, status: os.s
     try:
         with open_file(beneath or path) as stream:
             stamp = Stamp.of(os.fstat(stream.fileno()))
-            head = stream.read(HEAD)
+            start = stream.read(SNIFF_BYTES)
     except (OSError, ValueError) as error:
         return _unread(path, relative, beneath, error)
     except ReadError as error:
         return Job(source=path, relative=relative, beneath=beneath, error=error)
-    kind = sniff(head)
-    fault = empty(str(path)) if not head else unsupported(str(path), head) if kind is None else None
+    kind = sniff(start)
+    fault = empty(str(path)) if not start else unsupported(str(path), start) if kind is None else None
     return Job(
         source=path,
         relative=relative,
         beneath=beneath,
         stamp=stamp,
         format=kind,
-        refused=refused_kind(head) is not None,
+        refused=refused_kind(start) is not None,
         error=fault,
     )
 
