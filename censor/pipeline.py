@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from censor.errors import DetectorError, PolicyError, RecheckError
 from censor.files import encode, write_atomic
-from censor.looks import Canvas, Looks, upright, views
 from censor.policy import Policy
 from censor.policy_toml import load_policy
 from censor.redact import Frame, Hidden, Redaction, load_sticker, paint, plan
 from censor.verdict import Verdict, judge
+from censor.views import Canvas, Views, upright, views_of
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
@@ -246,18 +246,18 @@ class Censor:
     def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
-    def _find(self, picture: Picture, seconds: dict[str, float]) -> tuple[Detections, Detections, Looks]:
+    def _find(self, picture: Picture, seconds: dict[str, float]) -> tuple[Detections, Detections, Views]:
         """All there is to judge, what of it must be hidden, and the looks.
 
         What other viewers show counts, and is hidden where they show it. Colours beneath full transparency count too,
         but they are gone from the output.
         """
         with _timed(seconds, "detect"):
-            looks = Looks.at(picture, self.detector)
+            looks = Views.at(picture, self.detector)
             visible = self._detect(looks, picture)
             if picture.readings:
                 seen = [upright(self._detect_view(view, picture.name), each) for each in picture.readings
-                        for view in views(each.pixels)]  # fmt: skip
+                        for view in views_of(each.pixels)]  # fmt: skip
                 visible = joined(Detections.concatenate([visible, *seen]))
             found = visible
             if picture.beneath is not None:
@@ -267,7 +267,7 @@ class Censor:
     def _judge(self, found: Detections, picture: Picture) -> Verdict:
         return judge(found, self.policy, width=picture.width, height=picture.height)
 
-    def _detect(self, looks: Looks, picture: Picture) -> Detections:
+    def _detect(self, looks: Views, picture: Picture) -> Detections:
         found = [self._detect_view(view, picture.name) for view in looks]  # one at a time: each may be 300 MB
         return looks.restore(found[0] if len(found) == 1 else joined(Detections.concatenate(found)), picture)
 
@@ -293,7 +293,7 @@ class Censor:
         self,
         picture: Picture,
         canvas: Canvas,
-        looks: Looks,
+        looks: Views,
         redactions: list[Redaction],
         *,
         before_painting: Callable[[], object],

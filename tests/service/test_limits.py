@@ -191,7 +191,7 @@ def test_work_that_overruns_ends_at_the_next_look(started: Callable[..., httpx.C
     client = started(slow, picture_seconds=0.1)
     assert problem(client.post("/v1/censor", content=scene_png, headers=PNG)) == "time-limit"
     _until(lambda: "censor_pictures_inside 0.0" in client.get("/metrics").text)
-    assert slow.looks == 2  # the test picture and the picture; never at the output
+    assert slow.calls == 2  # the test picture and the picture; never at the output
 
 
 def test_uploads_share_one_sum_of_memory(started: Callable[..., httpx.Client], scene_png: bytes) -> None:

@@ -93,10 +93,10 @@ def test_nothing_is_done_twice(watched: WatchedFolders) -> None:
     watched.send("a.png", 1)
     finder = RedFinder()
     watched.once(detector=finder)
-    looks = finder.looks
+    calls = finder.calls
     assert watched.once(detector=finder).counts == {}
     assert watched.once(detector=finder).counts == {}
-    assert finder.looks == looks
+    assert finder.calls == calls
     (watched.public / "a.png").unlink()  # a consumer took it: that is no reason to publish it again
     watched.once(detector=finder)
     assert files(watched.public) == []

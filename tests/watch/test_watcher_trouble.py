@@ -155,7 +155,7 @@ class Meddler(RedFinder):
         self.meddle = meddle
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        if self.looks == 0:
+        if self.calls == 0:
             self.meddle()
         return super().detect(images)
 
