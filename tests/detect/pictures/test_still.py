@@ -184,7 +184,7 @@ def test_streams_that_give_little_or_nothing(photo: NDArray[np.uint8], encoded: 
         decode(closed)
 
 
-def test_colours_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], encoded: Encode) -> None:
+def test_colors_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], encoded: Encode) -> None:
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:20] = 0
     rgba = np.dstack([photo, alpha])
