@@ -105,7 +105,20 @@ class Engine:
     async def check(
         self, data: bytes, options: Judging, account: Account, disconnected: Callable[[], Awaitable[object]]
     ) -> Result:
-        """Judge one picture; as `apply`."""
+        """Judge one picture.
+
+        Args:
+            data: The encoded picture.
+            options: What the request asks for.
+            account: Where the answer's bytes are counted.
+            disconnected: Returns when the client has gone away.
+
+        Raises:
+            Problem: There is no such policy, the room is full, the picture took too long or ended its process.
+            CensorError: It could not be decoded or judged.
+            DetectError: The network failed.
+            ClientGone: Nobody waits for the answer.
+        """
         job = Job(data=data, policy=self.policies.named(options.policy), hide=False)
         return self._counted(await self.pool.do(job, hold=account.hold_answer, disconnected=disconnected))
 

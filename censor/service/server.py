@@ -93,7 +93,7 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """As above."""
+        """Start the clock: the next request is awaited."""
         super().on_response_complete()
         self._watch()
 

@@ -51,7 +51,7 @@ class Result:
         record: For JSON: size, verdict or None, boxes, what was hidden.
         seconds: Time by stage.
         encoded: The censored picture; empty where none was asked for.
-        format: Its format as Pillow calls it; empty likewise.
+        format: Its format as Pillow calls it; empty where no picture was asked for.
     """
 
     record: dict[str, Any]

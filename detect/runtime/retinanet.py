@@ -213,7 +213,7 @@ def refuse_nonsense(logits: NDArray[np.float32], deltas: NDArray[np.float32], so
 
     Args:
         logits: All of them, or the greatest absolute value.
-        deltas: Likewise.
+        deltas: All of them, or the greatest absolute value.
         source: Named in the error.
 
     Raises:

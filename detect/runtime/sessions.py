@@ -150,7 +150,7 @@ class OnnxRuntimeSession:
         try:
             with self._turn:
                 outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
-        except Exception as error:  # as above
+        except Exception as error:  # its errors share no base class but Exception
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {_first_line(error)}"
             ) from error
