@@ -33,7 +33,7 @@ from detect.retinanet.dataset import (
     PictureSet,
     collate,
     image_weights,
-    normalise,
+    normalize,
     padded_rows,
     worker_options,
 )
@@ -254,7 +254,7 @@ def train(
         for part in range(config.accumulate):
             batch = next(feed)
             pixels, boxes, labels = (values.to(device, non_blocking=True) for values in batch[:3])
-            images = normalise(pixels.to(memory_format=layout), description.mean, description.std)
+            images = normalize(pixels.to(memory_format=layout), description.mean, description.std)
             final = processes == 1 or part == config.accumulate - 1
             with nullcontext() if final else network.no_sync():
                 with torch.autocast(device.type, torch.bfloat16, enabled=bf16):

@@ -231,10 +231,10 @@ def report(options: argparse.Namespace, ours: dict[str, Any], reference: dict[st
     figure = drawing.Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
     agg.FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for label, row, colour in (("ours", ours, "tab:blue"), ("torchvision", reference, "tab:orange")):
+    for label, row, color in (("ours", ours, "tab:blue"), ("torchvision", reference, "tab:orange")):
         epochs, ap, ap50 = zip(*row["curve"], strict=True)
-        axes.plot(epochs, ap, color=colour, label=f"{label} AP")
-        axes.plot(epochs, ap50, color=colour, linestyle="--", label=f"{label} AP50")
+        axes.plot(epochs, ap, color=color, label=f"{label} AP")
+        axes.plot(epochs, ap50, color=color, linestyle="--", label=f"{label} AP50")
     axes.set(xlabel="epoch", ylabel="AP on the test pictures", ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend()

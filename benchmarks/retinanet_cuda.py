@@ -13,7 +13,7 @@ from retinanet_rounds import Work, alternate, describe, forward_flops, picture_o
 from torch import Tensor, nn
 
 from detect.retinanet.checkpoint import Description
-from detect.retinanet.dataset import normalise
+from detect.retinanet.dataset import normalize
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.model import RetinaNet
 
@@ -90,7 +90,7 @@ def cuda_training(reference: nn.Module, model: RetinaNet, about: Description, si
         learn(reference, losses)
 
     def ours() -> None:
-        given = normalise(images, about.mean, about.std).contiguous(memory_format=torch.channels_last)
+        given = normalize(images, about.mean, about.std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             outputs = network(given)
         learn(model, losses_of(outputs, model.anchors(given), boxes, labels))

@@ -41,7 +41,7 @@ from detect.annotations.pictures import list_pictures
 from detect.evaluation.coco import evaluate
 from detect.load import choose
 from detect.pictures.rgb import read_rgb
-from detect.quantize import quantise
+from detect.quantize import quantize
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.export import export_onnx
 from detect.runtime.sessions import OnnxRuntimeSession, cores, openvino_core
@@ -107,7 +107,7 @@ def prepare(options: argparse.Namespace, torch_file: Path) -> dict[str, Path]:
             Image.fromarray(picture_of(options.size)).save(options.out / "picture.png")
             pictures = [options.out / "picture.png"]
         content = files["f32"].read_bytes()
-        files["int8"].write_bytes(quantise(content, pictures, source=str(files["f32"])))
+        files["int8"].write_bytes(quantize(content, pictures, source=str(files["f32"])))
     return files
 
 

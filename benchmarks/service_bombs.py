@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from PIL import Image
-from service_faults import HEAD, portrait
+from service_faults import REQUEST, portrait
 from service_load import JPEG, Service
 
 from censor import Censor
@@ -204,8 +204,8 @@ def main() -> None:
     watch, faults = Watch(service), Faults(service.url)
     try:
         told("alone", *well_behaved(service.url, photo, expected, options.seconds / 4))
-        upload = HEAD % MAX_BYTES + bytes(MAX_BYTES - 2**16)
-        reader = HEAD.replace(b"/v1/censor", b"/v1/censor?format=bmp") % len(large) + large
+        upload = REQUEST % MAX_BYTES + bytes(MAX_BYTES - 2**16)
+        reader = REQUEST.replace(b"/v1/censor", b"/v1/censor?format=bmp") % len(large) + large
         stalled = [threading.Thread(target=faults.stand, args=("stalled", upload)) for _ in range(options.stalled)]
         readers = [threading.Thread(target=faults.stand, args=("readers", reader)) for _ in range(options.readers)]
         faults.start(*readers, *stalled)

@@ -31,7 +31,7 @@ from censor import Censor
 from censor.files import encode
 from detect import load_detector
 
-HEAD = b"POST /v1/censor HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+REQUEST = b"POST /v1/censor HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 
 
 def portrait() -> bytes:
@@ -60,8 +60,8 @@ def good_client(url: str, photo: bytes, expected: str, counts: Counter[str], end
 def bad_client(url: str, photo: bytes, counts: Counter[str], end: float, rng: random.Random) -> None:
     """Drip, hang up, or never read, one after the other."""
     address = urlsplit(url)
-    ways = {"dripped header": b"POST /v1/cen", "dripped body": HEAD % len(photo), "hung up": HEAD % len(photo)}
-    ways["never read"] = HEAD % len(photo) + photo
+    ways = {"dripped header": b"POST /v1/cen", "dripped body": REQUEST % len(photo), "hung up": REQUEST % len(photo)}
+    ways["never read"] = REQUEST % len(photo) + photo
     while time.monotonic() < end:
         way = rng.choice(list(ways))
         counts[way] += 1

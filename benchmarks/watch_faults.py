@@ -40,7 +40,7 @@ FACE = (slice(90, 170), slice(85, 165))
 LARGE = 200_000  # bytes of an upload that does not fit into the full quarantine
 
 
-class Yard:
+class WatchedFolders:
     """The folders, what was sent, and the watchers."""
 
     def __init__(self, root: Path) -> None:
@@ -158,35 +158,35 @@ def everything(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in found]
 
 
-def torment(yard: Yard, *, kills: int, seed: int) -> dict[str, int]:
+def torment(watched: WatchedFolders, *, kills: int, seed: int) -> dict[str, int]:
     """Keep two watchers going while they are killed; returns the kills, by what they hit."""
     rng = np.random.default_rng(seed)
-    watchers = yard.watchers = [yard.start(), yard.start()]
+    watchers = watched.watchers = [watched.start(), watched.start()]
     done: Counter[str] = Counter()
     while done["kills"] < kills:
         for _ in range(int(rng.integers(4, 20))):
-            yard.send(rng)
-        if done["kills"] % 30 == 10 and not yard.full:
-            yard.fill(True)
-        elif done["kills"] % 30 == 20 and yard.full:
-            yard.fill(False)
+            watched.send(rng)
+        if done["kills"] % 30 == 10 and not watched.full:
+            watched.fill(True)
+        elif done["kills"] % 30 == 20 and watched.full:
+            watched.fill(False)
         time.sleep(float(rng.uniform(0.3, 2.0)))
         for index in [[0], [1], [0, 1]][int(rng.integers(3))]:
             done["kills"] += 1
             watchers[index].kill()
             watchers[index].wait()
-            done["kills with the quarantine full"] += yard.full
-            done["kills with uploads claimed"] += bool(yard.claimed())
-            yard.check()
-            watchers[index] = yard.start()
-    yard.fill(False)
+            done["kills with the quarantine full"] += watched.full
+            done["kills with uploads claimed"] += bool(watched.claimed())
+            watched.check()
+            watchers[index] = watched.start()
+    watched.fill(False)
     deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and yard.report()["still in the inbox or claimed"]:
+    while time.monotonic() < deadline and watched.report()["still in the inbox or claimed"]:
         time.sleep(0.2)
     for watcher in watchers:
         watcher.terminate()
     done["exit codes that are not 0 after SIGTERM"] = sum(watcher.wait() != 0 for watcher in watchers)
-    yard.check()
+    watched.check()
     return dict(done)
 
 
@@ -199,19 +199,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="censor-faults-", dir=options.folder))
-    yard = Yard(root)
-    mounted = yard.mount()
+    watched = WatchedFolders(root)
+    mounted = watched.mount()
     began = time.monotonic()
     try:
-        torments = torment(yard, kills=options.kills, seed=options.seed)
-        counts = {**torments, **yard.report()}
+        torments = torment(watched, kills=options.kills, seed=options.seed)
+        counts = {**torments, **watched.report()}
         log = [json.loads(line) for line in (root / "log").read_text().splitlines() if line.endswith("}")]
     finally:
-        for watcher in yard.watchers:
+        for watcher in watched.watchers:
             watcher.kill()
             watcher.wait()
         if mounted:
-            subprocess.run(["umount", yard.quarantine], check=True)
+            subprocess.run(["umount", watched.quarantine], check=True)
         shutil.rmtree(root)
     events = Counter(line["event"] for line in log)
     where = "a small disk of its own" if mounted else "the same disk, never full: no right to mount one"

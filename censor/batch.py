@@ -12,45 +12,45 @@ from pathlib import Path
 from typing import TypeVar
 
 from censor.errors import CensorError, OutputExistsError
-from censor.gather import INFIX, Gathered, Job, beside, gather, mirrored
+from censor.gather import INFIX, BatchItem, Gathered, beside, gather, mirrored
 from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
 from detect.pictures.formats import format_of, unsupported
 
-__all__ = ["INFIX", "Gathered", "Job", "gather", "plan", "run"]
+__all__ = ["INFIX", "BatchItem", "Gathered", "gather", "plan", "run"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def plan(jobs: Sequence[Job], *, out: Path | None, in_place: bool, overwrite: bool) -> list[Job]:
+def plan(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwrite: bool) -> list[BatchItem]:
     """Decide where each output goes, before anything is written.
 
     In place, a link's output takes the place of the file it points to, and a file with two names is worked on once.
-    Without `in_place` a file in a folder that is another job's target is no job of its own: that other replaces it, or
-    fails because it is there.
+    Without `in_place` a file in a folder that is another item's target is no item of its own: that other replaces it,
+    or fails because it is there.
 
     Args:
-        jobs: From `gather`.
-        out: A folder that mirrors the inputs' tree, or, for a single job, a file with a picture's suffix. None puts
+        items: From `gather`.
+        out: A folder that mirrors the inputs' tree, or, for a single item, a file with a picture's suffix. None puts
             each output beside its source.
         in_place: Each output takes its source's place; `out` is None then.
         overwrite: Outputs that exist now will be replaced.
 
     Returns:
-        The jobs in the same order, with a target, or with an error: it is no picture, or its target exists, is a
-        source, or is another job's.
+        The items in the same order, with a target, or with an error: it is no picture, or its target exists, is a
+        source, or is another item's.
     """
     if not in_place:
-        jobs = _without_targets(jobs, out)
-    sources = {each for job in jobs for each in (os.path.realpath(job.source), _identity(job.source, job.stamp))}
+        items = _without_targets(items, out)
+    sources = {each for item in items for each in (os.path.realpath(item.source), _identity(item.source, item.stamp))}
     taken: dict[str, Path] = {}
     planned = []
-    for job in jobs:
-        if job.error is not None or job.format is None:
-            planned.append(replace(job, error=job.error or unsupported(str(job.source))))
+    for item in items:
+        if item.error is not None or item.format is None:
+            planned.append(replace(item, error=item.error or unsupported(str(item.source))))
             continue
-        target = _in_place(job) if in_place else _target(job, out)
+        target = _in_place(item) if in_place else _target(item, out)
         place = os.path.normcase(os.path.realpath(target))
         same = _identity(target, _stamp(target))
         if in_place and place in taken:
@@ -59,16 +59,16 @@ def plan(jobs: Sequence[Job], *, out: Path | None, in_place: bool, overwrite: bo
         exists = os.path.lexists(target)
         other = taken.get(place) or (None if in_place else taken.get(same))
         if other is not None:
-            error = OutputExistsError(f"{job.source}: its output {target} is already that of {other}")
+            error = OutputExistsError(f"{item.source}: its output {target} is already that of {other}")
         elif not in_place and {os.path.realpath(target), same} & sources:
-            error = OutputExistsError(f"{job.source}: its output {target} would overwrite a source; use --in-place")
+            error = OutputExistsError(f"{item.source}: its output {target} would overwrite a source; use --in-place")
         elif not (in_place or overwrite) and exists:
-            error = OutputExistsError(f"{job.source}: {target} exists already; use --force to overwrite it")
+            error = OutputExistsError(f"{item.source}: {target} exists already; use --force to overwrite it")
         else:
-            taken[place] = taken[same] = job.source
-        # What is not there now is not overwritten: it would be another job's, in a file system that takes both names
+            taken[place] = taken[same] = item.source
+        # What is not there now is not overwritten: it would be another item's, in a file system that takes both names
         # for one, or somebody else's.
-        planned.append(replace(job, target=target, overwrite=exists, error=error))
+        planned.append(replace(item, target=target, overwrite=exists, error=error))
     return planned
 
 
@@ -92,64 +92,64 @@ def _spelled(path: str | os.PathLike[str]) -> str:
     return os.path.normpath(Path(path).absolute())
 
 
-def _without_targets(jobs: Sequence[Job], out: Path | None) -> list[Job]:
-    """Without files in folders that other jobs are going to write, and with an error for pictures in OUT that none is.
+def _without_targets(items: Sequence[BatchItem], out: Path | None) -> list[BatchItem]:
+    """Without files in folders that other items are going to write, and with an error for pictures in OUT that none is.
 
     The shorter name is the source: `a.jpg` of `a.censored.jpg`, and so on.
     """
     targets: set[str] = set()
     kept: set[int] = set()
-    for job in sorted(jobs, key=lambda job: (job.in_output, len(job.source.name))):
-        if job.beneath is None or _spelled(job.source) not in targets:
-            kept.add(id(job))
-            if job.error is None and job.format is not None and not job.in_output:
-                targets.add(_spelled(_target(job, out)))
-    left = [job for job in jobs if id(job) in kept]
-    return [replace(job, error=job.error or _planted(job)) if job.in_output else job for job in left]
+    for item in sorted(items, key=lambda item: (item.in_output, len(item.source.name))):
+        if item.beneath is None or _spelled(item.source) not in targets:
+            kept.add(id(item))
+            if item.error is None and item.format is not None and not item.in_output:
+                targets.add(_spelled(_target(item, out)))
+    left = [item for item in items if id(item) in kept]
+    return [replace(item, error=item.error or _planted(item)) if item.in_output else item for item in left]
 
 
-def _planted(job: Job) -> UnsupportedImageError:
+def _planted(item: BatchItem) -> UnsupportedImageError:
     return UnsupportedImageError(
-        f"{job.source}: a picture in the output folder that this run does not write, so nobody has looked at it"
+        f"{item.source}: a picture in the output folder that this run does not write, so nobody has looked at it"
     )
 
 
-def _in_place(job: Job) -> PathBeneath:
-    if job.beneath is not None:
-        return replace(job.beneath, replaces=job.stamp)
-    real = Path(os.path.realpath(job.source))
-    return PathBeneath(real.parent, Path(real.name), replaces=job.stamp)
+def _in_place(item: BatchItem) -> PathBeneath:
+    if item.beneath is not None:
+        return replace(item.beneath, replaces=item.stamp)
+    real = Path(os.path.realpath(item.source))
+    return PathBeneath(real.parent, Path(real.name), replaces=item.stamp)
 
 
-def _target(job: Job, out: Path | None) -> PathBeneath:
+def _target(item: BatchItem, out: Path | None) -> PathBeneath:
     if out is not None and format_of(out) is not None and not out.is_dir():
         return PathBeneath(out.parent, Path(out.name))
     if out is None:
-        if job.beneath is not None:
-            return PathBeneath(job.beneath.root, beside(job.relative, job.format))
-        name = beside(Path(job.source.name), job.format)
-        return PathBeneath(job.source.parent, name)
-    below = mirrored(job.relative, job.format)
-    if job.beneath is not None:
+        if item.beneath is not None:
+            return PathBeneath(item.beneath.root, beside(item.relative, item.format))
+        name = beside(Path(item.source.name), item.format)
+        return PathBeneath(item.source.parent, name)
+    below = mirrored(item.relative, item.format)
+    if item.beneath is not None:
         # An output folder inside of an input folder is as little to be trusted as the rest of that.
-        way = os.path.relpath(_spelled(out), _spelled(job.beneath.root))
+        way = os.path.relpath(_spelled(out), _spelled(item.beneath.root))
         if not way.startswith(os.pardir):
-            return PathBeneath(job.beneath.root, Path(way) / below)
+            return PathBeneath(item.beneath.root, Path(way) / below)
     return PathBeneath(out, below)
 
 
-def run(jobs: Iterable[T], work: Callable[[T], R], *, workers: int) -> Iterator[R]:
-    """Work jobs off on `workers` threads; results come in the order of the jobs.
+def run(items: Iterable[T], work: Callable[[T], R], *, threads: int) -> Iterator[R]:
+    """Work items off on `threads` threads; results come in the order of the items.
 
-    No more than twice as many jobs as workers are begun ahead of the result that is waited for, so memory does not grow
-    with their number. When the caller stops early, what has begun is finished and nothing else is begun.
+    No more than twice as many items as threads are begun ahead of the result that is waited for, so memory does not
+    grow with their number. When the caller stops early, what has begun is finished and nothing else is begun.
     """
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="censor") as pool:
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="censor") as pool:
         waiting: deque[Future[R]] = deque()
         try:
-            for job in jobs:
-                waiting.append(pool.submit(work, job))
-                if len(waiting) >= 2 * workers:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from censor.errors import DetectorError
-from censor.looks import Looks, upright, views
+from censor.views import Views, upright, views_of
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.pictures.still import Picture
@@ -21,12 +21,12 @@ class Found:
     Attributes:
         boxes: All there is to judge.
         visible: What of it can be seen in the output, too, unless it is hidden.
-        looks: What was looked at, for the next look.
+        views: What was looked at, for the next look.
     """
 
     boxes: Detections
     visible: Detections
-    looks: Looks
+    views: Views
 
 
 def find(picture: Picture, detector: Detector) -> Found:
@@ -39,27 +39,27 @@ def find(picture: Picture, detector: Detector) -> Found:
         DetectError: The network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
     """
-    looks = Looks.at(picture, detector)
-    visible = detect_again(looks, picture, detector)
+    views = Views.at(picture, detector)
+    visible = detect_again(views, picture, detector)
     if picture.readings:
         seen = [upright(_detect(detector, view, picture.name), each) for each in picture.readings
-                for view in views(each.pixels)]  # fmt: skip
+                for view in views_of(each.pixels)]  # fmt: skip
         visible = joined(Detections.concatenate([visible, *seen]))
     boxes = visible
     if picture.beneath is not None:
         boxes = joined(Detections.concatenate([boxes, _detect(detector, picture.beneath, picture.name)]))
-    return Found(boxes=boxes, visible=visible, looks=looks)
+    return Found(boxes=boxes, visible=visible, views=views)
 
 
-def detect_again(looks: Looks, picture: Picture, detector: Detector) -> Detections:
+def detect_again(views: Views, picture: Picture, detector: Detector) -> Detections:
     """Look at a picture as it is shown now.
 
     Raises:
         DetectError: The network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
     """
-    found = [_detect(detector, view, picture.name) for view in looks]  # one at a time: each may be 300 MB
-    return looks.restore(found[0] if len(found) == 1 else joined(Detections.concatenate(found)), picture)
+    found = [_detect(detector, view, picture.name) for view in views]  # one at a time: each may be 300 MB
+    return views.restore(found[0] if len(found) == 1 else joined(Detections.concatenate(found)), picture)
 
 
 def _detect(detector: Detector, view: RGBImage, name: str) -> Detections:

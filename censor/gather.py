@@ -12,9 +12,9 @@ from pathlib import Path
 from censor.errors import CensorError
 from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
-from detect.pictures.formats import HEAD, SUFFIXES, empty, format_of, refused_kind, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, SUFFIXES, empty, format_of, refused_kind, sniff, unsupported
 
-__all__ = ["INFIX", "Gathered", "Job", "beside", "gather", "mirrored"]
+__all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "mirrored"]
 
 INFIX = ".censored"
 """What stands between stem and suffix of an output that is written beside its source."""
@@ -35,7 +35,7 @@ _ALSO_PICTURES = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class BatchItem:
     """One picture to be worked on.
 
     Attributes:
@@ -68,19 +68,19 @@ class Gathered:
     """What was found under the paths that were named.
 
     Attributes:
-        jobs: In the order named, folders walked in order of name; no directory entry twice.
+        items: In the order named, folders walked in order of name; no directory entry twice.
         ignored: Files in folders that are neither pictures nor films by content or suffix, and links to folders.
     """
 
-    jobs: tuple[Job, ...]
+    items: tuple[BatchItem, ...]
     ignored: int
 
 
 def gather(paths: Iterable[str | os.PathLike[str]], *, out: Path | None = None) -> Gathered:
     """Find the pictures that are meant by files and folders.
 
-    A file that was named is always a job, whatever it holds. In a folder, a file is a job if its content or its suffix
-    is that of a picture or a film, or if it cannot be read: a text file is passed over, a broken JPEG is not.
+    A file that was named is always an item, whatever it holds. In a folder, a file is an item if its content or its
+    suffix is that of a picture or a film, or if it cannot be read: a text file is passed over, a broken JPEG is not.
 
     Args:
         paths: Files and folders; folders are walked to any depth. Links to folders are not followed, and links to
@@ -88,9 +88,9 @@ def gather(paths: Iterable[str | os.PathLike[str]], *, out: Path | None = None) 
         out: A folder for outputs. What is found in it, where it lies below an input folder, is marked so.
 
     Returns:
-        The jobs. What is missing, unreadable or a folder without pictures is a job with an error.
+        The items. What is missing, unreadable or a folder without pictures is an item with an error.
     """
-    jobs: dict[tuple[str, str], Job] = {}
+    items: dict[tuple[str, str], BatchItem] = {}
     ignored = 0
     for each in paths:
         path = Path(each)
@@ -99,9 +99,9 @@ def gather(paths: Iterable[str | os.PathLike[str]], *, out: Path | None = None) 
             ignored += passed_over
         else:
             found = [_named(path, Path(path.name))]
-        for job in found:
-            jobs.setdefault((os.path.realpath(job.source.parent), job.source.name), job)
-    return Gathered(jobs=tuple(jobs.values()), ignored=ignored)
+        for item in found:
+            items.setdefault((os.path.realpath(item.source.parent), item.source.name), item)
+    return Gathered(items=tuple(items.values()), ignored=ignored)
 
 
 def beside(relative: Path, format: str | None) -> Path:  # noqa: A002  # Pillow's own word
@@ -118,8 +118,8 @@ def mirrored(relative: Path, format: str | None) -> Path:  # noqa: A002  # Pillo
     return relative.with_name(relative.stem + suffix)
 
 
-def _walk(root: Path, out: Path | None) -> tuple[list[Job], int]:
-    jobs: list[Job] = []
+def _walk(root: Path, out: Path | None) -> tuple[list[BatchItem], int]:
+    items: list[BatchItem] = []
     outputs: list[Path] = []
     ignored = 0
     left_out = _status(out)
@@ -132,17 +132,17 @@ def _walk(root: Path, out: Path | None) -> tuple[list[Job], int]:
     def unreadable(folder: Path, error: OSError) -> None:
         place = root / folder
         reason = ReadError(f"{place}: cannot be read: {error.strerror or error}")
-        jobs.append(Job(source=place, relative=Path(place.name), error=reason))
+        items.append(BatchItem(source=place, relative=Path(place.name), error=reason))
 
     for relative, status in walk(root, enter=enter, unreadable=unreadable):
-        if (job := _found(root, relative, status)) is None:
+        if (item := _found(root, relative, status)) is None:
             ignored += 1
         else:
-            jobs.append(replace(job, in_output=any(relative.is_relative_to(each) for each in outputs)))
-    if not jobs:
+            items.append(replace(item, in_output=any(relative.is_relative_to(each) for each in outputs)))
+    if not items:
         reason = UnsupportedImageError(f"{root}: no pictures in this folder")
-        jobs.append(Job(source=root, relative=Path(), error=reason))
-    return jobs, ignored
+        items.append(BatchItem(source=root, relative=Path(), error=reason))
+    return items, ignored
 
 
 def _status(path: Path | None) -> os.stat_result | None:
@@ -152,33 +152,33 @@ def _status(path: Path | None) -> os.stat_result | None:
         return None
 
 
-def _found(root: Path, relative: Path, status: os.stat_result) -> Job | None:
+def _found(root: Path, relative: Path, status: os.stat_result) -> BatchItem | None:
     """A file in a folder; None if it is passed over."""
     source = root / relative
     if not stat.S_ISLNK(status.st_mode):
-        job = _begun(source, relative, PathBeneath(root, relative), status)
-        unread = stat.S_ISREG(status.st_mode) and isinstance(job.error, ReadError)
-        return job if unread or _is_meant(job) else None
+        item = _begun(source, relative, PathBeneath(root, relative), status)
+        unread = stat.S_ISREG(status.st_mode) and isinstance(item.error, ReadError)
+        return item if unread or _is_meant(item) else None
     real, top = os.path.realpath(source), os.path.realpath(root)
     if os.path.isdir(real):  # noqa: PTH112  # false for what is too long to be looked at
         return None
     inside = Path(real).is_relative_to(top)
-    job = _named(source, relative, PathBeneath(root, Path(real).relative_to(top)) if inside else None)
-    if not _is_meant(job):
+    item = _named(source, relative, PathBeneath(root, Path(real).relative_to(top)) if inside else None)
+    if not _is_meant(item):
         return None
-    if inside or job.format is None:
-        return job
+    if inside or item.format is None:
+        return item
     why = f"{source}: a link that leads out of {root}, which is not followed; name the file itself"
-    return replace(job, error=ReadError(why))
+    return replace(item, error=ReadError(why))
 
 
-def _is_meant(job: Job) -> bool:
+def _is_meant(item: BatchItem) -> bool:
     """Whether it is a film or a picture by its content or its suffix."""
-    by_suffix = format_of(job.source) is not None or _ALSO_PICTURES.fullmatch(job.source.suffix) is not None
-    return job.format is not None or job.refused or by_suffix
+    by_suffix = format_of(item.source) is not None or _ALSO_PICTURES.fullmatch(item.source.suffix) is not None
+    return item.format is not None or item.refused or by_suffix
 
 
-def _named(path: Path, relative: Path, beneath: PathBeneath | None = None) -> Job:
+def _named(path: Path, relative: Path, beneath: PathBeneath | None = None) -> BatchItem:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -186,32 +186,32 @@ def _named(path: Path, relative: Path, beneath: PathBeneath | None = None) -> Jo
     return _begun(path, relative, beneath, status)
 
 
-def _begun(path: Path, relative: Path, beneath: PathBeneath | None, status: os.stat_result) -> Job:
+def _begun(path: Path, relative: Path, beneath: PathBeneath | None, status: os.stat_result) -> BatchItem:
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         reason = "not a regular file; a picture from a pipe is read with `-`"
         return _unread(path, relative, beneath, ValueError(reason))
     try:
         with open_file(beneath or path) as stream:
             stamp = Stamp.of(os.fstat(stream.fileno()))
-            head = stream.read(HEAD)
+            start = stream.read(SNIFF_BYTES)
     except (OSError, ValueError) as error:
         return _unread(path, relative, beneath, error)
     except ReadError as error:
-        return Job(source=path, relative=relative, beneath=beneath, error=error)
-    kind = sniff(head)
-    fault = empty(str(path)) if not head else unsupported(str(path), head) if kind is None else None
-    return Job(
+        return BatchItem(source=path, relative=relative, beneath=beneath, error=error)
+    kind = sniff(start)
+    fault = empty(str(path)) if not start else unsupported(str(path), start) if kind is None else None
+    return BatchItem(
         source=path,
         relative=relative,
         beneath=beneath,
         stamp=stamp,
         format=kind,
-        refused=refused_kind(head) is not None,
+        refused=refused_kind(start) is not None,
         error=fault,
     )
 
 
-def _unread(path: Path, relative: Path, beneath: PathBeneath | None, error: OSError | ValueError) -> Job:
+def _unread(path: Path, relative: Path, beneath: PathBeneath | None, error: OSError | ValueError) -> BatchItem:
     why = getattr(error, "strerror", None) or error
     reason = ReadError(f"{path}: cannot be read: {why}")
-    return Job(source=path, relative=relative, beneath=beneath, error=reason)
+    return BatchItem(source=path, relative=relative, beneath=beneath, error=reason)

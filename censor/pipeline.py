@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from censor.errors import PolicyError, RecheckError
 from censor.files import encode, output_format, write_atomic
 from censor.finding import detect_again, find
-from censor.looks import Canvas, Looks
 from censor.manual import boxes_of
 from censor.policy import Policy
 from censor.policy_toml import load_policy
@@ -22,6 +21,7 @@ from censor.redact import Evidence, Frame, Redaction, kept, load_sticker, paint,
 from censor.results import Censored, Checked
 from censor.timing import timed
 from censor.verdict import Verdict, judge
+from censor.views import Canvas, Views
 from detect.detections import Detections, Detector
 from detect.load import load_detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
@@ -205,7 +205,7 @@ class Censor:
                 early = [pool.submit(encode_it, shown)] if encode_it is not None and self._overlap else []
                 with timed(seconds, "recheck"):
                     redactions, more = self._look_again(
-                        shown, frame, canvas, found.looks, redactions, before_painting=partial(wait, early)
+                        shown, frame, canvas, found.views, redactions, before_painting=partial(wait, early)
                     )
                 passed_over = joined(Detections.concatenate([passed_over, *more])) if any(more) else passed_over
                 if early and len(redactions) == first:
@@ -239,7 +239,7 @@ class Censor:
         picture: Picture,
         frame: Frame,
         canvas: Canvas,
-        looks: Looks,
+        views: Views,
         redactions: list[Redaction],
         *,
         before_painting: Callable[[], object],
@@ -254,8 +254,8 @@ class Censor:
         """
         frame, passed_over = replace(frame, also=()), []
         for attempt in range(1, _TRIES + 1):
-            looks.refresh(picture.pixels, canvas.window)
-            again = Evidence(boxes=detect_again(looks, picture, self.detector))
+            views.refresh(picture.pixels, canvas.window)
+            again = Evidence(boxes=detect_again(views, picture, self.detector))
             effect = None if attempt == 1 else "solid"
             blank = _blank(picture, redactions)
             wanted = plan(again, self.policy, frame, rechecked=True, effect=effect)

@@ -79,7 +79,7 @@ def _write_unnamed(folder: int | None, name: str, data: bytes | BinaryIO, *, dur
     except OSError:
         return False  # a file system without them; or a reason that the other way will report
     with os.fdopen(descriptor, "wb") as stream:
-        _fill(stream, data, synchronised=durable)
+        _fill(stream, data, synchronized=durable)
         try:
             # Naming the folder's descriptor makes this linkat(2), which follows the link in /proc.
             os.link(f"/proc/self/fd/{stream.fileno()}", name, dst_dir_fd=folder)
@@ -106,7 +106,7 @@ def _write_beside(
             if model is not None:
                 _resemble(stream.fileno(), folder, name, model)
             # What is replaced must not be lost to a crash that the new bytes did not survive.
-            _fill(stream, data, synchronised=overwrite or durable)
+            _fill(stream, data, synchronized=overwrite or durable)
         if not overwrite:
             _take_name(folder, temporary, name)
             return
@@ -160,14 +160,14 @@ def _copy_attributes(descriptor: int, source: str) -> bool:
     return kept
 
 
-def _fill(stream: BinaryIO, data: bytes | BinaryIO, *, synchronised: bool) -> None:
+def _fill(stream: BinaryIO, data: bytes | BinaryIO, *, synchronized: bool) -> None:
     if isinstance(data, bytes):
         stream.write(data)
     else:
         data.seek(0)  # this may be the second way that is tried
         shutil.copyfileobj(data, stream, 1 << 20)
     stream.flush()
-    if synchronised:
+    if synchronized:
         os.fsync(stream.fileno())
 
 

@@ -18,7 +18,7 @@ from detect.runtime.sessions import (
     OnnxRuntimeSession,
     OpenVinoSession,
     Session,
-    is_quantised,
+    is_quantized,
     openvino_core,
 )
 from detect.tiling import LongDetector
@@ -154,18 +154,18 @@ def choose(
     _check_names(engine, precision)
     if (engine, precision) == ("onnxruntime", "bf16"):
         raise ValueError("onnxruntime computes in f32 or int8; bf16 needs the engine openvino")
-    quantised = is_quantised(model)
-    if precision == "int8" and not quantised:
+    quantized = is_quantized(model)
+    if precision == "int8" and not quantized:
         raise WeightsError(f"{source}: not quantised, so it cannot run in int8; see: python -m detect quantize --help")
-    if quantised and precision not in ("auto", "int8"):
+    if quantized and precision not in ("auto", "int8"):
         raise WeightsError(f"{source}: quantised, so it runs in int8, not in {precision}")
     if engine == "auto":
         many = pictures is None or pictures * len(model) >= _MANY
-        pays = precision != "f32" and many and _openvino_is_installed() and _is_faster_there(model, quantised)
+        pays = precision != "f32" and many and _openvino_is_installed() and _is_faster_there(model, quantized)
         engine = "openvino" if pays or precision == "bf16" else "onnxruntime"
     if precision == "auto":
-        bf16 = engine == "openvino" and not quantised and _has_bf16()
-        precision = "int8" if quantised else "bf16" if bf16 else "f32"
+        bf16 = engine == "openvino" and not quantized and _has_bf16()
+        precision = "int8" if quantized else "bf16" if bf16 else "f32"
     return engine, precision
 
 
@@ -214,8 +214,8 @@ def _openvino_is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def _is_faster_there(model: bytes, quantised: bool) -> bool:
-    return CHECKED_ON_BOTH.encode() in model if quantised else _has_bf16()
+def _is_faster_there(model: bytes, quantized: bool) -> bool:
+    return CHECKED_ON_BOTH.encode() in model if quantized else _has_bf16()
 
 
 def _has_bf16() -> bool:

@@ -15,10 +15,10 @@ from detect.detections import Detections
 from detect.errors import AnnotationsError, InferenceError, WeightsError
 from detect.pictures.rgb import read_rgb
 from detect.runtime.onnx_detector import OnnxDetector
-from detect.runtime.sessions import CHECKED_ON_BOTH, OnnxRuntimeSession, OpenVinoSession, Session, is_quantised
+from detect.runtime.sessions import CHECKED_ON_BOTH, OnnxRuntimeSession, OpenVinoSession, Session, is_quantized
 from detect.runtime.telemetry import import_quietly
 
-__all__ = ["quantise"]
+__all__ = ["quantize"]
 
 _CHECKED = 32
 """At most so many pictures are looked at again."""
@@ -27,7 +27,7 @@ _SURE, _KEPT = 0.4, 0.9
 """Of the boxes that score this, at least this share must be found again with half of that score, and few others."""
 
 
-def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
+def quantize(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     """Quantise a detector after its training.
 
     The ranges of what the layers pass on are measured on pictures, fitted and normalised as the detector does it; so
@@ -57,7 +57,7 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
         Jacob et al., Quantization and Training of Neural Networks (arXiv:1712.05877); done by NNCF, which
         corrects biases as in Nagel et al. (arXiv:1906.04721).
     """
-    if is_quantised(model):
+    if is_quantized(model):
         raise WeightsError(f"{source}: is quantised already; start from the file that it was made of")
     if not pictures:
         raise AnnotationsError(f"{source}: no pictures to calibrate on")
@@ -73,7 +73,7 @@ def quantise(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     said = {prop.key: prop.value for prop in graph.metadata_props}
     onnx.helper.set_model_props(result, said)
     content = bytes(result.SerializeToString())
-    if not is_quantised(content):
+    if not is_quantized(content):
         raise InferenceError(f"{source}: nothing of it was quantised")
     if not _check(detector, content, pictures[:: max(1, len(pictures) // _CHECKED)][:_CHECKED], source):
         return content

@@ -33,7 +33,13 @@ def spare_factor(detector: Detector, height: int, width: int) -> float:
 
 
 def reduction(detector: Detector, height: int, width: int) -> int:
-    """How many times fewer rows and columns will do for a detector, one of `FACTORS`; arguments as above."""
+    """How many times fewer rows and columns will do for a detector, one of `FACTORS`.
+
+    Args:
+        detector: What will look at the picture.
+        height: The picture's rows.
+        width: Its columns.
+    """
     spare = spare_factor(detector, height, width)
     return next((factor for factor in FACTORS if factor * _MARGIN <= spare), 1)
 

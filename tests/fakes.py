@@ -26,10 +26,10 @@ class RedFinder:
     def __init__(self, label: str = "FEMALE_BREAST_EXPOSED", score: float = 0.9, others: Sequence[str] = ()) -> None:
         self.names = (label, *others)
         self.score = score
-        self.looks = 0
+        self.calls = 0
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        self.looks += 1
+        self.calls += 1
         return [self._find(image) for image in images]
 
     def _find(self, image: RGBImage) -> Detections:

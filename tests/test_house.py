@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,50 @@ def test_every_public_name_can_be_had() -> None:
     assert [getattr(censor, name).__name__ for name in censor.__all__] == censor.__all__
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = censor.Nonsense
+
+
+def test_the_drawing_of_who_may_import_whom_is_that_of_the_contracts() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text().split("## Who may import whom")[1]
+    header, _, *lines = text.split("```text\n")[1].split("\n```")[0].splitlines()
+    assert header.split() == ["censor", "detect"]
+    right = header.index("detect")
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = {each["containers"][0]: each["layers"] for each in contracts if each["type"] == "layers"}
+    drawn = {"censor": [line[:right].strip() for line in lines], "detect": [line[right:].strip() for line in lines]}
+    assert {name: [layer for layer in column if layer] for name, column in drawn.items()} == layers
+
+
+INVENTED = {"crew", "workroom", "shield", "leash", "leashes", "shunned", "doomed", "bury", "tend", "yard"}
+"""Names that a stranger would have to learn, where the field has one: process pool, middleware, deadline, reap."""
+
+BRITISH = re.compile(r"colours?|\w*(normalis|quantis|serialis|initialis|synchronis)\w*|centre")
+
+
+def identifiers(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "asyncio.shield":
+            yield node.attr
+
+
+def words(identifier: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", identifier)}
+
+
+@pytest.mark.parametrize("path", [*PROGRAMS, *ROOT.glob("*.py")], ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_are_those_of_the_field_in_american_spelling(path: Path) -> None:
+    named = {path.stem, path.parent.stem, *identifiers(path)}
+    assert not {each for each in named if words(each) & INVENTED}
+    assert not {each for each in named if any(BRITISH.fullmatch(word) for word in words(each))}
+
+
+def test_invented_and_british_names_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("class WorkroomHandle:\n    def _bury(self, myColour): self.normalised = quantise()")
+    found = [words(each) for each in identifiers(tmp_path / "a.py")]
+    assert sum(bool(each & INVENTED) for each in found) == 2
+    assert sum(any(BRITISH.fullmatch(word) for word in each) for each in found) == 3

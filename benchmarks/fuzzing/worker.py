@@ -49,8 +49,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     answers.write("ready\n")
     answers.flush()
-    while len(head := sys.stdin.buffer.read(4)) == 4:
-        data = sys.stdin.buffer.read(int.from_bytes(head, "big"))
+    while len(length := sys.stdin.buffer.read(4)) == 4:
+        data = sys.stdin.buffer.read(int.from_bytes(length, "big"))
         answer = {"found": judged(data), "peak": _peak()}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

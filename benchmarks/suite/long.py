@@ -62,8 +62,8 @@ def _loop(folder: Path, out: Path, count: int, step: int) -> dict[str, list[floa
     paths = islice(cycle(sorted(folder.iterdir())), count)
     done: list[float] = []
     rss: list[float] = []
-    jobs = run(paths, lambda path: censor.apply_file(path, out / path.name, overwrite=True), workers=workers)
-    for number, _ in enumerate(jobs, 1):
+    outcomes = run(paths, lambda path: censor.apply_file(path, out / path.name, overwrite=True), threads=workers)
+    for number, _ in enumerate(outcomes, 1):
         if number % step == 0:
             status = Path("/proc/self/status").read_text()
             done.append(number)

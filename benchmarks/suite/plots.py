@@ -15,7 +15,7 @@ from suite.sides import BARE, PEER
 
 __all__ = ["draw"]
 
-_COLOURS = {
+_COLORS = {
     PEER: "#c2553d",
     f"{PEER} censor": "#c2553d",
     "censor": "#1f6f8b",
@@ -90,8 +90,8 @@ def _bars(axes: Any, values: dict[str, Sequence[float]], sides: Sequence[str]) -
     spreads = [spread(each) for each in values.values()]
     middle = np.array([each.median for each in spreads])
     reach = [middle - [each.q1 for each in spreads], [each.q3 for each in spreads] - middle]
-    colours = [_COLOURS.get(side, _COLOURS[PEER] if side.startswith(PEER) else _CYCLE[0]) for side in sides]
-    axes.barh(range(len(values)), middle, xerr=reach, color=colours, height=0.6, ecolor=_INK, capsize=2)
+    colors = [_COLORS.get(side, _COLORS[PEER] if side.startswith(PEER) else _CYCLE[0]) for side in sides]
+    axes.barh(range(len(values)), middle, xerr=reach, color=colors, height=0.6, ecolor=_INK, capsize=2)
     axes.set_yticks(range(len(values)), list(values), fontsize=8)
     axes.grid(visible=False, axis="y")
 
@@ -111,7 +111,7 @@ def _cost(title: str, *, x: str, logarithmic: bool) -> Callable[[dict[str, Any]]
         figure, (left, right) = _figure(title, 2, width=10)
         factor = 1 if data["unit"] == "s" else 1000
         for number, side in enumerate(points[0]["seconds"]):
-            style = {"color": _COLOURS.get(side, _CYCLE[number % 4]), "marker": "o", "markersize": 4, "label": side}
+            style = {"color": _COLORS.get(side, _CYCLE[number % 4]), "marker": "o", "markersize": 4, "label": side}
             at = [point["at"] for point in points]
             spreads = [spread(point["seconds"][side]).scaled(factor) for point in points]
             left.plot(at, [each.median for each in spreads], **style)

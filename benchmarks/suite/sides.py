@@ -145,7 +145,7 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
         return censor.check(path) if verb == "check" else censor.apply_file(path, out / path.name, overwrite=True)
 
     def work(paths: Sequence[Path]) -> None:
-        for _ in run(paths, one, workers=min(at_once or workers, len(paths))):
+        for _ in run(paths, one, threads=min(at_once or workers, len(paths))):
             pass
 
     detector = censor.detector

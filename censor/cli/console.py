@@ -34,25 +34,25 @@ def outcome(file: Path, work: Callable[[], Outcome]) -> Outcome:
 
 
 def work_off(
-    jobs: Sequence[_T],
+    items: Sequence[_T],
     work: Callable[[_T], Outcome],
     options: dict[str, Any],
     *,
     ignored: int = 0,
     report: Path | None = None,
 ) -> NoReturn:
-    """Run the jobs, print as results come, and exit with the right code."""
+    """Run the items, print as results come, and exit with the right code."""
     from censor.batch import run
     from censor.errors import WriteError
     from censor.report import as_json
 
     counts: Counter[str] = Counter()
-    records, lines = options.get("as_json", False), options["verbose"] or (len(jobs) == 1 and not options["quiet"])
+    records, lines = options.get("as_json", False), options["verbose"] or (len(items) == 1 and not options["quiet"])
     try:
         with ExitStack() as stack:
             sink = stack.enter_context(_open_report(report, options)) if report is not None else None
-            advance = stack.enter_context(_progress(len(jobs), quiet=options["quiet"]))
-            for each in run(jobs, work, workers=min(options["workers"], max(1, len(jobs)))):
+            advance = stack.enter_context(_progress(len(items), quiet=options["quiet"]))
+            for each in run(items, work, threads=min(options["workers"], max(1, len(items)))):
                 counts["reported"] += 1
                 counts["failed" if each.error else each.level or "unjudged"] += 1
                 counts["regions"] += each.regions > 0
@@ -67,13 +67,13 @@ def work_off(
                     click.echo(_printable(each.line))
                 advance()
     except KeyboardInterrupt:
-        click.echo(f"interrupted; {counts['reported']} of {len(jobs)} reported, what was begun is finished", err=True)
+        click.echo(f"interrupted; {counts['reported']} of {len(items)} reported, what was begun is finished", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:  # of the report or of standard output: those of pictures are outcomes
         with suppress(OSError, ValueError):  # or the interpreter would stumble over the same when it exits
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         fail(WriteError(f"the results cannot be written: {error.strerror or error}"), EXIT_FAILED)
-    if not options["quiet"] and (len(jobs) > 1 or ignored):
+    if not options["quiet"] and (len(items) > 1 or ignored):
         click.echo(_summary(counts, ignored, judged="as_json" in options), err=True)
     nsfw = "as_json" in options and counts["nsfw"]
     sys.exit(EXIT_FAILED if counts["failed"] else EXIT_NSFW if nsfw else 0)

@@ -266,7 +266,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
 
     workers = _at_once(options, pictures)
     threads = max(1, cores() // workers)
-    looks = pictures * _TILES if pictures is not None and options["tile"] else pictures
+    views = pictures * _TILES if pictures is not None and options["tile"] else pictures
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     detector = load_detector(
         options["weights"],
@@ -276,7 +276,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
         engine=options["engine"],
         precision=options["precision"],
         provider=options["provider"],
-        pictures=looks,
+        pictures=views,
     )
     if options["verbose"]:
         click.echo(f"engine {detector.engine}, precision {detector.precision}, threads {threads}", err=True)

@@ -14,7 +14,7 @@ from censor.cli.console import EXIT_USAGE, fail, outcome, work_off
 from censor.cli.options import FilePath, hiding, make_censor, photos_argument, shared, within
 
 if TYPE_CHECKING:
-    from censor.batch import Job
+    from censor.batch import BatchItem
     from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
@@ -85,20 +85,20 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
     from censor.batch import gather, plan
 
     gathered = gather(photos, out=out)
-    jobs = plan(gathered.jobs, out=out, in_place=in_place, overwrite=options["force"])
-    outputs = 0 if in_place else len(gathered.jobs) - len(jobs)
-    _check_report(options, jobs)
-    censor = make_censor(options, pictures=len(jobs))
+    items = plan(gathered.items, out=out, in_place=in_place, overwrite=options["force"])
+    outputs = 0 if in_place else len(gathered.items) - len(items)
+    _check_report(options, items)
+    censor = make_censor(options, pictures=len(items))
     work_off(
-        jobs,
-        lambda job: outcome(job.source, lambda: _hide_one(censor, options, job)),
+        items,
+        lambda item: outcome(item.source, lambda: _hide_one(censor, options, item)),
         options,
         ignored=gathered.ignored + outputs,
         report=options["report"],
     )
 
 
-def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
+def _hide_one(censor: Censor, options: dict[str, Any], item: BatchItem) -> Outcome:
     from censor.errors import OutputExistsError
     from censor.files import encode, write_atomic
     from censor.report import Outcome, draw_boxes
@@ -106,27 +106,27 @@ def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
     from detect.pictures.formats import unsupported
     from detect.pictures.still import Picture
 
-    if job.error is not None or job.target is None:
-        raise job.error or unsupported(str(job.source))
+    if item.error is not None or item.target is None:
+        raise item.error or unsupported(str(item.source))
     drawn = None
     if options["boxes"] is not None:
-        drawn = PathBeneath(options["boxes"], job.relative.with_name(job.relative.name + ".boxes.png"))
+        drawn = PathBeneath(options["boxes"], item.relative.with_name(item.relative.name + ".boxes.png"))
         _make_folder(drawn)
         if drawn.exists() and not options["force"]:
-            raise OutputExistsError(f"{job.source}: {drawn} exists already; use --force to overwrite it")
-    _make_folder(job.target)
+            raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
+    _make_folder(item.target)
     done = censor.apply_file(
-        job.beneath or job.source,
-        job.target,
+        item.beneath or item.source,
+        item.target,
         also=options["also"],
         keep=options["keep"],
-        format=job.format if options["in_place"] else None,
+        format=item.format if options["in_place"] else None,
         quality=options["quality"],
-        overwrite=job.overwrite,
+        overwrite=item.overwrite,
     )
     if drawn is not None:
         write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
-    return Outcome.of(str(job.source), done, str(job.target))
+    return Outcome.of(str(item.source), done, str(item.target))
 
 
 def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
@@ -170,34 +170,34 @@ def check(photos: tuple[str, ...], whole: bool, **options: Any) -> None:
 
     Prints level, score, file and reasons.
     """
-    from censor.batch import Job, gather
+    from censor.batch import BatchItem, gather
     from censor.errors import PolicyError
     from censor.report import Outcome
 
     if piped := "-" in photos:
         if len(photos) > 1:
             raise click.UsageError("`-` stands alone")
-        jobs: tuple[Job, ...] = (Job(source=Path("-"), relative=Path("-")),)
+        items: tuple[BatchItem, ...] = (BatchItem(source=Path("-"), relative=Path("-")),)
         ignored = 0
     else:
         gathered = gather(photos)
-        jobs, ignored = gathered.jobs, gathered.ignored
-    censor = make_censor(options, pictures=len(jobs))
+        items, ignored = gathered.items, gathered.ignored
+    censor = make_censor(options, pictures=len(items))
     try:
         censor.policy.require(censor.detector.names, judging=True)
     except PolicyError as error:
         fail(error, EXIT_USAGE)
 
-    def work(job: Job) -> Outcome:
-        if job.error is not None:
-            raise job.error
+    def work(item: BatchItem) -> Outcome:
+        if item.error is not None:
+            raise item.error
         return Outcome.of(
-            str(job.source), censor.check(sys.stdin.buffer if piped else job.beneath or job.source, whole=whole)
+            str(item.source), censor.check(sys.stdin.buffer if piped else item.beneath or item.source, whole=whole)
         )
 
     work_off(
-        jobs,
-        lambda job: outcome(job.source, lambda: work(job)),
+        items,
+        lambda item: outcome(item.source, lambda: work(item)),
         {**options, "verbose": not options["quiet"]},
         ignored=ignored,
     )
@@ -237,13 +237,13 @@ def _is_file_name(out: Path) -> bool:
     return format_of(out) is not None and not out.is_dir()
 
 
-def _check_report(options: dict[str, Any], jobs: Iterable[Job]) -> None:
+def _check_report(options: dict[str, Any], items: Iterable[BatchItem]) -> None:
     """Refuse a report that would take the place of something that this run reads or writes."""
     if options["report"] is None:
         return
     report = os.path.realpath(options["report"])
     named = [options["policy"], options["weights"], options["sticker"]]
-    used = [path for job in jobs for path in (job.source, job.target)] + named
+    used = [path for item in items for path in (item.source, item.target)] + named
     if report in {os.path.realpath(path) for path in used if path is not None}:
         raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
 

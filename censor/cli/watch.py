@@ -141,9 +141,9 @@ def _watcher(
 
     from censor.watch.claims import Claims
     from censor.watch.inbox import Inbox
-    from censor.watch.places import sweep
+    from censor.watch.moves import sweep
+    from censor.watch.processor import KEEP, UploadProcessor
     from censor.watch.watcher import Watcher
-    from censor.watch.worker import KEEP, Worker
 
     log = _log(quiet=options["quiet"], verbose=options["verbose"])
     try:
@@ -160,7 +160,7 @@ def _watcher(
             report=lambda path, reason: log("ignored", serious=True, upload=str(path), reason=reason),
         ),
         claims=claims,
-        worker=Worker(
+        processor=UploadProcessor(
             censor=censor,
             claims=claims,
             public=out,
@@ -169,7 +169,7 @@ def _watcher(
             quality=options["quality"],
             attempts=options["attempts"],
         ),
-        workers=options["workers"],
+        threads=options["workers"],
         settle=options["settle"],
         rescan=options["rescan"],
         log=log,

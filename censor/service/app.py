@@ -17,14 +17,14 @@ from starlette.responses import Response
 from censor.errors import CensorError
 from censor.service import documentation, health, page, routes
 from censor.service.engine import Engine
-from censor.service.head import Head
-from censor.service.hosts import HostCheck
 from censor.service.keys import KeyCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
+from censor.service.middleware.exchange import ExchangeMiddleware
+from censor.service.middleware.head import HeadMiddleware
+from censor.service.middleware.hosts import HostMiddleware
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
-from censor.service.shield import Shield
 from censor.service.work import ClientGone
 from detect.detections import Detector
 from detect.errors import DetectError
@@ -92,9 +92,9 @@ def create_app(
             allow_headers=["Authorization", "Content-Type", "Accept"],
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
-    app.add_middleware(HostCheck, patterns=settings.hosts)
-    app.add_middleware(Head)
-    app.add_middleware(Shield, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
+    app.add_middleware(HostMiddleware, patterns=settings.hosts)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(ExchangeMiddleware, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(HTTPException, _http)
@@ -134,7 +134,7 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if headers.get("Allow") == "GET":
-        headers["Allow"] = "GET, HEAD"  # by the layer `Head`
+        headers["Allow"] = "GET, HEAD"  # by `HeadMiddleware`
     name = {404: "not-found", 405: "method-not-allowed", 400: "malformed-upload"}.get(status, "internal-error")
     return await _answer(request, Problem(name, headers=headers))
 

@@ -13,7 +13,7 @@ from detect.tiling import DetectorWrapper
 
 __all__ = ["BatchingDetector", "batching"]
 
-_Job = tuple[RGBImage, "Future[Detections]"]
+_Request = tuple[RGBImage, "Future[Detections]"]
 
 
 class BatchingDetector(DetectorWrapper):
@@ -37,7 +37,7 @@ class BatchingDetector(DetectorWrapper):
             raise ValueError(f"need size >= 1 and wait >= 0, not {size} and {wait}")
         super().__init__(detector)
         self._size, self._wait = size, wait
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="batches", daemon=True)
         self._thread.start()
 
@@ -47,36 +47,36 @@ class BatchingDetector(DetectorWrapper):
             raise RuntimeError("the batching detector is closed")
         futures: list[Future[Detections]] = [Future() for _ in images]
         for image, future in zip(images, futures, strict=True):
-            self._jobs.put((image, future))
+            self._requests.put((image, future))
         return [future.result() for future in futures]
 
     def close(self) -> None:
         """Run what waits, and end the thread."""
-        self._jobs.put(None)
+        self._requests.put(None)
         self._thread.join()
 
     def _serve(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        while (first := self._requests.get()) is not None:
             batch, more = self._gather(first)
             self._run(batch)
             if not more:
                 return
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs of one run, and whether there may be more after it."""
+    def _gather(self, first: _Request) -> tuple[list[_Request], bool]:
+        """The requests of one run, and whether there may be more after it."""
         batch, end = [first], time.monotonic() + self._wait
         while len(batch) < self._size:
             left = end - time.monotonic()
             try:
-                job = self._jobs.get(timeout=left) if left > 0 else self._jobs.get_nowait()
+                request = self._requests.get(timeout=left) if left > 0 else self._requests.get_nowait()
             except queue.Empty:
                 break
-            if job is None:
+            if request is None:
                 return batch, False
-            batch.append(job)
+            batch.append(request)
         return batch, True
 
-    def _run(self, batch: list[_Job]) -> None:
+    def _run(self, batch: list[_Request]) -> None:
         try:
             found = self._detector.detect([image for image, _ in batch])
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
@@ -88,12 +88,12 @@ class BatchingDetector(DetectorWrapper):
         for (_, future), each in zip(batch, found, strict=True):
             future.set_result(each)
 
-    def _fail(self, batch: list[_Job], error: Exception) -> None:
+    def _fail(self, batch: list[_Request], error: Exception) -> None:
         if len(batch) == 1:
             batch[0][1].set_exception(error)
             return
-        for job in batch:
-            self._run([job])
+        for request in batch:
+            self._run([request])
 
 
 def batching(detector: Detector, size: int, wait: float) -> tuple[Detector, Callable[[], None]]:

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 
 from censor.files import encode
-from censor.service.crew import Crew
 from censor.service.ledger import Account, Ledger
 from censor.service.metrics import Metrics, resident_bytes
 from censor.service.policies import Censoring, Judging, Policies
+from censor.service.process_pool import ProcessPool
 from censor.service.settings import Settings
-from censor.service.work import Job, Result, Workers
-from censor.service.workroom import Workroom
+from censor.service.thread_pool import ThreadPool
+from censor.service.work import Job, Pool, Result
 from detect.detections import Detector
 from detect.load import load_detector
 from detect.pictures.still import Picture
@@ -31,9 +31,9 @@ _CANARY_SECONDS = 10.0
 class Engine:
     """Works on pictures for requests. To be used from one event loop."""
 
-    def __init__(self, *, settings: Settings, workers: Workers, policies: Policies, metrics: Metrics) -> None:
-        self.settings, self.policies, self.metrics, self.workers = settings, policies, metrics, workers
-        self.names = workers.names
+    def __init__(self, *, settings: Settings, pool: Pool, policies: Policies, metrics: Metrics) -> None:
+        self.settings, self.policies, self.metrics, self.pool = settings, policies, metrics, pool
+        self.names = pool.names
         self.ledger = Ledger(settings.upload_memory)
         canary = encode(Picture(_canary()), format="PNG")
         self._canary = Job(data=canary, policy=policies.named(None), hide=True)
@@ -59,7 +59,7 @@ class Engine:
         """
         policies = await asyncio.to_thread(Policies.load, settings)
         if detector is not None:
-            workers: Workers = Workroom(detector, settings)
+            pool: Pool = ThreadPool(detector, settings)
         else:
             load = load or functools.partial(
                 load_detector,
@@ -71,13 +71,13 @@ class Engine:
                 precision=settings.precision,
                 provider=settings.provider,
             )
-            workers = crew = Crew(settings, load)
-            await crew.start()
+            pool = processes = ProcessPool(settings, load)
+            await processes.start()
         try:
-            served = policies.served_by(workers.names)
-            return cls(settings=settings, workers=workers, policies=served, metrics=metrics)
+            served = policies.served_by(pool.names)
+            return cls(settings=settings, pool=pool, policies=served, metrics=metrics)
         except Exception:
-            await workers.close()
+            await pool.close()
             raise
 
     async def apply(
@@ -100,14 +100,27 @@ class Engine:
         policy = self.policies.adjusted(options, self.names)
         kind = options.format.upper() if options.format else None
         job = Job(data=data, policy=policy, hide=True, format=kind, quality=options.quality)
-        return self._counted(await self.workers.do(job, hold=account.hold_answer, disconnected=disconnected))
+        return self._counted(await self.pool.do(job, hold=account.hold_answer, disconnected=disconnected))
 
     async def check(
         self, data: bytes, options: Judging, account: Account, disconnected: Callable[[], Awaitable[object]]
     ) -> Result:
-        """Judge one picture; as `apply`."""
+        """Judge one picture.
+
+        Args:
+            data: The encoded picture.
+            options: What the request asks for.
+            account: Where the answer's bytes are counted.
+            disconnected: Returns when the client has gone away.
+
+        Raises:
+            Problem: There is no such policy, the room is full, the picture took too long or ended its process.
+            CensorError: It could not be decoded or judged.
+            DetectError: The network failed.
+            ClientGone: Nobody waits for the answer.
+        """
         job = Job(data=data, policy=self.policies.named(options.policy), hide=False)
-        return self._counted(await self.workers.do(job, hold=account.hold_answer, disconnected=disconnected))
+        return self._counted(await self.pool.do(job, hold=account.hold_answer, disconnected=disconnected))
 
     def _counted(self, done: Result) -> Result:
         if done.level is not None:
@@ -120,12 +133,12 @@ class Engine:
 
     async def is_ready(self) -> bool:
         """Whether pictures can be worked on: a test picture goes all the way."""
-        if not self.workers.able:
+        if not self.pool.able:
             return False
         if time.monotonic() - self._canary_passed < _CANARY_SECONDS:
             return True
         if self._canary_look is None or self._canary_look.done():  # one look at a time, however often it is asked
-            self._canary_look = asyncio.create_task(self.workers.try_out(self._canary))
+            self._canary_look = asyncio.create_task(self.pool.try_out(self._canary))
         try:
             await asyncio.shield(self._canary_look)
         except Exception:  # noqa: BLE001  # whatever it is, it would happen to a client's picture too
@@ -134,16 +147,16 @@ class Engine:
         return True
 
     def _look_up(self) -> None:
-        self.metrics.inside.set(self.workers.inside)
-        self.metrics.waiting.set(self.workers.waiting)
+        self.metrics.inside.set(self.pool.inside)
+        self.metrics.waiting.set(self.pool.waiting)
         self.metrics.held.set(self.ledger.held)
-        processes = self.workers.processes
+        processes = self.pool.processes
         self.metrics.workers.set(len(processes))
         self.metrics.resident.set(sum(map(resident_bytes, {os.getpid(), *processes})))
 
     async def close(self) -> None:
         """Begin nothing new."""
-        await self.workers.close()
+        await self.pool.close()
 
 
 def _canary() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -84,7 +84,7 @@ def merged(query: _O, fields: Mapping[str, list[str]]) -> _O:
     """Options from the query string and from a form's fields together; what the form says wins.
 
     Raises:
-        Problem: "bad-option", as above.
+        Problem: "bad-option": an option of the form is unknown, given twice, or out of range.
     """
     return _options(type(query), query.model_dump(exclude_unset=True), fields) if fields else query
 

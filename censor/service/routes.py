@@ -52,7 +52,7 @@ async def censor(request: Request) -> Response:
     engine = engine_of(request)
     accept = ",".join(request.headers.getlist("accept"))
     _choose(accept, *MEDIA_TYPES.values())  # before anything is read
-    engine.workers.refuse_if_full()
+    engine.pool.refuse_if_full()
     account = _account(request, engine)
     upload, options = await _receive(request, engine, account, Censoring)
     done = await engine.apply(upload.data, options, account, request.receive)
@@ -75,7 +75,7 @@ async def censor(request: Request) -> Response:
 async def check(request: Request) -> Response:
     """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
     engine = engine_of(request)
-    engine.workers.refuse_if_full()
+    engine.pool.refuse_if_full()
     account = _account(request, engine)
     upload, options = await _receive(request, engine, account, Judging)
     done = await engine.check(upload.data, options, account, request.receive)

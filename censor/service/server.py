@@ -70,10 +70,10 @@ class PatientProtocol(H11Protocol):
         """Refuse what is not HTTP, where nothing has been answered yet, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             answer = Problem("malformed-request", headers=_LAST).response()
-            head = h11.Response(
+            start = h11.Response(
                 status_code=answer.status_code, headers=answer.raw_headers, reason=http.HTTPStatus.BAD_REQUEST.phrase
             )
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
+            for event in (start, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
@@ -93,7 +93,7 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """As above."""
+        """Start the clock: the next request is awaited."""
         super().on_response_complete()
         self._watch()
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from censor.service.hosts import allowed, checked
+from censor.service.middleware.hosts import allowed, checked
 from detect.runtime.sessions import cores
 
 __all__ = ["Settings"]

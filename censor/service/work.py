@@ -17,7 +17,7 @@ from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.tiling import DetectorWrapper
 
-__all__ = ["ClientGone", "Job", "Leash", "Result", "Workers", "perform", "time_limit"]
+__all__ = ["ClientGone", "Deadline", "Job", "Pool", "Result", "perform", "time_limit"]
 
 
 class ClientGone(Exception):  # noqa: N818  # nothing of ours went wrong
@@ -51,7 +51,7 @@ class Result:
         record: For JSON: size, verdict or None, boxes, what was hidden.
         seconds: Time by stage.
         encoded: The censored picture; empty where none was asked for.
-        format: Its format as Pillow calls it; empty likewise.
+        format: Its format as Pillow calls it; empty where no picture was asked for.
     """
 
     record: dict[str, Any]
@@ -76,7 +76,7 @@ class Result:
         return self.record | {"seconds": {stage: round(value, 4) for stage, value in self.seconds.items()}}
 
 
-class Workers(Protocol):
+class Pool(Protocol):
     """Those who work on pictures, in threads of this process or in processes of their own; used from one event loop."""
 
     @property
@@ -148,22 +148,22 @@ class _GivenUp(DetectError):  # noqa: N818
     """Work that nobody waits for any more."""
 
 
-class Leash:
+class Deadline:
     """Ends work early that nobody waits for: a thread cannot be stopped, but it asks the detector again and again."""
 
     def __init__(self, seconds: float) -> None:
         """Give work so many seconds, counted from `begin`."""
         self.seconds = seconds
         self._end: float | None = None
-        self._cut = threading.Event()
+        self._cancelled = threading.Event()
 
     def begin(self) -> None:
         """The clock runs from here on."""
         self._end = time.monotonic() + self.seconds
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits any more."""
-        self._cut.set()
+        self._cancelled.set()
 
     @property
     def overdue(self) -> bool:
@@ -171,36 +171,36 @@ class Leash:
         return self._end is not None and time.monotonic() > self._end
 
     def on(self, detector: Detector) -> Detector:
-        """The same detector, which refuses to look once the leash is cut or at its end."""
-        return _Leashed(detector, self)
+        """The same detector, which refuses to look once the work is cancelled, or its time is over."""
+        return _DeadlineDetector(detector, self)
 
     def check(self) -> None:
         """Go on, or not.
 
         Raises:
-            DetectError: The leash is cut or at its end.
+            DetectError: The work is cancelled, or its time is over.
         """
-        if self._cut.is_set() or self.overdue:
+        if self._cancelled.is_set() or self.overdue:
             raise _GivenUp("given up at the time limit")
 
 
-class _Leashed(DetectorWrapper):
-    def __init__(self, detector: Detector, leash: Leash) -> None:
+class _DeadlineDetector(DetectorWrapper):
+    def __init__(self, detector: Detector, deadline: Deadline) -> None:
         super().__init__(detector)
-        self._leash = leash
+        self._deadline = deadline
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        self._leash.check()
+        self._deadline.check()
         return self._detector.detect(images)
 
 
-def perform(job: Job, *, detector: Detector, leash: Leash, max_bytes: int, max_pixels: int) -> Result:
+def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int, max_pixels: int) -> Result:
     """Do the work, in whatever thread this is called.
 
     Args:
         job: The picture.
         detector: What finds.
-        leash: Its clock begins now.
+        deadline: Its clock begins now.
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
 
@@ -209,17 +209,17 @@ def perform(job: Job, *, detector: Detector, leash: Leash, max_bytes: int, max_p
         CensorError: It could not be decoded, judged, censored or encoded.
         DetectError: The network failed.
     """
-    leash.begin()
-    censor = Censor(policy=job.policy, detector=leash.on(detector), max_bytes=max_bytes, max_pixels=max_pixels)
+    deadline.begin()
+    censor = Censor(policy=job.policy, detector=deadline.on(detector), max_bytes=max_bytes, max_pixels=max_pixels)
     try:
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive
             return Result(record=_record(Outcome.of("", checked)), seconds=checked.seconds)
         done = censor.apply(job.data)
         start = time.perf_counter()
-        leash.check()
+        deadline.check()
     except _GivenUp:
-        raise time_limit(leash.seconds) from None
+        raise time_limit(deadline.seconds) from None
     kind = output_format(done.picture, format=job.format)
     encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}

@@ -1,8 +1,8 @@
-"""A process that works on pictures and does nothing else: what `Crew` starts, and how the two talk.
+"""A process that works on pictures and does nothing else: what `ProcessPool` starts, and how the two talk.
 
-Over a pair of sockets go frames: the lengths of a head and of a body, the head, the body. Bodies are encoded pictures.
-Heads are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over through a
-decoder's fault must not hand its parent code to run.
+Over a pair of sockets go frames: the lengths of a header and of a body, the header, the body. Bodies are encoded
+pictures. Headers are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over
+through a decoder's fault must not hand its parent code to run.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from censor.rlimits import limit_memory
 from censor.service.batching import batching
 from censor.service.logs import where
 from censor.service.problems import out_of_memory, problem_of
-from censor.service.work import Job, Leash, Result, perform
+from censor.service.work import Deadline, Job, Result, perform
 from detect.detections import Detector
 
 __all__ = ["LENGTHS", "Terms", "Worker", "ask", "frame", "main"]
 
 LENGTHS = struct.Struct("!IQ")
-"""Bytes of the head and of the body, before both."""
+"""Bytes of the header and of the body, before both."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,9 +59,9 @@ class Terms:
     memory: int | None = None
 
 
-def frame(head: bytes, size: int = 0) -> bytes:
+def frame(header: bytes, size: int = 0) -> bytes:
     """What goes before a body of so many bytes."""
-    return LENGTHS.pack(len(head), size) + head
+    return LENGTHS.pack(len(header), size) + header
 
 
 def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
@@ -74,9 +74,9 @@ def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
     """
     policy = {each.name: getattr(job.policy, each.name) for each in dataclasses.fields(Policy)}
     policy["rules"] = dict(job.policy.rules)
-    head = {"number": number, "trial": trial, "policy": policy}
-    head["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
-    return frame(pickle.dumps(head), len(job.data))
+    header = {"number": number, "trial": trial, "policy": policy}
+    header["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
+    return frame(pickle.dumps(header), len(job.data))
 
 
 class Worker:
@@ -89,50 +89,50 @@ class Worker:
             perform, detector=detector, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
         )
         self._seconds = terms.seconds
-        self._pool = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
-        self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._executor = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
+        self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         # Who works on pictures does not wait until the parent has read the last one.
         self._post = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answer")
-        self._leashes: dict[int, Leash] = {}
+        self._deadlines: dict[int, Deadline] = {}
 
     def serve(self) -> None:
         """Work until the other side closes, or dies."""
         while received := _receive(self._connection):
-            head, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
-            if "cut" in head:
-                if leash := self._leashes.get(head["cut"]):
-                    leash.cut()
+            header, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
+            if "cancel" in header:
+                if deadline := self._deadlines.get(header["cancel"]):
+                    deadline.cancel()
                 continue
-            job = Job(data=data, policy=Policy(**head["policy"]), **head["job"])
-            self._leashes[head["number"]] = leash = Leash(self._seconds)
-            pool = self._trial_pool if head["trial"] else self._pool
-            pool.submit(self._do, head["number"], job, leash)
+            job = Job(data=data, policy=Policy(**header["policy"]), **header["job"])
+            self._deadlines[header["number"]] = deadline = Deadline(self._seconds)
+            executor = self._trial_executor if header["trial"] else self._executor
+            executor.submit(self._do, header["number"], job, deadline)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._trial_pool.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._trial_executor.shutdown(wait=False, cancel_futures=True)
         self._post.shutdown(wait=False, cancel_futures=True)
         self._close()
 
-    def _do(self, number: int, job: Job, leash: Leash) -> None:
+    def _do(self, number: int, job: Job, deadline: Deadline) -> None:
         told: dict[str, Any]
-        beside = len(self._leashes) > 1
+        beside = len(self._deadlines) > 1
         try:
-            result = self._perform(job, leash=leash)
+            result = self._perform(job, deadline=deadline)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
             problem = problem_of(error)
-            crowded = out_of_memory(error) and (beside or len(self._leashes) > 1)
+            crowded = out_of_memory(error) and (beside or len(self._deadlines) > 1)
             told = {"problem": problem.name, "detail": problem.detail, "where": where(error), "crowded": crowded}
             result = Result(record={}, seconds={})
         else:
             told = {"record": result.record, "seconds": result.seconds, "format": result.format}
-        del self._leashes[number]
+        del self._deadlines[number]
         self._post.submit(self._send, {"number": number, **told}, result.encoded)
 
-    def _send(self, head: dict[str, Any], body: bytes | memoryview) -> None:
+    def _send(self, header: dict[str, Any], body: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):  # the parent is gone, and so will we be
-            self._connection.sendall(frame(json.dumps(head).encode(), len(body)))
+            self._connection.sendall(frame(json.dumps(header).encode(), len(body)))
             self._connection.sendall(body)
 
 
@@ -163,11 +163,11 @@ def main(number: int) -> None:
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, bytes] | None:
-    """A head and a body; None at the end."""
+    """A header and a body; None at the end."""
     try:
         lengths = _exactly(connection, LENGTHS.size)
-        head, body = LENGTHS.unpack(lengths)
-        return bytes(_exactly(connection, head)), bytes(_exactly(connection, body))
+        header, body = LENGTHS.unpack(lengths)
+        return bytes(_exactly(connection, header)), bytes(_exactly(connection, body))
     except (EOFError, ConnectionError):
         return None
 

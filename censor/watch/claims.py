@@ -25,7 +25,7 @@ from typing import Any
 from censor.errors import WriteError
 from censor.files import write_atomic
 from censor.watch.inbox import STATE, Upload, is_name_of_upload
-from censor.watch.places import names
+from censor.watch.moves import names
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file, opened_folder
 

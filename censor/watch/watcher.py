@@ -1,4 +1,4 @@
-"""The loop: look at the inbox, hand uploads to workers, try again later what could not be finished."""
+"""The loop: look at the inbox, hand uploads to threads, try again later what could not be finished."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from censor.errors import WriteError
 from censor.watch.claims import Claim, Claims
 from censor.watch.inbox import Inbox, Upload
-from censor.watch.worker import Fate, PostponedError, Worker
+from censor.watch.processor import Fate, PostponedError, UploadProcessor
 
 __all__ = ["Log", "Watcher"]
 
@@ -41,8 +41,8 @@ class Watcher:
         *,
         inbox: Inbox,
         claims: Claims,
-        worker: Worker,
-        workers: int,
+        processor: UploadProcessor,
+        threads: int,
         settle: float,
         rescan: float,
         log: Log,
@@ -54,8 +54,8 @@ class Watcher:
         Args:
             inbox: Which uploads are whole.
             claims: Which of them are ours.
-            worker: What is done with one.
-            workers: Uploads worked on at once.
+            processor: What is done with one.
+            threads: Uploads worked on at once.
             settle: Seconds for which an upload must have stood still.
             rescan: Seconds after which the inbox is looked at though no notice came, and claims of watchers that died
                 are taken over.
@@ -63,7 +63,7 @@ class Watcher:
             beat: Called every few seconds with `health()`.
             once: Stop when the inbox is empty.
         """
-        self._inbox, self._claims, self._worker, self._workers = inbox, claims, worker, workers
+        self._inbox, self._claims, self._processor, self._threads = inbox, claims, processor, threads
         self._settle, self._rescan, self._log, self._beat, self._once = settle, rescan, log, beat, once
         self._stop, self._wake = threading.Event(), threading.Event()
         self._ready: deque[Upload] = deque()
@@ -89,7 +89,7 @@ class Watcher:
     def run(self) -> None:
         """Work until `stop` is called; with `once`, until nothing is left that can be done."""
         try:
-            with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="censor") as pool:
+            with ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="censor") as pool:
                 while not self._stop.is_set():
                     self._wake.clear()
                     self._turn(pool)
@@ -152,12 +152,12 @@ class Watcher:
             self._look_at = time.monotonic() + max(_SHORTEST_LOOK, self._settle / 4)
 
     def _begin(self, pool: ThreadPoolExecutor) -> None:
-        """Give the workers what they can take.
+        """Give the threads what they can take.
 
         After a failure of a disk one upload at a time probes it, after a pause that grows. A picture whose last attempt
         was not finished runs alone: if it ends the process again, no other is suspected.
         """
-        while len(self._running) < (1 if self._failures or self._alone else self._workers):
+        while len(self._running) < (1 if self._failures or self._alone else self._threads):
             now = time.monotonic()
             if self._stop.is_set() or now < self._resume_at or (claim := self._next(now)) is None:
                 return
@@ -165,7 +165,7 @@ class Watcher:
                 self._held.insert(0, (0.0, claim))
                 return
             self._alone = claim.record.attempts > 0
-            future = pool.submit(self._worker.process, claim)
+            future = pool.submit(self._processor.process, claim)
             self._running[future] = (now, claim)
             future.add_done_callback(lambda _: self._wake.set())
 
@@ -178,9 +178,9 @@ class Watcher:
         return None
 
     def _next_held(self, now: float) -> Claim | None:
-        for place, (due, claim) in enumerate(self._held):
+        for index, (due, claim) in enumerate(self._held):
             if due <= now:
-                del self._held[place]
+                del self._held[index]
                 return claim
         return None
 

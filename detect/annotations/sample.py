@@ -67,15 +67,15 @@ def _crescent() -> list[Points]:
     outer = np.linspace(0.3 * math.pi, 1.7 * math.pi, 48)
     x, y = math.cos(outer[0]), math.sin(outer[0])
     # The inner edge is an arc through the same two tips, about a centre further right.
-    centre = 0.55 + x
-    inner_radius = math.hypot(centre - x, y)
-    half = math.atan2(y, x - centre)
+    center = 0.55 + x
+    inner_radius = math.hypot(center - x, y)
+    half = math.atan2(y, x - center)
     inner = np.linspace(-half, -(2 * math.pi - half), 48)
     return [
         np.concatenate(
             [
                 np.stack([np.cos(outer), np.sin(outer)], axis=1),
-                np.stack([centre + inner_radius * np.cos(inner), inner_radius * np.sin(inner)], axis=1),
+                np.stack([center + inner_radius * np.cos(inner), inner_radius * np.sin(inner)], axis=1),
             ]
         )
     ]
@@ -219,8 +219,8 @@ def _background(*, width: int, height: int, rng: np.random.Generator) -> NDArray
     Returns:
         Float RGB about 0 to 255, shape (H, W, 3).
     """
-    colour = 70 + 120 * rng.random(3)
-    blotches = (70 * (rng.random((5, 5, 3)) - 0.5) + colour).clip(0, 255).astype(np.uint8)
+    color = 70 + 120 * rng.random(3)
+    blotches = (70 * (rng.random((5, 5, 3)) - 0.5) + color).clip(0, 255).astype(np.uint8)
     soft = Image.fromarray(blotches).resize((width, height), Image.Resampling.BICUBIC)
     rows, columns = np.mgrid[:height, :width]
     angle, period = math.pi * rng.random(), 6 + 18 * rng.random()
@@ -236,6 +236,6 @@ def _fill(canvas: NDArray[np.float64], rings: list[Points], *, rng: np.random.Ge
         ImageDraw.Draw(stencil).polygon([tuple(point) for point in (ring * _SUPERSAMPLING).tolist()], fill=level)
     alpha = np.asarray(stencil.reduce(_SUPERSAMPLING), np.float64)[..., None] / 255
     beneath = float((canvas * alpha).sum(axis=(0, 1)) @ _LUMA / alpha.sum())
-    while abs(float((colour := 255 * rng.random(3)) @ _LUMA) - beneath) < _CONTRAST:
+    while abs(float((color := 255 * rng.random(3)) @ _LUMA) - beneath) < _CONTRAST:
         pass
-    canvas += alpha * (colour - canvas)
+    canvas += alpha * (color - canvas)

@@ -113,10 +113,8 @@ def stats(file: Path, images_dir: Path, picture: Path | None, as_json: bool, ove
         return
     click.echo(f"{found.images} images, {found.negatives} without boxes")
     wide = max(len("class"), *(len(item.name) for item in found.classes))
-    heads = ("boxes", "crowds", "images")
-    click.echo(
-        f"{'class':{wide}}" + "".join(f"{head:>8}" for head in heads) + f"{'size px':>24}{'share':>24}{'aspect':>24}"
-    )
+    columns = "".join(f"{column:>8}" for column in ("boxes", "crowds", "images"))
+    click.echo(f"{'class':{wide}}{columns}{'size px':>24}{'share':>24}{'aspect':>24}")
     for item in found.classes:
         numbers = "".join(f"{number:8}" for number in (item.boxes, item.crowds, item.images))
         measures = "".join(f"{_row(values):>24}" for values in (item.size, item.share, item.aspect))

@@ -100,14 +100,14 @@ def export(weights: Path, target: Path, images_dir: Path | None, limit: int, ove
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def quantize(model: Path, images_dir: Path, out: Path, annotations: Path | None, limit: int, overwrite: bool) -> None:
     """Turn the ONNX file MODEL into one that computes in eight-bit whole numbers: smaller, faster, less exact."""
-    from detect.quantize import quantise
+    from detect.quantize import quantize
 
     if out.exists() and not overwrite:
         raise DetectError(f"{out}: exists; add --overwrite to replace it")
     data = load_coco(annotations, images_dir) if annotations else None
     pictures = list_pictures(images_dir)
     pictures = pictures[:: max(1, len(pictures) // limit)][:limit]  # from all over the folder
-    content = quantise(read_weights(model), pictures, source=str(model))
+    content = quantize(read_weights(model), pictures, source=str(model))
     try:
         write_whole(out, content, overwrite=overwrite)
     except OSError as error:

@@ -91,11 +91,11 @@ def _tile(data: CocoDataset, position: int, found: Detections, *, min_score: flo
 
 
 def _box(
-    draw: ImageDraw.ImageDraw, xyxy: NDArray[np.float32], text: str, colour: tuple[int, int, int], *, below: bool
+    draw: ImageDraw.ImageDraw, xyxy: NDArray[np.float32], text: str, color: tuple[int, int, int], *, below: bool
 ) -> None:
     x0, y0, x1, y1 = (float(edge) for edge in xyxy)
-    draw.rectangle((x0, y0 + 14, x1, y1 + 14), outline=colour, width=2)
-    draw.text((x0 + 3, y1 + 1 if below else y0 + 15), text, fill=colour)
+    draw.rectangle((x0, y0 + 14, x1, y1 + 14), outline=color, width=2)
+    draw.text((x0 + 3, y1 + 1 if below else y0 + 15), text, fill=color)
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from detect.errors import DamagedImageError, UnsupportedImageError
 
 __all__ = [
-    "HEAD",
     "HEIF_SEQUENCES",
+    "SNIFF_BYTES",
     "SUFFIXES",
     "brands",
     "damaged",
@@ -21,7 +21,7 @@ __all__ = [
     "unsupported",
 ]
 
-HEAD = 1024
+SNIFF_BYTES = 1024
 """How many of a file's first bytes `sniff` and `refused_kind` want to see: five packets of a transport stream."""
 
 HEIF_SEQUENCES = frozenset({b"msf1", b"hevc", b"hevx", b"hevm", b"hevs"})
@@ -144,34 +144,34 @@ def format_of(path: str | os.PathLike[str]) -> str | None:
     return SUFFIXES.get(Path(path).suffix.lower())
 
 
-def sniff(head: bytes) -> str | None:
-    """Pillow's name of the format that a file's first `HEAD` bytes announce, None for anything unsupported."""
+def sniff(start: bytes) -> str | None:
+    """Pillow's name of the format that a file's first `SNIFF_BYTES` bytes announce, None for anything unsupported."""
     begins = {
-        "JPEG": head[:3] == b"\xff\xd8\xff",
-        "PNG": head[:8] == b"\x89PNG\r\n\x1a\n",
-        "WEBP": head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-        "AVIF": bool(brands(head) & _AVIF_BRANDS),
-        "HEIF": bool(brands(head) & _HEIF_BRANDS),
-        "TIFF": head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        "BMP": head[:2] == b"BM" and not any(head[15:18]),  # the upper bytes of a length, which no text has
-        "GIF": head[:6] in (b"GIF87a", b"GIF89a"),
+        "JPEG": start[:3] == b"\xff\xd8\xff",
+        "PNG": start[:8] == b"\x89PNG\r\n\x1a\n",
+        "WEBP": start[:4] == b"RIFF" and start[8:12] == b"WEBP",
+        "AVIF": bool(brands(start) & _AVIF_BRANDS),
+        "HEIF": bool(brands(start) & _HEIF_BRANDS),
+        "TIFF": start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        "BMP": start[:2] == b"BM" and not any(start[15:18]),  # the upper bytes of a length, which no text has
+        "GIF": start[:6] in (b"GIF87a", b"GIF89a"),
     }
     return next((name for name, found in begins.items() if found), None)
 
 
-def brands(head: bytes) -> set[bytes]:
+def brands(start: bytes) -> set[bytes]:
     """The brands in a file type box: one at byte 8, the others from 16 on (ISO/IEC 14496-12, 4.3)."""
-    if head[4:8] != b"ftyp":
+    if start[4:8] != b"ftyp":
         return set()
-    end = min(len(head), int.from_bytes(head[:4], "big"))
-    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    end = min(len(start), int.from_bytes(start[:4], "big"))
+    return {start[8:12], *(start[at : at + 4] for at in range(16, end, 4))}
 
 
-def refused_kind(head: bytes) -> str | None:
+def refused_kind(start: bytes) -> str | None:
     """What a file is that `sniff` does not know, if it is a film or a picture: somebody may be shown it.
 
     Args:
-        head: Its first `HEAD` bytes, or all of them.
+        start: Its first `SNIFF_BYTES` bytes, or all of them.
 
     Returns:
         Words for it, such as "a film (MPEG transport stream)"; None for formats that are taken and for what is neither
@@ -180,39 +180,39 @@ def refused_kind(head: bytes) -> str | None:
     Source:
         The formats' own specifications; for transport streams ISO/IEC 13818-1, 2.4.3.2.
     """
-    if sniff(head) is not None:
+    if sniff(start) is not None:
         return None
-    if head[4:8] == b"ftyp":
-        found = brands(head)
+    if start[4:8] == b"ftyp":
+        found = brands(start)
         named = next((what for brand, what in _OTHER_BRANDS.items() if brand in found), None)
-        if named is None and head[8:12] in _SOUND_BRANDS:
+        if named is None and start[8:12] in _SOUND_BRANDS:
             return None
-        return named or ("a film (3GPP)" if head[8:10] == b"3g" else "a film (MP4)")
-    if any(_is_transport_stream(head, length, first) for length, first in _PACKETS):
+        return named or ("a film (3GPP)" if start[8:10] == b"3g" else "a film (MP4)")
+    if any(_is_transport_stream(start, length, first) for length, first in _PACKETS):
         return "a film (MPEG transport stream)"
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):  # SVG in UTF-16
-        head = head[2:].replace(b"\0", b"")
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):  # SVG in UTF-16
+        start = start[2:].replace(b"\0", b"")
     for what, begins in _REFUSED:
-        if re.match(begins.encode("latin-1"), head, re.DOTALL):
+        if re.match(begins.encode("latin-1"), start, re.DOTALL):
             return what
     return None
 
 
-def _is_transport_stream(head: bytes, length: int, first: int) -> bool:
-    starts = range(first, len(head) - 3, length)
-    text = head.isascii() and b"\0" not in head
-    return not text and len(starts) >= 3 and all(head[at] == 0x47 and head[at + 3] & 0x30 for at in starts)
+def _is_transport_stream(start: bytes, length: int, first: int) -> bool:
+    starts = range(first, len(start) - 3, length)
+    text = start.isascii() and b"\0" not in start
+    return not text and len(starts) >= 3 and all(start[at] == 0x47 and start[at + 3] & 0x30 for at in starts)
 
 
-def unsupported(name: str, head: bytes = b"") -> UnsupportedImageError:
+def unsupported(name: str, start: bytes = b"") -> UnsupportedImageError:
     """The error for a file that `sniff` does not know.
 
     Args:
         name: What the error calls the file.
-        head: Its first `HEAD` bytes, where they are at hand.
+        start: Its first `SNIFF_BYTES` bytes, where they are at hand.
     """
     reason = f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)"
-    if (kind := refused_kind(head)) is not None:
+    if (kind := refused_kind(start)) is not None:
         reason += f" but {kind.replace('a picture', 'one of another kind')}"
     return UnsupportedImageError(reason)
 

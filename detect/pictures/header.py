@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image
 
-from detect.pictures.formats import HEAD, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, sniff, unsupported
 from detect.pictures.jpeg_open import open_jpeg
 from detect.pictures.limits import open_still, tiff_tags
 from detect.pictures.orientation import exif_orientation, orientation_of
@@ -50,9 +50,9 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """
     data, name = read_source(path, MAX_BYTES)
     with DecoderErrors(name):
-        found = sniff(data[:HEAD])
+        found = sniff(data[:SNIFF_BYTES])
         if found is None:
-            raise unsupported(name, data[:HEAD])
+            raise unsupported(name, data[:SNIFF_BYTES])
         if found == "JPEG":
             image = open_jpeg(data, name, MAX_PIXELS).header
             return _turned(image, exif_orientation(image))

@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from detect.errors import ImageError, LimitError, ReadError
 from detect.folders import open_file
-from detect.pictures.formats import HEAD, damaged, empty, sniff
+from detect.pictures.formats import SNIFF_BYTES, damaged, empty, sniff
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "DecoderErrors", "Source", "read_source", "read_unloaded"]
 
@@ -105,4 +105,4 @@ def read_unloaded(image: Image.Image, cap: int, name: str) -> bytes | None:
     image.fp.seek(position)
     if len(data) > cap:
         raise LimitError(f"{name}: more than {cap:,} bytes, the cap on a picture's size")
-    return data if sniff(data[:HEAD]) else None
+    return data if sniff(data[:SNIFF_BYTES]) else None

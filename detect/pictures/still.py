@@ -19,7 +19,7 @@ from detect.errors import LimitError
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
-from detect.pictures.formats import HEAD, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
 from detect.pictures.limits import check_size, check_still, open_still
@@ -139,9 +139,9 @@ def decode(
 
 
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
-    found = sniff(data[:HEAD])
+    found = sniff(data[:SNIFF_BYTES])
     if found is None:
-        raise unsupported(name, data[:HEAD])
+        raise unsupported(name, data[:SNIFF_BYTES])
     if found == "JPEG":
         return _from_jpeg(data, open_jpeg(data, name, max_pixels), name, spare)
     if found == "PNG":

@@ -36,7 +36,7 @@ __all__ = [
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Of each colour in [0, 1], as torchvision's backbones were trained."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Likewise."""
+"""By which each colour is divided after that."""
 
 _STRIDE = 32
 """The sides of an input are multiples of this, so that P3 to P5 fit one another."""

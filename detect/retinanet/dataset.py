@@ -36,7 +36,7 @@ __all__ = [
     "collate",
     "image_weights",
     "mirror",
-    "normalise",
+    "normalize",
     "padded_rows",
     "place",
     "worker_options",
@@ -44,7 +44,7 @@ __all__ = [
 
 Augment = Literal["none", "flip", "full"]
 
-_GREY = 114
+_GRAY = 114
 """As `Letterbox` pads."""
 _MIN_SIDE = 2.0
 """Boxes thinner than this, in pixels of the network's input, are not worth learning."""
@@ -158,7 +158,7 @@ def place(
     rows, columns = max(1, round(height * scale / ratio)), max(1, round(width * scale * ratio))
     resized = shrink(image, rows=rows, columns=columns)
     top, left = (round(rng.uniform(min(0, room), max(0, room))) for room in (size - rows, size - columns))
-    canvas = np.full((size, size, 3), _GREY, np.uint8)
+    canvas = np.full((size, size, 3), _GRAY, np.uint8)
     inside = resized[max(0, -top) : size - top, max(0, -left) : size - left]
     canvas[max(0, top) :, max(0, left) :][: inside.shape[0], : inside.shape[1]] = inside
 
@@ -221,7 +221,7 @@ def padded_rows(data: CocoDataset) -> int:
     return max(8, -(-most // 8) * 8)
 
 
-def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """uint8 (B, 3, H, W) to what the network is trained on, float32 on the same device."""
     shift, scale = (_on_device(tuple(values), images.device) for values in (mean, std))
     return (images.float() / 255 - shift) / scale

@@ -17,7 +17,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from detect.detections import RGBImage
 from detect.errors import EngineError, InferenceError
-from detect.retinanet.dataset import normalise
+from detect.retinanet.dataset import normalize
 from detect.retinanet.inference import TorchSession
 from detect.retinanet.model import Outputs, find_boxes
 from detect.runtime.head import Candidates
@@ -135,7 +135,7 @@ class TorchDetector(OnnxDetector):
             finite if all of them are.
         """
         pixels = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2)  # so it is channels-last already
-        images = normalise(pixels, self._mean, self._std)
+        images = normalize(pixels, self._mean, self._std)
         with (
             torch.backends.cudnn.flags(enabled=True, benchmark=self._compiled, allow_tf32=False),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"),

@@ -16,7 +16,7 @@ from detect.annotations import CocoDataset
 from detect.detections import Detections
 from detect.errors import InferenceError
 from detect.retinanet.checkpoint import Description, load_model
-from detect.retinanet.dataset import PictureSet, collate, normalise, padded_rows, worker_options
+from detect.retinanet.dataset import PictureSet, collate, normalize, padded_rows, worker_options
 from detect.retinanet.model import RetinaNet
 
 __all__ = ["TorchSession", "predict_dataset"]
@@ -103,7 +103,7 @@ def predict_dataset(
     found: dict[int, Detections] = {}
     waiting = iter(positions)
     for batch in loader:
-        images = normalise(batch.images.to(device, non_blocking=True), description.mean, description.std)
+        images = normalize(batch.images.to(device, non_blocking=True), description.mean, description.std)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             answers = model.predict(images, min_score=min_score, iou_threshold=iou_threshold)
         for fit, answer in zip(batch.fits, answers, strict=True):

@@ -99,9 +99,9 @@ def decode_deltas(deltas: Tensor, anchors: Tensor) -> Tensor:
         arXiv:1506.01497, equation 2; `detect.runtime.retinanet.decode_retinanet` does the same in numpy.
     """
     anchor_side = anchors[..., 2:] - anchors[..., :2]
-    centre = anchors[..., :2] + anchor_side / 2 + deltas[..., :2] * anchor_side
+    center = anchors[..., :2] + anchor_side / 2 + deltas[..., :2] * anchor_side
     side = anchor_side * torch.exp(deltas[..., 2:].clamp(max=MAX_LOG_RATIO))
-    return torch.cat([centre - side / 2, centre + side / 2], dim=-1)
+    return torch.cat([center - side / 2, center + side / 2], dim=-1)
 
 
 def retinanet_losses(

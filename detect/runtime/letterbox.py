@@ -13,7 +13,7 @@ from detect.reduction import halved
 
 __all__ = ["Letterbox", "shrink"]
 
-_GREY = 114
+_GRAY = 114
 """The padding that YOLO networks are trained with."""
 
 _SHORT = 1.5
@@ -86,7 +86,7 @@ class Letterbox:
 
     def pixels(self, image: RGBImage) -> RGBImage:
         """Resize and pad one picture: uint8 of shape (input_height, input_width, 3)."""
-        canvas = np.full((self.input_height, self.input_width, 3), _GREY, np.uint8)
+        canvas = np.full((self.input_height, self.input_width, 3), _GRAY, np.uint8)
         inside = canvas[self.top : self.top + self.rows, self.left : self.left + self.columns]
         inside[:] = shrink(image, rows=self.rows, columns=self.columns)
         return canvas

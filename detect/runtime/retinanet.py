@@ -134,9 +134,9 @@ def decode_retinanet(
     anchor, label, score = anchor[order], label[order], score[order]
     base, delta = anchors[anchor], deltas[anchor]
     side = base[:, 2:] - base[:, :2]
-    centre = base[:, :2] + side / 2 + delta[:, :2] * side
+    center = base[:, :2] + side / 2 + delta[:, :2] * side
     side = side * np.exp(np.minimum(delta[:, 2:], np.float32(MAX_LOG_RATIO)))
-    xyxy = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
+    xyxy = np.concatenate([center - side / 2, center + side / 2], axis=1)
     return Candidates(xyxy.astype(np.float32), score.astype(np.float32), label.astype(np.int64))
 
 
@@ -172,12 +172,12 @@ class RetinaNetHead:
             WeightsError: Either is missing or malformed.
         """
         anchors = _numbers(metadata, "anchors", ("sizes", "ratios", "strides"), source)
-        normalisation = _numbers(metadata, "normalisation", ("mean", "std"), source)
+        normalization = _numbers(metadata, "normalisation", ("mean", "std"), source)
         try:
             sizes, ratios, strides = anchors["sizes"], anchors["ratios"], anchors["strides"]
             levels = tuple(tuple(float(size) for size in level) for level in sizes)
             grid = AnchorGrid(levels, tuple(float(r) for r in ratios), tuple(int(s) for s in strides))
-            mean, std = ([float(value) for value in normalisation[key]] for key in ("mean", "std"))
+            mean, std = ([float(value) for value in normalization[key]] for key in ("mean", "std"))
         except (TypeError, ValueError, OverflowError) as error:  # the last: an infinite stride
             raise WeightsError(f"{source}: metadata keys 'anchors' and 'normalisation' must hold numbers") from error
         grid.check(source)
@@ -213,7 +213,7 @@ def refuse_nonsense(logits: NDArray[np.float32], deltas: NDArray[np.float32], so
 
     Args:
         logits: All of them, or the greatest absolute value.
-        deltas: Likewise.
+        deltas: All of them, or the greatest absolute value.
         source: Named in the error.
 
     Raises:

@@ -25,7 +25,7 @@ __all__ = [
     "OpenVinoSession",
     "Session",
     "cores",
-    "is_quantised",
+    "is_quantized",
     "openvino_core",
 ]
 
@@ -140,7 +140,7 @@ class OnnxRuntimeSession:
             raise WeightsError(f"{source}: expected one float input of shape (batch, 3, height, width), found {found}")
         self._input = inputs[0].name
         self._source = source
-        exact = "int8" if is_quantised(model) else "f32"
+        exact = "int8" if is_quantized(model) else "f32"
         self.precision = "mixed" if provider in OWN_PRECISION else exact
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.input_shape = tuple(side if isinstance(side, int) else None for side in inputs[0].shape)
@@ -150,7 +150,7 @@ class OnnxRuntimeSession:
         try:
             with self._turn:
                 outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: batch})
-        except Exception as error:  # as above
+        except Exception as error:  # its errors share no base class but Exception
             raise InferenceError(
                 f"{self._source}: the network failed on {batch.shape}: {_first_line(error)}"
             ) from error
@@ -199,8 +199,8 @@ class OpenVinoSession:
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
             raise EngineError(f"{source}: this processor has no bfloat16 instructions; run it in f32")
-        self.precision = "int8" if (quantised := is_quantised(model)) else precision
-        floats = ("bf16" if has_bf16 else "f32") if quantised else precision
+        self.precision = "int8" if (quantized := is_quantized(model)) else precision
+        floats = ("bf16" if has_bf16 else "f32") if quantized else precision
         self._source, self._floats = source, floats
         self._lock, self._places = threading.Lock(), defaultdict[tuple[int, int], _Places](_Places)
         try:
@@ -295,7 +295,7 @@ def _provider(provider: str, source: str) -> str | tuple[str, dict[str, str]]:
     return (name, {"use_tf32": "0"}) if provider == "cuda" else name  # TF32 keeps 10 bits of 23
 
 
-def is_quantised(model: bytes) -> bool:
+def is_quantized(model: bytes) -> bool:
     """Whether an ONNX file rounds what its layers pass on: it has a node whose type is ``QuantizeLinear``.
 
     Source:

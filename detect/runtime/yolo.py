@@ -35,8 +35,8 @@ def decode_yolov8(output: NDArray[np.float32], *, min_score: float, top_k: int) 
     score = scores[label, anchor]
     order = np.argsort(-score, kind="stable")[:top_k]
     label, anchor, score = label[order], anchor[order], score[order]
-    centre, size = output[0:2, anchor].T, output[2:4, anchor].T
-    xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+    center, size = output[0:2, anchor].T, output[2:4, anchor].T
+    xyxy = np.concatenate([center - size / 2, center + size / 2], axis=1)
     return Candidates(xyxy.astype(np.float32), score.astype(np.float32), label.astype(np.int64))
 
 

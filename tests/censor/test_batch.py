@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from censor.batch import Job, gather, plan, run
+from censor.batch import BatchItem, gather, plan, run
 from censor.errors import CensorError, OutputExistsError
 from detect.errors import DamagedImageError, ReadError, UnsupportedImageError
 
@@ -19,8 +19,8 @@ def picture(path: Path, kind: str = "JPEG") -> Path:
     return path
 
 
-def names(jobs: tuple[Job, ...] | list[Job]) -> list[str]:
-    return [job.relative.as_posix() for job in jobs]
+def names(items: tuple[BatchItem, ...] | list[BatchItem]) -> list[str]:
+    return [item.relative.as_posix() for item in items]
 
 
 def test_a_folder_is_walked_by_content_and_by_suffix(tmp_path: Path) -> None:
@@ -32,26 +32,26 @@ def test_a_folder_is_walked_by_content_and_by_suffix(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "nothing").touch()
     gathered = gather([tmp_path])
-    assert names(gathered.jobs) == ["b.JPG", "broken.jpeg", "empty.png", "a/.hidden.png", "deep/er/no-suffix"]
-    assert [job.format for job in gathered.jobs] == ["JPEG", None, None, "PNG", "PNG"]
-    assert isinstance(gathered.jobs[2].error, DamagedImageError)
+    assert names(gathered.items) == ["b.JPG", "broken.jpeg", "empty.png", "a/.hidden.png", "deep/er/no-suffix"]
+    assert [item.format for item in gathered.items] == ["JPEG", None, None, "PNG", "PNG"]
+    assert isinstance(gathered.items[2].error, DamagedImageError)
     assert gathered.ignored == 2
 
 
 def test_a_named_file_is_a_job_whatever_it_holds(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    jobs = gather([tmp_path / "notes.txt", tmp_path / "gone.jpg"]).jobs
-    assert names(jobs) == ["notes.txt", "gone.jpg"]
-    assert jobs[0].format is None
-    assert isinstance(jobs[1].error, ReadError)
-    assert "gone.jpg: cannot be read: No such file" in str(jobs[1].error)
+    items = gather([tmp_path / "notes.txt", tmp_path / "gone.jpg"]).items
+    assert names(items) == ["notes.txt", "gone.jpg"]
+    assert items[0].format is None
+    assert isinstance(items[1].error, ReadError)
+    assert "gone.jpg: cannot be read: No such file" in str(items[1].error)
 
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
-    (job,) = gather([tmp_path]).jobs
-    assert isinstance(job.error, UnsupportedImageError)
-    assert str(job.error) == f"{tmp_path}: no pictures in this folder"
+    (item,) = gather([tmp_path]).items
+    assert isinstance(item.error, UnsupportedImageError)
+    assert str(item.error) == f"{tmp_path}: no pictures in this folder"
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,23 +65,23 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
         return original(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", refuse)  # root may read everything
-    jobs = gather([tmp_path]).jobs
-    assert [job.error is None for job in jobs] == [True, False]
-    assert str(jobs[1].error) == f"{tmp_path / 'locked'}: cannot be read: Permission denied"
+    items = gather([tmp_path]).items
+    assert [item.error is None for item in items] == [True, False]
+    assert str(items[1].error) == f"{tmp_path / 'locked'}: cannot be read: Permission denied"
 
 
 def test_no_entry_twice_but_links_are_entries_of_their_own(tmp_path: Path) -> None:
     path = picture(tmp_path / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(path)
-    assert names(gather([path, tmp_path, str(path)]).jobs) == ["real.jpg", "link.jpg"]
+    assert names(gather([path, tmp_path, str(path)]).items) == ["real.jpg", "link.jpg"]
 
 
 def test_in_place_a_link_means_the_file_it_points_to(tmp_path: Path) -> None:
     """Were the link itself replaced, the file behind it would stay as it is."""
     path = picture(tmp_path / "x" / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(path)
-    (job,) = planned([tmp_path / "link.jpg", path], in_place=True)
-    assert str(job.target) == str(path)
+    (item,) = planned([tmp_path / "link.jpg", path], in_place=True)
+    assert str(item.target) == str(path)
     assert targets(planned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
         str(tmp_path / "out" / "link.jpg"), str(tmp_path / "out" / "real.jpg"),
     ]  # fmt: skip
@@ -93,7 +93,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     gathered = gather([tmp_path / "in"])
-    assert names(gathered.jobs) == ["a.jpg"]
+    assert names(gathered.items) == ["a.jpg"]
     assert gathered.ignored == 2
 
 
@@ -103,8 +103,8 @@ def test_what_nobody_looked_at_is_an_error_and_not_passed_over(tmp_path: Path) -
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
     for name in ("film.MP4", "new.jxl", "raw.cr3"):
         (tmp_path / name).write_bytes(b"x")
-    jobs = planned([tmp_path], tmp_path / "out")
-    assert {job.relative.name: str(job.error).split(": ", 1)[1] for job in jobs if job.error} == {
+    items = planned([tmp_path], tmp_path / "out")
+    assert {item.relative.name: str(item.error).split(": ", 1)[1] for item in items if item.error} == {
         "dangling.png": "cannot be read: No such file or directory",
         "film.MP4": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
         "new.jxl": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
@@ -120,24 +120,24 @@ def test_only_what_this_run_writes_is_taken_for_an_output(tmp_path: Path) -> Non
     picture(tmp_path / "d.png", "PNG")
     picture(tmp_path / "d.censored.jpg")
     (tmp_path / "c.txt").write_text("not a picture")
-    jobs = planned([tmp_path])
-    assert names(jobs) == ["a.jpg", "b.censored.jpg", "c.censored.jpg", "d.censored.jpg", "d.png"]
-    assert [job.error is None for job in jobs] == [False, True, True, True, True]
-    assert "exists already" in str(jobs[0].error)
-    assert all(job.error is None for job in planned([tmp_path], overwrite=True))
+    items = planned([tmp_path])
+    assert names(items) == ["a.jpg", "b.censored.jpg", "c.censored.jpg", "d.censored.jpg", "d.png"]
+    assert [item.error is None for item in items] == [False, True, True, True, True]
+    assert "exists already" in str(items[0].error)
+    assert all(item.error is None for item in planned([tmp_path], overwrite=True))
 
 
 def test_copies_of_copies_come_to_an_end(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.censored.jpg"):
         picture(tmp_path / name)
     for _ in range(4):
-        for job in planned([tmp_path]):
-            if job.error is None:
-                picture(Path(str(job.target)))
+        for item in planned([tmp_path]):
+            if item.error is None:
+                picture(Path(str(item.target)))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.censored.jpg", "a.jpg", "b.censored.censored.jpg", "b.censored.jpg",
     ]  # fmt: skip
-    assert all(job.error is not None for job in planned([tmp_path]))
+    assert all(item.error is not None for item in planned([tmp_path]))
 
 
 def test_an_output_folder_inside_the_input_holds_nothing_that_nobody_looked_at(tmp_path: Path) -> None:
@@ -145,20 +145,20 @@ def test_an_output_folder_inside_the_input_holds_nothing_that_nobody_looked_at(t
     picture(tmp_path / "out" / "a.jpg")
     (tmp_path / "out" / "notes.txt").write_text("x")
     assert names(planned([tmp_path], tmp_path / "out")) == ["a.jpg"]
-    assert all(job.error is None for job in planned([tmp_path], tmp_path / "out", overwrite=True))
+    assert all(item.error is None for item in planned([tmp_path], tmp_path / "out", overwrite=True))
     picture(tmp_path / "out" / "planted.jpg")
-    jobs = planned([tmp_path], tmp_path / "out", overwrite=True)
-    assert names(jobs) == ["a.jpg", "out/planted.jpg"]
-    assert "a picture in the output folder that this run does not write" in str(jobs[1].error)
+    items = planned([tmp_path], tmp_path / "out", overwrite=True)
+    assert names(items) == ["a.jpg", "out/planted.jpg"]
+    assert "a picture in the output folder that this run does not write" in str(items[1].error)
 
 
-def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[Job]:
-    jobs = gather(paths, out=out).jobs
-    return plan(jobs, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False))
+def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[BatchItem]:
+    items = gather(paths, out=out).items
+    return plan(items, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False))
 
 
-def targets(jobs: list[Job]) -> list[str | None]:
-    return [None if job.error else str(job.target) for job in jobs]
+def targets(items: list[BatchItem]) -> list[str | None]:
+    return [None if item.error else str(item.target) for item in items]
 
 
 def test_targets(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_suffix_that_lies_is_put_right(tmp_path: Path) -> None:
     assert targets(planned([liar], in_place=True)) == [str(liar)]
 
 
-def errors(jobs: list[Job]) -> list[str | None]:
-    return [str(job.error) if job.error else None for job in jobs]
+def errors(items: list[BatchItem]) -> list[str | None]:
+    return [str(item.error) if item.error else None for item in items]
 
 
 def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
@@ -212,19 +212,19 @@ def test_existing_outputs_and_sources_are_safe(tmp_path: Path) -> None:
     assert "exists already" in str(planned([picture(tmp_path / "b.jpg")])[0].error)
 
 
-def test_jobs_that_cannot_be_begun_get_no_target(tmp_path: Path) -> None:
+def test_items_that_cannot_be_begun_get_no_target(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    jobs = planned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
-    assert [(job.target, job.error is None) for job in jobs] == [(None, False), (None, False)]
+    items = planned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
+    assert [(item.target, item.error is None) for item in items] == [(None, False), (None, False)]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_results_come_in_order(workers: int) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_order(threads: int) -> None:
     def work(number: int) -> int:
         time.sleep(0.001 * (number % 3))
         return number * number
 
-    assert list(run(range(25), work, workers=workers)) == [number * number for number in range(25)]
+    assert list(run(range(25), work, threads=threads)) == [number * number for number in range(25)]
 
 
 def test_no_more_is_begun_than_can_be_held() -> None:
@@ -236,7 +236,7 @@ def test_no_more_is_begun_than_can_be_held() -> None:
             begun.append(number)
         return number
 
-    results = run(range(1000), work, workers=2)
+    results = run(range(1000), work, threads=2)
     assert next(results) == 0
     time.sleep(0.05)
     assert len(begun) <= 5
@@ -244,9 +244,9 @@ def test_no_more_is_begun_than_can_be_held() -> None:
     assert len(begun) <= 5
 
 
-def test_what_a_worker_raises_reaches_the_caller() -> None:
+def test_what_a_thread_raises_reaches_the_caller() -> None:
     def work(number: int) -> int:
         raise CensorError(str(number))
 
     with pytest.raises(CensorError, match="0"):
-        list(run(range(3), work, workers=2))
+        list(run(range(3), work, threads=2))

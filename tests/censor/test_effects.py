@@ -64,7 +64,7 @@ def test_blur_is_flat_where_the_picture_is_and_smooth_where_not() -> None:
     assert np.abs(np.diff(shown)).max() < 20
 
 
-def test_solid_shows_one_colour() -> None:
+def test_solid_shows_one_color() -> None:
     shown = effects.solid(noise(20, 20), Region(5, 6, 15, 16), color=(9, 8, 7))
     assert (shown[6:16, 5:15] == (9, 8, 7)).all()
 

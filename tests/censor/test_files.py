@@ -324,7 +324,7 @@ def test_killed_half_way_it_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_durable_writes_are_synchronised_before_and_after_the_name_is_taken(
+def test_durable_writes_are_synchronized_before_and_after_the_name_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
 ) -> None:
     if missing:

@@ -127,7 +127,7 @@ def test_thresholds_and_labels_decide_what_is_hidden(censor: Censor, face: Path,
         assert not hidden(target, face)
 
 
-def test_solid_and_colour_reach_the_pixels(censor: Censor, face: Path, tmp_path: Path) -> None:
+def test_solid_and_color_reach_the_pixels(censor: Censor, face: Path, tmp_path: Path) -> None:
     target = tmp_path / "x.png"
     censor(face, "-o", target, *FACES, "--replacewith", "solid", "--color", "10,20,30")
     assert (decode(target).pixels[130, 125] == (10, 20, 30)).all()

@@ -185,8 +185,8 @@ def test_films_and_pictures_that_are_not_taken_are_errors(tmp_path: Path, name: 
     for innocent in ("notes.txt", "Thumbs.db", ".DS_Store", "x.xmp", "go.mod", "run.fit", "x.bin", "x.ts"):
         (tmp_path / innocent).write_bytes(b"nothing to see")
     gathered = gather([tmp_path])
-    assert sorted(job.relative.name for job in gathered.jobs) == sorted(["fine.jpg", name])
-    assert {job.relative.name: job.error is None for job in gathered.jobs} == {"fine.jpg": True, name: False}
+    assert sorted(item.relative.name for item in gathered.items) == sorted(["fine.jpg", name])
+    assert {item.relative.name: item.error is None for item in gathered.items} == {"fine.jpg": True, name: False}
     assert gathered.ignored == 8
 
 
@@ -200,8 +200,8 @@ def test_what_cannot_be_read_is_an_error_whatever_it_is_called(tmp_path: Path, m
         return open_file(path)  # type: ignore[arg-type]
 
     monkeypatch.setattr(gather_module, "open_file", refuse)  # root may read everything
-    (_, job) = gather([tmp_path]).jobs
-    assert str(job.error) == f"{tmp_path}/no-suffix: cannot be read: Permission denied"
+    (_, item) = gather([tmp_path]).items
+    assert str(item.error) == f"{tmp_path}/no-suffix: cannot be read: Permission denied"
 
 
 def test_names_that_some_file_systems_hold_for_one(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_names_that_some_file_systems_hold_for_one(tmp_path: Path) -> None:
         (out / other).hardlink_to(first)
     picture(tmp_path / "in" / "twin.jpg")
     (out / "twin.jpg").hardlink_to(out / "a.jpg")
-    jobs = plan(gather([tmp_path / "in"]).jobs, out=out, in_place=False, overwrite=True)
-    assert sorted(job.relative.name for job in jobs if job.error is not None) == ["a.jpg", "caf\u00e9.jpg"]
-    assert all("is already that of" in str(job.error) for job in jobs if job.error is not None)
+    items = plan(gather([tmp_path / "in"]).items, out=out, in_place=False, overwrite=True)
+    assert sorted(item.relative.name for item in items if item.error is not None) == ["a.jpg", "caf\u00e9.jpg"]
+    assert all("is already that of" in str(item.error) for item in items if item.error is not None)
 
 
 def test_force_overwrites_only_what_was_there_when_it_was_planned(
@@ -250,12 +250,12 @@ def test_a_planted_output_is_never_passed_over_with_a_good_end(censor: Censor, f
 
 def test_a_folder_that_becomes_a_file_is_an_error(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a" / "x.jpg")
-    (job,) = gather([tmp_path / "in"]).jobs
-    assert job.beneath is not None
+    (item,) = gather([tmp_path / "in"]).items
+    assert item.beneath is not None
     (tmp_path / "in" / "a").rename(tmp_path / "in" / "b")
     (tmp_path / "in" / "a").write_bytes(b"x")
     with pytest.raises(ReadError, match="a link or a file where a folder is expected"):
-        decode(job.beneath)
+        decode(item.beneath)
 
 
 @pytest.mark.parametrize("way", ["../x.jpg", "/etc/x.jpg", "a/../../x.jpg", "", "a/" * 300 + "x.jpg"])
@@ -308,8 +308,8 @@ def test_a_folder_that_may_be_entered_but_not_listed(tmp_path: Path, monkeypatch
     write_atomic(path, b"new", overwrite=True)
     write_atomic(PathBeneath(tmp_path, Path("drop/y.jpg")), b"new")
     assert (path.read_bytes(), path.with_name("y.jpg").read_bytes()) == (b"new", b"new")
-    (job,) = gather([tmp_path]).jobs
-    assert str(job.error) == f"{tmp_path / 'drop'}: cannot be read: Permission denied"
+    (item,) = gather([tmp_path]).items
+    assert str(item.error) == f"{tmp_path / 'drop'}: cannot be read: Permission denied"
 
 
 def test_names_as_long_as_may_be_and_links_that_turn_in_circles(censor: Censor, face: Path, tmp_path: Path) -> None:

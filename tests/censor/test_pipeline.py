@@ -59,7 +59,7 @@ def test_nothing_found_changes_nothing_and_is_safe() -> None:
     assert (result.image == image).all()
     assert result.verdict.level is Level.SAFE
     assert result.redactions == ()
-    assert finder.looks == 1  # the output is the input: looking again would tell nothing
+    assert finder.calls == 1  # the output is the input: looking again would tell nothing
 
 
 def test_a_score_below_the_threshold_is_not_hidden_and_not_nsfw(scene: NDArray[np.uint8]) -> None:
@@ -167,7 +167,7 @@ def test_a_picture_that_still_fails_gives_no_output(scene: NDArray[np.uint8], tm
 def test_without_recheck_it_looks_once(scene: NDArray[np.uint8]) -> None:
     finder = RedFinder()
     result = Censor(policy=one_rule(), detector=finder, recheck=False).apply(scene)
-    assert finder.looks == 1
+    assert finder.calls == 1
     assert red(result.image) == 0
     assert "recheck" not in result.seconds
 

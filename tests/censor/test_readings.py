@@ -13,8 +13,8 @@ from PIL import Image
 
 from censor import Censor, Policy, Rule
 from censor.files import encode
-from censor.looks import upright, views
 from censor.verdict import Level
+from censor.views import upright, views_of
 from detect.detections import Detections
 from detect.pictures.alpha import over
 from detect.pictures.still import Reading, decode
@@ -108,7 +108,7 @@ def test_what_shows_on_a_grey_page_alone_is_looked_at() -> None:
     alpha = 255 - cover
     color = np.clip((wanted - cover * 128 / 255) * 255 / alpha, 0, 255)
     rgba = np.dstack([color, color, color, alpha]).round().astype(np.uint8)
-    seen = list(views(rgba))
+    seen = list(views_of(rgba))
     assert len(seen) == 4
     assert (seen[3] == over(rgba, 128)).all()
     contrast = [float(each[22:38, 32:58, 0].mean() - each[50:70, :, 0].mean()) / float(each[50:70, :, 0].std() + 1)
@@ -120,8 +120,8 @@ def test_smooth_edges_are_no_reason_to_look_at_grey() -> None:
     rgba = np.full((80, 120, 4), 255, np.uint8)
     rgba[20:40, 30:60, 3] = 0
     rgba[19:41, 29, 3] = rgba[19:41, 60, 3] = 128
-    assert len(list(views(rgba))) == 3
+    assert len(list(views_of(rgba))) == 3
     rgba[..., 3] = 255
-    assert len(list(views(rgba))) == 1
+    assert len(list(views_of(rgba))) == 1
     rgba[:9, :9, 3] = 128
-    assert len(list(views(rgba[:9, :9]))) == 4
+    assert len(list(views_of(rgba[:9, :9]))) == 4

@@ -20,7 +20,7 @@ METADATA = {"names": "{0: 'FACE_FEMALE', 1: 'FEET_EXPOSED'}", "imgsz": "[64, 64]
 Shape = Sequence[int | str | None]
 
 
-def _serialised(
+def _serialized(
     nodes: list[onnx.NodeProto],
     *,
     constants: Mapping[str, NDArray[np.generic]],
@@ -57,7 +57,7 @@ def constant_network() -> Callable[..., bytes]:
         head = np.asarray(head)
         head = head.astype(np.float32) if head.dtype.kind == "f" else head
         node = helper.make_node
-        return _serialised(
+        return _serialized(
             [
                 # (B, 1, 1) ones, so that the head comes once for each picture of the batch
                 node("Shape", [inputs[0]], ["batch"], end=1),
@@ -124,7 +124,7 @@ def square_network() -> Callable[..., bytes]:
                 ),
             ]
         nodes.append(node("Concat", ["anchor_0", "anchor_1"], ["output0"], axis=2))
-        return _serialised(
+        return _serialized(
             nodes,
             constants={
                 "red": np.array(0, np.int64),

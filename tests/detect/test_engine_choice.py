@@ -18,7 +18,7 @@ from censor.cli import main, options
 from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
 from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, _has_bf16, choose
-from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantised
+from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantized
 from detect.runtime.telemetry import import_quietly
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
@@ -31,7 +31,7 @@ def plain(constant_network):
 
 
 @pytest.fixture
-def quantised(constant_network):
+def quantized(constant_network):
     """A network that rounds its answer to whole numbers on the way out."""
     model = load_from_string(constant_network(HEAD))
     model.graph.node[-1].output[0] = "exact"
@@ -53,9 +53,9 @@ def machine(monkeypatch):
     return pretend
 
 
-def test_a_quantised_file_is_known_by_its_nodes(plain, quantised):
-    assert is_quantised(quantised)
-    assert not is_quantised(plain)
+def test_a_quantized_file_is_known_by_its_nodes(plain, quantized):
+    assert is_quantized(quantized)
+    assert not is_quantized(plain)
 
 
 @pytest.mark.parametrize(
@@ -74,20 +74,20 @@ def test_openvino_is_chosen_where_it_pays(plain, machine, openvino, bf16, expect
     assert choose(plain, "x", pictures=enough - 1) == ("onnxruntime", "f32")
 
 
-def test_a_quantised_file_runs_in_int8(quantised, machine):
-    model = load_from_string(quantised)
+def test_a_quantized_file_runs_in_int8(quantized, machine):
+    model = load_from_string(quantized)
     model.metadata_props.add(key="quantised", value="checked on onnxruntime and openvino")
     checked = model.SerializeToString()
     machine(True, False)
     assert choose(checked, "x") == ("openvino", "int8")
     assert choose(checked, "x", precision="int8") == ("openvino", "int8")
     assert choose(checked, "x", pictures=1) == ("onnxruntime", "int8")
-    assert choose(quantised, "x") == ("onnxruntime", "int8")  # nobody has looked at what it finds on OpenVINO
+    assert choose(quantized, "x") == ("onnxruntime", "int8")  # nobody has looked at what it finds on OpenVINO
     machine(False, False)
     assert choose(checked, "x", precision="int8") == ("onnxruntime", "int8")
 
 
-def test_what_is_named_is_taken_on_every_machine(plain, quantised, machine):
+def test_what_is_named_is_taken_on_every_machine(plain, quantized, machine):
     for installed in (True, False):
         for bf16 in (True, False):
             machine(installed, bf16)
@@ -96,10 +96,10 @@ def test_what_is_named_is_taken_on_every_machine(plain, quantised, machine):
             assert choose(plain, "x", engine="onnxruntime") == ("onnxruntime", "f32")
             assert choose(plain, "x", engine="openvino", pictures=1) == ("openvino", "bf16" if bf16 else "f32")
             assert choose(plain, "x", engine="openvino", precision="f32") == ("openvino", "f32")
-            assert choose(quantised, "x", engine="openvino", precision="int8") == ("openvino", "int8")
+            assert choose(quantized, "x", engine="openvino", precision="int8") == ("openvino", "int8")
 
 
-def test_what_cannot_be_is_refused(plain, quantised):
+def test_what_cannot_be_is_refused(plain, quantized):
     with pytest.raises(ValueError, match="onnxruntime computes in f32 or int8; bf16 needs the engine openvino"):
         choose(plain, "x", engine="onnxruntime", precision="bf16")
     with pytest.raises(ValueError, match="precision must be one of auto, f32, bf16, int8, not 'f64'"):
@@ -108,13 +108,13 @@ def test_what_cannot_be_is_refused(plain, quantised):
         choose(plain, "w.onnx", precision="int8")
     for precision in ("f32", "bf16"):
         with pytest.raises(WeightsError, match=rf"w\.onnx: quantised, so it runs in int8, not in {precision}"):
-            choose(quantised, "w.onnx", precision=precision)
+            choose(quantized, "w.onnx", precision=precision)
 
 
-def test_a_detector_says_what_runs_it(plain, quantised, tmp_path, machine):
+def test_a_detector_says_what_runs_it(plain, quantized, tmp_path, machine):
     machine(True, False)
     (tmp_path / "plain.onnx").write_bytes(plain)
-    (tmp_path / "quantised.onnx").write_bytes(quantised)
+    (tmp_path / "quantised.onnx").write_bytes(quantized)
     image = np.zeros((64, 64, 3), np.uint8)
     for engine in ("onnxruntime", "openvino"):
         exact = load_detector(tmp_path / "plain.onnx", engine=engine, precision="f32")
@@ -178,10 +178,10 @@ finally:
     assert done.stderr.startswith("engine onnxruntime, precision f32, threads ")
 
 
-def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantised):
+def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantized):
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     (tmp_path / "plain.onnx").write_bytes(plain)
-    (tmp_path / "quantised.onnx").write_bytes(quantised)
+    (tmp_path / "quantised.onnx").write_bytes(quantized)
 
     def run(*options):
         return CliRunner().invoke(main, ["check", "--policy", "faces", "-v", str(tmp_path / "a.png"), *options])

@@ -102,7 +102,7 @@ def test_a_picture_is_laid_red_first_on_grey():
 
 @pytest.mark.parametrize("shape", [(512, 512), (480, 640), (333, 1000), (1000, 333), (50, 70), (1, 900), (3000, 2000)])
 @pytest.mark.parametrize("fixed", [False, True])
-def test_a_coloured_square_is_found_where_it_was(shape, fixed):
+def test_a_colored_square_is_found_where_it_was(shape, fixed):
     height, width = shape
     square = (width // 5, height // 4, width // 5 + max(width // 3, 1), height // 4 + max(height // 3, 1))
     image = np.full((*shape, 3), 20, np.uint8)

@@ -24,9 +24,9 @@ def rows(found):
 
 def squares(height, width, red=None, blue=None):
     image = np.full((height, width, 3), 90, np.uint8)
-    for box, colour in ((red, (255, 20, 20)), (blue, (20, 20, 255))):
+    for box, color in ((red, (255, 20, 20)), (blue, (20, 20, 255))):
         if box is not None:
-            image[box[1] : box[3], box[0] : box[2]] = colour
+            image[box[1] : box[3], box[0] : box[2]] = color
     return image
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from detect import WeightsError, load_detector
 from detect.__main__ import main
 from detect.errors import AnnotationsError, InferenceError, UnsupportedImageError
-from detect.quantize import quantise
+from detect.quantize import quantize
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, openvino_core
 
 NAMES = ["RED", "BLUE"]
@@ -28,9 +28,9 @@ def network() -> bytes:
     means[range(3), range(3)] = 1 / 256
     same = np.zeros((3, 3, 3, 3), np.float32)
     same[range(3), range(3), 1, 1] = 1
-    colours = np.array([[12, 0, -12], [-12, 0, 12]], np.float32).reshape(2, 3, 1, 1)
+    colors = np.array([[12, 0, -12], [-12, 0, 12]], np.float32).reshape(2, 3, 1, 1)
     weights = {
-        "means": means, "same": same, "colours": colours, "away": np.array([-6, -6], np.float32),
+        "means": means, "same": same, "colours": colors, "away": np.array([-6, -6], np.float32),
         "none": np.zeros((4, 3, 1, 1), np.float32), "two": np.array([0, -1, 2]), "four": np.array([0, -1, 4]),
     }  # fmt: skip
     nodes = [
@@ -54,9 +54,9 @@ def network() -> bytes:
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     anchors = {"sizes": [[16.0]], "ratios": [1.0], "strides": [8]}
-    normalisation = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}
+    normalization = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}
     about = {"names": NAMES, "imgsz": 64, "stride": 32, "head": "retinanet", "thresholds": {"RED": 0.4}}
-    props = {**about, "anchors": anchors, "normalisation": normalisation}
+    props = {**about, "anchors": anchors, "normalisation": normalization}
     helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in props.items()})
     return model.SerializeToString()
 
@@ -69,9 +69,9 @@ def annotated(tmp_path_factory):
     images, annotations = [], []
     for number in range(1, 11):
         pixels = rng.integers(90, 160, (64, 64, 3), np.uint8)
-        for category, colour in ((1, (220, 30, 30)), (2, (30, 30, 220))):
+        for category, color in ((1, (220, 30, 30)), (2, (30, 30, 220))):
             x, y = 32 * (category - 1) + 8, 8 * int(rng.integers(0, 6))
-            pixels[y : y + 16, x : x + 16] = colour
+            pixels[y : y + 16, x : x + 16] = color
             row = {"id": len(annotations) + 1, "image_id": number, "category_id": category, "iscrowd": 0}
             annotations.append(row | {"bbox": [x, y, 16, 16], "area": 256})
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
@@ -83,12 +83,12 @@ def annotated(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def quantised(network, annotated) -> bytes:
-    return quantise(network, sorted(annotated[1].glob("*.png")), source="tiny.onnx")
+def quantized(network, annotated) -> bytes:
+    return quantize(network, sorted(annotated[1].glob("*.png")), source="tiny.onnx")
 
 
-def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantised):
-    graph = onnx.load_from_string(quantised).graph
+def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantized):
+    graph = onnx.load_from_string(quantized).graph
     makers = {output: node for node in graph.node for output in node.output}
     rounded = {node.name: makers[node.input[1]].op_type for node in graph.node if node.op_type == "Conv"
                if node.input[1] in makers}  # fmt: skip
@@ -96,8 +96,8 @@ def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantised)
     assert all(makers[output.name].op_type == "Reshape" for output in graph.output)
 
 
-def test_the_file_says_of_itself_what_it_said_before(network, quantised):
-    before, after = (OnnxRuntimeSession(model, source="x", threads=1) for model in (network, quantised))
+def test_the_file_says_of_itself_what_it_said_before(network, quantized):
+    before, after = (OnnxRuntimeSession(model, source="x", threads=1) for model in (network, quantized))
     assert after.metadata == {**before.metadata, "quantised": "checked on onnxruntime and openvino"}
     assert after.input_shape == before.input_shape
     assert (before.precision, after.precision) == ("f32", "int8")
@@ -105,23 +105,23 @@ def test_the_file_says_of_itself_what_it_said_before(network, quantised):
 
 def test_pictures_of_nothing_prove_nothing(network, tmp_path):
     Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(tmp_path / "grey.png")
-    session = OnnxRuntimeSession(quantise(network, [tmp_path / "grey.png"], source="x"), source="x", threads=1)
+    session = OnnxRuntimeSession(quantize(network, [tmp_path / "grey.png"], source="x"), source="x", threads=1)
     assert session.precision == "int8"
     assert "quantised" not in session.metadata
 
 
-def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quantised):
+def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quantized):
     batch = np.random.default_rng(1).random((3, 3, 64, 96), np.float32)
     batch[1, 0, :32] = 0.8  # within what the pictures showed
     logits, deltas = OnnxRuntimeSession(network, source="x", threads=1).run(batch)
     assert np.ptp(logits) > 3
     for kind in (OnnxRuntimeSession, OpenVinoSession):
-        found_logits, found_deltas = kind(quantised, source="x", threads=1).run(batch)
+        found_logits, found_deltas = kind(quantized, source="x", threads=1).run(batch)
         assert np.array_equal(found_deltas, deltas)
         assert 0 < np.abs(found_logits - logits).max() < 0.2  # 12 times one step in 256, twice
 
 
-def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network, quantised, monkeypatch):
+def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network, quantized, monkeypatch):
     core = openvino_core("x")
     capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     hints = []
@@ -132,7 +132,7 @@ def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network,
         return original(network, device, options)
 
     monkeypatch.setattr(core, "compile_model", compile_model)
-    assert OpenVinoSession(quantised, source="x", threads=1).precision == "int8"
+    assert OpenVinoSession(quantized, source="x", threads=1).precision == "int8"
     assert OpenVinoSession(network, source="x", threads=1).precision == "f32"
     assert hints == ["bf16" if capable else "f32", "f32"]
 
@@ -156,23 +156,23 @@ def test_the_command_measures_before_and_after(network, annotated, tmp_path):
     assert (again.exit_code, "exists; add --overwrite" in again.output) == (1, True)
 
 
-def test_what_cannot_be_quantised_is_refused(network, quantised, annotated, constant_network, tmp_path):
+def test_what_cannot_be_quantized_is_refused(network, quantized, annotated, constant_network, tmp_path):
     pictures = sorted(annotated[1].glob("*.png"))[:2]
     with pytest.raises(WeightsError, match=r"w\.onnx: is quantised already"):
-        quantise(quantised, pictures, source="w.onnx")
+        quantize(quantized, pictures, source="w.onnx")
     with pytest.raises(AnnotationsError, match=r"w\.onnx: no pictures to calibrate on"):
-        quantise(network, [], source="w.onnx")
+        quantize(network, [], source="w.onnx")
     with pytest.raises(WeightsError, match=r"w\.onnx: not a model"):
-        quantise(b"Dear reader", pictures, source="w.onnx")
+        quantize(b"Dear reader", pictures, source="w.onnx")
     nameless = onnx.load_from_string(network)
     del nameless.metadata_props[:]
     with pytest.raises(WeightsError, match=r"w\.onnx: the model does not describe itself"):
-        quantise(nameless.SerializeToString(), pictures, source="w.onnx")
+        quantize(nameless.SerializeToString(), pictures, source="w.onnx")
     with pytest.raises(WeightsError, match=r"w\.onnx: has no convolutions to quantise"):
-        quantise(constant_network(np.zeros((6, 2))), pictures, source="w.onnx")
+        quantize(constant_network(np.zeros((6, 2))), pictures, source="w.onnx")
     (tmp_path / "broken.png").write_text("no picture")
     with pytest.raises(UnsupportedImageError, match=r"broken\.png: not a picture"):
-        quantise(network, [tmp_path / "broken.png"], source="w.onnx")
+        quantize(network, [tmp_path / "broken.png"], source="w.onnx")
 
 
 @pytest.mark.parametrize(("kind", "engine"), [(OnnxRuntimeSession, "onnxruntime"), (OpenVinoSession, "openvino")])
@@ -186,7 +186,7 @@ def test_what_finds_other_things_than_before_is_refused(network, annotated, monk
 
     monkeypatch.setattr(kind, "run", run)
     with pytest.raises(InferenceError, match=rf"w\.onnx: quantised and on {engine}, \d+ of \d+ boxes would be {fault}"):
-        quantise(network, sorted(annotated[1].glob("*.png"))[:3], source="w.onnx")
+        quantize(network, sorted(annotated[1].glob("*.png"))[:3], source="w.onnx")
 
 
 def test_the_commands_refusals_leave_nothing(network, annotated, tmp_path):

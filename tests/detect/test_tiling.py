@@ -12,7 +12,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 NAMES = ("red", "blue")
 
 
-class ColourDetector:
+class ColorDetector:
     """Finds the box around all red pixels and that around all blue ones; scores by `score`, given the picture."""
 
     names = NAMES
@@ -31,8 +31,8 @@ class ColourDetector:
 
     def _detect_one(self, image):
         xyxy, labels = [], []
-        for label, colour in enumerate((RED, BLUE)):
-            y, x = np.nonzero((image == colour).all(axis=2))
+        for label, color in enumerate((RED, BLUE)):
+            y, x = np.nonzero((image == color).all(axis=2))
             if x.size >= self._least:
                 xyxy.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
                 labels.append(label)
@@ -50,8 +50,8 @@ class Silent:
 
 def picture(height, width, *squares):
     image = np.zeros((height, width, 3), np.uint8)
-    for (x0, y0, x1, y1), colour in squares:
-        image[y0:y1, x0:x1] = colour
+    for (x0, y0, x1, y1), color in squares:
+        image[y0:y1, x0:x1] = color
     return image
 
 
@@ -103,26 +103,26 @@ def test_tiling_arguments_out_of_range_are_refused(wrong):
 
 @pytest.mark.parametrize("wrap", [TiledDetector, FlipDetector])
 def test_a_wrapped_detector_is_a_detector_with_the_same_names_and_lowest_score(wrap):
-    assert isinstance(wrap(ColourDetector()), Detector)
-    assert wrap(ColourDetector()).names == NAMES
-    assert wrap(ColourDetector()).min_score == lowest_score(ColourDetector()) == 0.125
+    assert isinstance(wrap(ColorDetector()), Detector)
+    assert wrap(ColorDetector()).names == NAMES
+    assert wrap(ColorDetector()).min_score == lowest_score(ColorDetector()) == 0.125
     assert wrap(Silent()).min_score == lowest_score(Silent()) == 0
 
 
 @pytest.mark.parametrize("wrap", [TiledDetector, FlipDetector])
 def test_no_pictures_give_an_empty_list(wrap):
-    assert wrap(ColourDetector()).detect([]) == []
+    assert wrap(ColorDetector()).detect([]) == []
 
 
 def test_a_picture_no_larger_than_a_tile_is_looked_at_once():
-    inner = ColourDetector()
+    inner = ColorDetector()
     image = picture(32, 20, ((3, 4, 8, 9), RED))
-    assert TiledDetector(inner, tile=32).detect([image]) == ColourDetector().detect([image])
+    assert TiledDetector(inner, tile=32).detect([image]) == ColorDetector().detect([image])
     assert len(inner.seen) == 1
 
 
 def test_a_larger_picture_is_looked_at_whole_and_in_tiles():
-    inner = ColourDetector()
+    inner = ColorDetector()
     image = np.random.default_rng(3).integers(0, 255, (40, 50, 3), np.uint8)
     TiledDetector(inner, tile=32, overlap=0.25).detect([image])
     views = [image] + [image[y : y + 32, x : x + 32] for y in (0, 8) for x in (0, 18)]
@@ -135,7 +135,7 @@ def test_what_the_whole_view_misses_is_found_in_a_tile_and_moved_back():
         return 0.9 if image.shape[0] <= 64 else 0.25
 
     square = (150, 90, 160, 100)
-    (found,) = TiledDetector(ColourDetector(only_small), tile=64).detect([picture(200, 300, (square, RED))])
+    (found,) = TiledDetector(ColorDetector(only_small), tile=64).detect([picture(200, 300, (square, RED))])
     assert found.xyxy.tolist() == [list(square)]
     assert found.scores.tolist() == pytest.approx([0.9])
     assert found.label(0) == "red"
@@ -144,7 +144,7 @@ def test_what_the_whole_view_misses_is_found_in_a_tile_and_moved_back():
 @given(st.integers(0, 150), st.integers(0, 90), st.integers(1, 50), st.integers(1, 50), st.integers(20, 130))
 def test_a_thing_cut_by_tiles_is_one_whole_box(x, y, width, height, tile):
     box = [x, y, x + width, y + height]
-    (found,) = TiledDetector(ColourDetector(), tile=tile).detect([picture(140, 200, (box, BLUE))])
+    (found,) = TiledDetector(ColorDetector(), tile=tile).detect([picture(140, 200, (box, BLUE))])
     assert found.xyxy.tolist() == [box]
     assert found.label(0) == "blue"
 
@@ -152,7 +152,7 @@ def test_a_thing_cut_by_tiles_is_one_whole_box(x, y, width, height, tile):
 def test_labels_are_not_joined_with_one_another():
     box = (40, 40, 90, 90)
     image = picture(100, 100, (box, RED), ((40, 40, 41, 41), BLUE), ((89, 89, 90, 90), BLUE))
-    (found,) = TiledDetector(ColourDetector(), tile=64).detect([image])
+    (found,) = TiledDetector(ColorDetector(), tile=64).detect([image])
     assert sorted(found.label(row) for row in range(len(found))) == ["blue", "red"]
     assert found.xyxy.tolist() == [list(box)] * 2
 
@@ -162,7 +162,7 @@ def test_boxes_are_joined_above_the_share_asked_for():
     image = picture(16, 28, ((8, 2, 20, 6), RED))
 
     def boxes(join_above):
-        class TilesOnly(ColourDetector):
+        class TilesOnly(ColorDetector):
             def _detect_one(self, view):
                 return super()._detect_one(view) if view.shape[1] <= 16 else Detections.empty(NAMES)
 
@@ -175,7 +175,7 @@ def test_boxes_are_joined_above_the_share_asked_for():
 
 def test_pictures_of_several_sizes_keep_their_order():
     images = [picture(30 + 20 * n, 80, ((n, n, n + 9, n + 5), RED)) for n in range(4)]
-    for wrapped in (TiledDetector(ColourDetector(), tile=40), FlipDetector(ColourDetector())):
+    for wrapped in (TiledDetector(ColorDetector(), tile=40), FlipDetector(ColorDetector())):
         found = wrapped.detect(images)
         assert [part.xyxy.tolist() for part in found] == [[[n, n, n + 9, n + 5]] for n in range(4)]
         assert found == [wrapped.detect([image])[0] for image in images]
@@ -188,7 +188,7 @@ def test_what_only_the_mirror_image_shows_is_mirrored_back(x, width, picture_wid
 
     box = [x, 5, x + width, 9]
     image = picture(20, picture_width, (box, RED))
-    (found,) = FlipDetector(ColourDetector(left_half)).detect([image])
+    (found,) = FlipDetector(ColorDetector(left_half)).detect([image])
     assert found.xyxy.tolist() == [box]
     score = left_half(image)
     mirrored = left_half(image[:, ::-1])
@@ -196,7 +196,7 @@ def test_what_only_the_mirror_image_shows_is_mirrored_back(x, width, picture_wid
 
 
 def test_the_inner_detector_gets_the_picture_and_its_mirror_image_in_one_call():
-    inner = ColourDetector()
+    inner = ColorDetector()
     image = np.random.default_rng(4).integers(0, 255, (4, 5, 3), np.uint8)
     FlipDetector(inner).detect([image])
     assert inner.calls == 1
@@ -205,7 +205,7 @@ def test_the_inner_detector_gets_the_picture_and_its_mirror_image_in_one_call():
 
 
 def test_the_flip_threshold_decides_what_is_one_thing():
-    class Shifted(ColourDetector):
+    class Shifted(ColorDetector):
         """Sees every box two pixels too far to the left, so its mirror image's two too far to the right."""
 
         def _detect_one(self, image):
@@ -221,7 +221,7 @@ def test_the_flip_threshold_decides_what_is_one_thing():
 
 
 def test_long_pictures_are_looked_at_in_stretches_and_others_as_they_are():
-    inner = ColourDetector()
+    inner = ColorDetector()
     detector = LongDetector(inner, shortest=10)
     long, wide = picture(100, 20, ((4, 26, 14, 36), RED)), picture(20, 90, ((40, 2, 44, 6), BLUE))
     plain = picture(50, 20, ((1, 1, 5, 5), RED))  # just not more than 2.5 times as high as wide
@@ -256,7 +256,7 @@ def test_wrappers_can_be_wrapped():
     box = [70, 30, 90, 50]
     image = picture(80, 120, (box, BLUE))
     for both in (
-        TiledDetector(FlipDetector(ColourDetector()), tile=50),
-        FlipDetector(TiledDetector(ColourDetector(), tile=50)),
+        TiledDetector(FlipDetector(ColorDetector()), tile=50),
+        FlipDetector(TiledDetector(ColorDetector(), tile=50)),
     ):
         assert both.detect([image])[0].xyxy.tolist() == [box]

@@ -76,6 +76,6 @@ def test_all_pairs_at_or_above_the_threshold_come_best_first(head, min_score, to
     wanted = sorted((float(s) for s in head[4:].ravel() if s >= np.float32(min_score)), reverse=True)
     assert found.scores.tolist() == wanted[:top_k]
     for box, score, label in zip(*found, strict=True):
-        centre, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
-        near = np.abs(head[:4].T - [*centre, *size]).max(axis=1) < 1e-5
+        center, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        near = np.abs(head[:4].T - [*center, *size]).max(axis=1) < 1e-5
         assert score in head[4 + label, near]

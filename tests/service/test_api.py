@@ -264,8 +264,8 @@ def test_a_detector_without_memory(started: Callable[..., httpx.Client], scene_p
 def test_what_stays_visible_does_not_come_out(started: Callable[..., httpx.Client], scene_png: bytes) -> None:
     class Stubborn(RedFinder):
         def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-            box = np.array([[0.0, 0, 20 + self.looks, 20 + self.looks]], np.float32)
-            self.looks += 1
+            box = np.array([[0.0, 0, 20 + self.calls, 20 + self.calls]], np.float32)
+            self.calls += 1
             return [Detections(box, np.array([0.9]), np.array([0]), self.names) for _ in images]
 
     client = started(Stubborn(others=OTHERS))

@@ -191,7 +191,7 @@ def test_work_that_overruns_ends_at_the_next_look(started: Callable[..., httpx.C
     client = started(slow, picture_seconds=0.1)
     assert problem(client.post("/v1/censor", content=scene_png, headers=PNG)) == "time-limit"
     _until(lambda: "censor_pictures_inside 0.0" in client.get("/metrics").text)
-    assert slow.looks == 2  # the test picture and the picture; never at the output
+    assert slow.calls == 2  # the test picture and the picture; never at the output
 
 
 def test_uploads_share_one_sum_of_memory(started: Callable[..., httpx.Client], scene_png: bytes) -> None:
@@ -203,10 +203,10 @@ def test_uploads_share_one_sum_of_memory(started: Callable[..., httpx.Client], s
     assert client.post("/v1/check", content=scene_png, headers=PNG).status_code == 200  # all was given back
 
 
-def _request(port: int, head: bytes, *rest: bytes, pause: float = 0.0) -> bytes:
+def _request(port: int, header: bytes, *rest: bytes, pause: float = 0.0) -> bytes:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(10)
-        connection.sendall(head)
+        connection.sendall(header)
         for part in rest:
             time.sleep(pause)
             try:
@@ -222,13 +222,13 @@ def _request(port: int, head: bytes, *rest: bytes, pause: float = 0.0) -> bytes:
         return answer
 
 
-HEAD = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+REQUEST = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
 
 
 def test_a_client_that_hangs_or_sends_a_byte_now_and_then(listening: Callable[..., int], scene_png: bytes) -> None:
     port = listening(upload_seconds=0.3, upload_rate=1000)
     for sent in ([], [b"x"] * 30):
-        answer = _request(port, HEAD, *sent, pause=0.05)
+        answer = _request(port, REQUEST, *sent, pause=0.05)
         assert answer.startswith(b"HTTP/1.1 408")
         assert b"/problems/upload-timeout" in answer
     assert httpx.post(f"http://127.0.0.1:{port}/v1/check", content=scene_png, headers=PNG).status_code == 200
@@ -236,9 +236,10 @@ def test_a_client_that_hangs_or_sends_a_byte_now_and_then(listening: Callable[..
 
 def test_a_slow_client_that_keeps_the_pace_is_served(listening: Callable[..., int], scene_png: bytes) -> None:
     port = listening(upload_seconds=0.3, upload_rate=20_000)
-    head = HEAD.replace(b"1000", str(len(scene_png)).encode()).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    header = REQUEST.replace(b"1000", str(len(scene_png)).encode())
+    header = header.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     parts = [scene_png[at : at + 4000] for at in range(0, len(scene_png), 4000)]
-    assert _request(port, head, *parts, pause=0.1).startswith(b"HTTP/1.1 200")
+    assert _request(port, header, *parts, pause=0.1).startswith(b"HTTP/1.1 200")
 
 
 def test_request_headers_have_a_deadline(listening: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,13 +256,13 @@ def test_clients_that_go_away_leave_nothing_behind(
 ) -> None:
     client = started(gate, in_flight=1, queue=4)
     address = ("127.0.0.1", client.base_url.port)
-    head = HEAD.replace(b"1000", str(len(scene_png)).encode())
+    header = REQUEST.replace(b"1000", str(len(scene_png)).encode())
     with socket.create_connection(address) as connection:  # in the middle of its body
-        connection.sendall(head + scene_png[:100])
+        connection.sendall(header + scene_png[:100])
     with socket.create_connection(address) as first, socket.create_connection(address) as second:
-        first.sendall(head + scene_png)
+        first.sendall(header + scene_png)
         assert gate.inside.acquire(timeout=5)  # the first is worked on, the second waits
-        second.sendall(head + scene_png)
+        second.sendall(header + scene_png)
         _until(lambda: "censor_queue_depth 1.0" in client.get("/metrics").text)
     _until(lambda: "censor_pictures_inside 1.0" in client.get("/metrics").text)  # the one that waited is gone
     _until(lambda: 'outcome="client-gone",route="/v1/check"} 3.0' in client.get("/metrics").text)
@@ -276,9 +277,9 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(
 ) -> None:
     client = started(upload_seconds=0.5, upload_rate=2**40)
     data = encoded(np.zeros((2000, 3000, 3), np.uint8), "PNG")
-    head = HEAD.replace(b"1000", str(len(data)).encode()).replace(b"/v1/check", b"/v1/censor?format=bmp")
+    header = REQUEST.replace(b"1000", str(len(data)).encode()).replace(b"/v1/check", b"/v1/censor?format=bmp")
     with socket.create_connection(("127.0.0.1", client.base_url.port)) as connection:
-        connection.sendall(head + data)
+        connection.sendall(header + data)
         _until(lambda: "censor_upload_bytes_held 1.8" in client.get("/metrics").text)  # 18 MB to be sent
         _until(lambda: "censor_upload_bytes_held 0.0" in client.get("/metrics").text)
     assert 'outcome="client-slow",route="/v1/censor"} 1.0' in client.get("/metrics").text
@@ -301,7 +302,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def form(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> bytes:
-    return b"".join(b"--x\r\n" + head.encode() + b"\r\n\r\n" + body + b"\r\n" for head, body in parts) + end
+    return b"".join(b"--x\r\n" + header.encode() + b"\r\n\r\n" + body + b"\r\n" for header, body in parts) + end
 
 
 FILE = 'Content-Disposition: form-data; name="file"; filename="a.png"'

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fakes import HUNGRY, HUNGRY_TO_DEATH, Moody
 from processes import workers_of
-from test_crew import PNG, Asking, black, problem, until
+from test_process_pool import PNG, Asking, black, problem, until
 
 from censor.service import Settings
 

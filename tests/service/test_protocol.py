@@ -74,9 +74,9 @@ def test_what_is_not_http_is_a_problem_and_the_end(listening: Callable[..., int]
 
 
 def test_a_body_that_breaks_off_after_it_was_refused(listening: Callable[..., int]) -> None:
-    head = POST.replace(b"image/png", b"text/plain") + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    header = POST.replace(b"image/png", b"text/plain") + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
     port = listening()
-    assert problem(exchange(port, head, b"nonsense\r\n", pause=0.1)) == (415, "unsupported-media-type")
+    assert problem(exchange(port, header, b"nonsense\r\n", pause=0.1)) == (415, "unsupported-media-type")
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
 
 
@@ -128,11 +128,11 @@ def test_too_many_connections_get_a_problem_that_says_when_to_come_back(
 def test_an_answer_that_nobody_reads_is_cut_off(listening: Callable[..., int], encoded: Callable[..., bytes]) -> None:
     port = listening(upload_seconds=0.5)
     data = encoded(np.zeros((2500, 2500, 3), np.uint8), "PNG")
-    head = POST.replace(b"/v1/check", b"/v1/censor?format=bmp") + b"Content-Length: %d\r\n\r\n" % len(data)
+    header = POST.replace(b"/v1/check", b"/v1/censor?format=bmp") + b"Content-Length: %d\r\n\r\n" % len(data)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
-        connection.sendall(head + data)
+        connection.sendall(header + data)
         metrics = f"http://127.0.0.1:{port}/metrics"
         end = time.monotonic() + 10
         while 'outcome="client-slow"' not in (text := httpx.get(metrics, trust_env=False).text):

@@ -31,8 +31,8 @@ def answers(client: httpx.Client, carrier: Carrier, data: bytes, kind: str) -> l
     ]
     found = []
     for response in responses:
-        head = " ".join(f"{name}: {value}" for name, value in response.headers.items())
-        found += [head.encode(), response.content]
+        header = " ".join(f"{name}: {value}" for name, value in response.headers.items())
+        found += [header.encode(), response.content]
         if "json" in response.headers["content-type"]:
             strings = [each for each in json.loads(response.content).values() if isinstance(each, str)]
             found += [base64.b64decode(each + "===") for each in strings if len(each) > 500]

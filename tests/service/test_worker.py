@@ -42,8 +42,8 @@ def talk(load: Callable[[], Detector], *said: bytes, answers: int) -> list[tuple
         with ours, ours.makefile("rb") as stream:
             ours.sendall(frame(b"", len(pickle.dumps(terms))) + pickle.dumps(terms) + b"".join(said))
             for _ in range(answers):
-                head, body = LENGTHS.unpack(stream.read(LENGTHS.size))
-                frames.append((json.loads(stream.read(head)), stream.read(body)))
+                header, body = LENGTHS.unpack(stream.read(LENGTHS.size))
+                frames.append((json.loads(stream.read(header)), stream.read(body)))
 
     thread = threading.Thread(target=parent)
     thread.start()
@@ -62,22 +62,22 @@ def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
     said = [ask(number, job, trial=number == 8) + job.data for number, job in jobs.items()]
     hello, *answers = talk(finder, *said, answers=4)
     assert hello == ({"names": list(finder().names)}, b"")
-    heads = {head["number"]: (head, body) for head, body in answers}
-    assert heads.keys() == jobs.keys()
-    assert heads[7][0]["format"] == "JPEG"
-    assert heads[7][0]["record"]["verdict"]["level"] == "nsfw"
-    assert heads[7][1][:3] == b"\xff\xd8\xff"
-    assert heads[8][0]["record"]["boxes"]
-    assert heads[8][1] == b""
-    assert heads[9][0]["problem"] == "damaged-picture"
-    assert heads[9][0]["where"]["type"] == "DamagedImageError"
+    headers = {header["number"]: (header, body) for header, body in answers}
+    assert headers.keys() == jobs.keys()
+    assert headers[7][0]["format"] == "JPEG"
+    assert headers[7][0]["record"]["verdict"]["level"] == "nsfw"
+    assert headers[7][1][:3] == b"\xff\xd8\xff"
+    assert headers[8][0]["record"]["boxes"]
+    assert headers[8][1] == b""
+    assert headers[9][0]["problem"] == "damaged-picture"
+    assert headers[9][0]["where"]["type"] == "DamagedImageError"
 
 
-def test_work_that_is_cut_ends_at_the_next_look(scene_png: bytes) -> None:
+def test_work_that_is_cancelled_ends_at_the_next_look(scene_png: bytes) -> None:
     job = Job(data=scene_png, policy=load_policy("default"), hide=True)
-    said = [ask(1, job), job.data, frame(pickle.dumps({"cut": 1})), frame(pickle.dumps({"cut": 99}))]
-    _, (head, _) = talk(functools.partial(Moody, 0.3), *said, answers=2)
-    assert head["problem"] == "time-limit"
+    said = [ask(1, job), job.data, frame(pickle.dumps({"cancel": 1})), frame(pickle.dumps({"cancel": 99}))]
+    _, (header, _) = talk(functools.partial(Moody, 0.3), *said, answers=2)
+    assert header["problem"] == "time-limit"
 
 
 def broken_load() -> Detector:

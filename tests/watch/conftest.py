@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from yard import Yard
+from watched import WatchedFolders
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Yard:
-    return Yard(tmp_path)
+def watched(tmp_path: Path) -> WatchedFolders:
+    return WatchedFolders(tmp_path)
 
 
 @pytest.fixture

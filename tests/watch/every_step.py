@@ -18,14 +18,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from yard import Yard, files, is_censored
+from watched import WatchedFolders, files, is_censored
 
 STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 BROKEN = b"no picture"
 
 
-def run(yard: Yard, originals: str | Path, fatal: int | None) -> bool:
+def run(watched: WatchedFolders, originals: str | Path, fatal: int | None) -> bool:
     """Run a watcher in a process of its own, to be killed at one step. Returns whether it was."""
     child = os.fork()
     if child == 0:
@@ -41,20 +41,20 @@ def run(yard: Yard, originals: str | Path, fatal: int | None) -> bool:
 
         os.fsync = lambda _: None  # a killed process loses nothing that it wrote; only a machine does
         sys.addaudithook(hook)
-        yard.once(originals=originals, workers=1)
+        watched.once(originals=originals, threads=1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-def check(yard: Yard, *, kept: bool, moved: Path | None, far: bool, finished: bool) -> None:
+def check(watched: WatchedFolders, *, kept: bool, moved: Path | None, far: bool, finished: bool) -> None:
     """Each upload is in one place, or in its place and on its way to another; nothing else is anywhere."""
-    public, quarantine = files(yard.public), files(yard.quarantine)
+    public, quarantine = files(watched.public), files(watched.quarantine)
     assert set(public) <= {"sub/a.png"}, public
-    assert all(is_censored(yard.public / name) for name in public)
+    assert all(is_censored(watched.public / name) for name in public)
     assert set(quarantine) <= {"b.png", "b.png.json"}, quarantine
     assert "b.png.json" in quarantine or "b.png" not in quarantine
-    held = [path.read_bytes() for path in (yard.inbox / ".censor-watch").rglob("upload")]
-    waiting = [(yard.inbox / name).read_bytes() for name in files(yard.inbox)]
+    held = [path.read_bytes() for path in (watched.inbox / ".censor-watch").rglob("upload")]
+    waiting = [(watched.inbox / name).read_bytes() for name in files(watched.inbox)]
     bad = held.count(BROKEN) + waiting.count(BROKEN) + quarantine.count("b.png")
     assert bad == 1 or (far and bad == 2 and not finished), (held.count(BROKEN), waiting.count(BROKEN), quarantine)
     good = [body for body in held + waiting if body != BROKEN]
@@ -64,9 +64,9 @@ def check(yard: Yard, *, kept: bool, moved: Path | None, far: bool, finished: bo
     if finished:
         assert public == ["sub/a.png"]
         assert quarantine == ["b.png", "b.png.json"]
-        assert files(yard.inbox) == (["sub/a.png"] if kept else [])
+        assert files(watched.inbox) == (["sub/a.png"] if kept else [])
         assert there == (["sub/a.png"] if moved is not None else [])
-        assert yard.claimed() == []
+        assert watched.claimed() == []
 
 
 def main() -> None:
@@ -77,23 +77,23 @@ def main() -> None:
     while killed:
         step += 1
         (root / str(step)).mkdir(parents=True)
-        yard = Yard(root / str(step))
+        watched = WatchedFolders(root / str(step))
 
         if elsewhere is not None:
-            yard.quarantine, yard.moved = elsewhere / "quarantine", elsewhere / "moved"
-            for folder in (yard.quarantine, yard.moved):
+            watched.quarantine, watched.moved = elsewhere / "quarantine", elsewhere / "moved"
+            for folder in (watched.quarantine, watched.moved):
                 folder.mkdir()
-        moved = yard.moved if mode == "move" else None
+        moved = watched.moved if mode == "move" else None
         originals: str | Path = moved or mode
         facts: dict[str, Any] = {"kept": mode == "keep", "moved": moved, "far": elsewhere is not None}
-        yard.send("sub/a.png", 1)
-        yard.send("b.png", body=BROKEN)
-        killed = run(yard, originals, step)
-        check(yard, **facts, finished=not killed)
+        watched.send("sub/a.png", 1)
+        watched.send("b.png", body=BROKEN)
+        killed = run(watched, originals, step)
+        check(watched, **facts, finished=not killed)
         for _ in range(2):
-            assert not run(yard, originals, None)
-            check(yard, **facts, finished=True)
-        for folder in (yard.moved, yard.quarantine):
+            assert not run(watched, originals, None)
+            check(watched, **facts, finished=True)
+        for folder in (watched.moved, watched.quarantine):
             shutil.rmtree(folder)
         shutil.rmtree(root / str(step))
     sys.stdout.write(f"{step - 1}\n")

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from yard import Yard, files, scene
+from watched import WatchedFolders, files, scene
 
-from censor.watch.worker import DELETE, KEEP
+from censor.watch.processor import DELETE, KEEP
 
 SECRET = 7
 CALLS = ("open", "stat", "lstat", "scandir", "rename", "link", "unlink", "mkdir")
@@ -41,18 +41,23 @@ class Intruder:
 
 def swapped_at_every_step(
     root: Path, monkeypatch: pytest.MonkeyPatch, originals: str, folder: str, body: bytes | None, stride: int
-) -> Iterator[tuple[Yard, Path]]:
+) -> Iterator[tuple[WatchedFolders, Path]]:
     """Runs of a watcher, in each of which the folder became a link at another step; with the folder outside."""
     number, reached = 1, True
     while reached:
         (root / str(number)).mkdir(parents=True)
-        yard = Yard(root / str(number))
+        watched = WatchedFolders(root / str(number))
         outside = root / f"{number}-outside"
         outside.mkdir()
         Image.fromarray(scene(SECRET)).save(outside / "a.png")
-        place = {"inbox": yard.inbox, "public": yard.public, "quarantine": yard.quarantine, "moved": yard.moved}[folder]
+        place = {
+            "inbox": watched.inbox,
+            "public": watched.public,
+            "quarantine": watched.quarantine,
+            "moved": watched.moved,
+        }[folder]
         (place / "sub").mkdir()
-        sent = yard.send("sub/a.png", 1, body=body)
+        sent = watched.send("sub/a.png", 1, body=body)
         status = sent.stat()
         if body is not None:
             (outside / "a.png").write_bytes(body[::-1])
@@ -65,11 +70,11 @@ def swapped_at_every_step(
         before = (outside / "a.png").read_bytes()
         with monkeypatch.context() as patch:
             intruder = Intruder(patch, number, swap)
-            yard.once(originals=yard.moved if originals == "move" else originals, workers=1)
+            watched.once(originals=watched.moved if originals == "move" else originals, threads=1)
         reached = intruder.calls >= number
         assert (outside / "a.png").read_bytes() == before, number
         assert files(outside) == ["a.png"], number
-        yield yard, outside
+        yield watched, outside
         shutil.rmtree(root / str(number))
         number += stride
 
@@ -80,14 +85,14 @@ def test_nothing_outside_is_published_moved_or_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, originals: str, body: bytes | None
 ) -> None:
     steps = 0
-    for yard, _ in swapped_at_every_step(tmp_path, monkeypatch, originals, "inbox", body, 7):
+    for watched, _ in swapped_at_every_step(tmp_path, monkeypatch, originals, "inbox", body, 7):
         steps += 1
-        for name in files(yard.public):
-            with Image.open(yard.public / name) as shown:
+        for name in files(watched.public):
+            with Image.open(watched.public / name) as shown:
                 assert (np.asarray(shown)[-1] == scene(1)[-1]).all(), f"step {steps}"
-        for name in files(yard.quarantine):
-            assert name.endswith(".json") or (yard.quarantine / name).read_bytes() == body
-            assert not (yard.quarantine / name).is_symlink()
+        for name in files(watched.quarantine):
+            assert name.endswith(".json") or (watched.quarantine / name).read_bytes() == body
+            assert not (watched.quarantine / name).is_symlink()
     assert steps > 10
 
 
@@ -100,12 +105,12 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.M
     assert steps > 10
 
 
-def test_a_file_that_becomes_a_link_or_a_folder_is_not_taken(yard: Yard, tmp_path: Path) -> None:
+def test_a_file_that_becomes_a_link_or_a_folder_is_not_taken(watched: WatchedFolders, tmp_path: Path) -> None:
     for kind in ("link", "folder"):
-        path = yard.send("a.png", 1)
-        watcher = yard.watcher(originals=DELETE)
+        path = watched.send("a.png", 1)
+        watcher = watched.watcher(originals=DELETE)
         (upload,) = watcher._inbox.settled(0, skip=lambda _: False)
-        claims = yard.claims(DELETE)
+        claims = watched.claims(DELETE)
         rename = os.rename
 
         def swap(
@@ -126,29 +131,29 @@ def test_a_file_that_becomes_a_link_or_a_folder_is_not_taken(yard: Yard, tmp_pat
             os.rename = rename
         assert path.is_symlink() == (kind == "link")
         assert path.is_dir() == (kind == "folder")
-        assert yard.claimed() == []
+        assert watched.claimed() == []
         path.unlink() if kind == "link" else path.rmdir()
 
 
-def test_a_record_that_leads_elsewhere_is_nobodys(yard: Yard, tmp_path: Path) -> None:
+def test_a_record_that_leads_elsewhere_is_nobodys(watched: WatchedFolders, tmp_path: Path) -> None:
     """Who may write in the inbox may also write claims."""
     (tmp_path / "victim.png").write_bytes(b"x")
     status = (tmp_path / "victim.png").stat()
     facts = f'"size": 1, "mtime_ns": {status.st_mtime_ns}'
-    claims = yard.claims(DELETE)
+    claims = watched.claims(DELETE)
     for number, record in enumerate((
         f'{{"relative": "../victim.png", {facts}}}', f'{{"relative": "{tmp_path}/victim.png", {facts}}}',
         f'{{"relative": "a\\u0000.png", {facts}}}', f'{{"relative": 5, {facts}}}', "[" * 100_000,
         f'{{"relative": "a.png", {facts}, "target": "../../victim.png", "digest": "00"}}',
         f'{{"relative": "\\ud800.png", {facts}}}',
     )):  # fmt: skip
-        folder = yard.inbox / ".censor-watch" / "claims" / str(number)
+        folder = watched.inbox / ".censor-watch" / "claims" / str(number)
         folder.mkdir()
         (folder / "record.json").write_text(record)
         (folder / "upload").write_bytes(b"no picture")
-    (yard.inbox / ".censor-watch" / "done" / "deep").write_text("[" * 100_000)
+    (watched.inbox / ".censor-watch" / "done" / "deep").write_text("[" * 100_000)
     claims.prune()
-    yard.once(originals=DELETE)
+    watched.once(originals=DELETE)
     assert (tmp_path / "victim.png").read_bytes() == b"x"
-    assert yard.claimed() == []
-    assert len([name for name in files(yard.quarantine) if not name.endswith(".json")]) == 7
+    assert watched.claimed() == []
+    assert len([name for name in files(watched.quarantine) if not name.endswith(".json")]) == 7

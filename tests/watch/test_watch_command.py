@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
-from yard import files
+from watched import files
 
 from censor.cli import main
 from detect.pictures.still import decode
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 QUICK = ("--policy", "faces", "--settle", "0.3", "--rescan", "1")
 
 
-class Place:
+class WatchRoot:
     """Folders, portraits that land in the inbox, and `censor watch` processes."""
 
     def __init__(self, root: Path, portrait: NDArray[np.uint8]) -> None:
@@ -73,8 +73,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Place:
-    return Place(tmp_path, astronaut)
+def watch_root(tmp_path: Path, astronaut: NDArray[np.uint8]) -> WatchRoot:
+    return WatchRoot(tmp_path, astronaut)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -84,20 +84,20 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_uploads_are_censored_as_they_land_and_a_signal_ends_it(place: Place) -> None:
-    health = place.root / "health.json"
-    place.send("before.png")
-    with place.watching("--originals", "delete", "--health", health, "--rescan", "600") as process:
-        wait_for(lambda: files(place.public) == ["before.png"])
-        place.send("later/deep.png")
-        wait_for(lambda: "later/deep.png" in files(place.public))
-        (place.inbox / "bad.jpg").write_bytes(b"x")
-        wait_for(lambda: files(place.quarantine) == ["bad.jpg", "bad.jpg.json"])
-        wait_for(lambda: files(place.inbox) == [])
+def test_uploads_are_censored_as_they_land_and_a_signal_ends_it(watch_root: WatchRoot) -> None:
+    health = watch_root.root / "health.json"
+    watch_root.send("before.png")
+    with watch_root.watching("--originals", "delete", "--health", health, "--rescan", "600") as process:
+        wait_for(lambda: files(watch_root.public) == ["before.png"])
+        watch_root.send("later/deep.png")
+        wait_for(lambda: "later/deep.png" in files(watch_root.public))
+        (watch_root.inbox / "bad.jpg").write_bytes(b"x")
+        wait_for(lambda: files(watch_root.quarantine) == ["bad.jpg", "bad.jpg.json"])
+        wait_for(lambda: files(watch_root.inbox) == [])
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
-    assert place.all_hidden()
-    said = [line["event"] for line in place.log()]
+    assert watch_root.all_hidden()
+    said = [line["event"] for line in watch_root.log()]
     assert said[0] == "started"
     assert said[-1] == "stopped"
     assert sorted(said[1:-1]) == ["censored", "censored", "quarantined"]
@@ -107,58 +107,58 @@ def test_uploads_are_censored_as_they_land_and_a_signal_ends_it(place: Place) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_middle_leaves_the_rest_in_the_inbox(place: Place, number: signal.Signals) -> None:
+def test_a_signal_in_the_middle_leaves_the_rest_in_the_inbox(watch_root: WatchRoot, number: signal.Signals) -> None:
     for each in range(40):
-        place.send(f"{each}.png")
-    with place.watching("--originals", "delete") as process:
-        wait_for(lambda: len(files(place.public)) >= 3 if place.public.exists() else False)
+        watch_root.send(f"{each}.png")
+    with watch_root.watching("--originals", "delete") as process:
+        wait_for(lambda: len(files(watch_root.public)) >= 3 if watch_root.public.exists() else False)
         process.send_signal(number)
         assert process.wait(timeout=20) == 0
-    assert place.all_hidden()
-    assert sorted(files(place.public) + files(place.inbox)) == sorted(place.sent)
-    assert not list((place.inbox / ".censor-watch" / "claims").iterdir())
+    assert watch_root.all_hidden()
+    assert sorted(files(watch_root.public) + files(watch_root.inbox)) == sorted(watch_root.sent)
+    assert not list((watch_root.inbox / ".censor-watch" / "claims").iterdir())
 
 
-def test_half_written_files_are_waited_for(place: Place) -> None:
-    place.send("whole.png")
-    body = (place.inbox / "whole.png").read_bytes()
-    (place.inbox / "whole.png").unlink()
-    with place.watching("--originals", "delete"):
-        with (place.inbox / "whole.png").open("wb") as stream:
+def test_half_written_files_are_waited_for(watch_root: WatchRoot) -> None:
+    watch_root.send("whole.png")
+    body = (watch_root.inbox / "whole.png").read_bytes()
+    (watch_root.inbox / "whole.png").unlink()
+    with watch_root.watching("--originals", "delete"):
+        with (watch_root.inbox / "whole.png").open("wb") as stream:
             for start in range(0, len(body), len(body) // 4 + 1):
                 stream.write(body[start : start + len(body) // 4 + 1])
                 stream.flush()
                 time.sleep(0.7)  # longer than it takes to settle
-        wait_for(lambda: files(place.public) == ["whole.png"])
-    assert files(place.quarantine) == []
-    assert place.all_hidden()
+        wait_for(lambda: files(watch_root.public) == ["whole.png"])
+    assert files(watch_root.quarantine) == []
+    assert watch_root.all_hidden()
 
 
-def test_killed_again_and_again_by_two_watchers_nothing_is_lost_and_nothing_leaks(place: Place) -> None:
+def test_killed_again_and_again_by_two_watchers_nothing_is_lost_and_nothing_leaks(watch_root: WatchRoot) -> None:
     rng = np.random.default_rng(7)
     options = ("--originals", "delete", "--attempts", 100)  # on a busy machine one picture may be hit three times
     number = 0
 
     def starts() -> int:
-        return len([line for line in place.log() if line["event"] == "started"])
+        return len([line for line in watch_root.log() if line["event"] == "started"])
 
     for kill in range(10):
         for _ in range(5):
-            place.send(f"{number}.png")
+            watch_root.send(f"{number}.png")
             number += 1
         before = starts()
-        with place.watching(*options) as one, place.watching(*options) as other:
+        with watch_root.watching(*options) as one, watch_root.watching(*options) as other:
             wait_for(lambda before=before: starts() > before, seconds=60)
             time.sleep(rng.uniform(0.2, 1.2))
             (one, other)[kill % 2].kill()
             time.sleep(rng.uniform(0, 0.3))
-        assert place.all_hidden()
-    done = subprocess.run(place.command("--once", *options), capture_output=True, check=False)
+        assert watch_root.all_hidden()
+    done = subprocess.run(watch_root.command("--once", *options), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert sorted(files(place.public)) == sorted(place.sent)
-    assert place.all_hidden()
-    assert files(place.inbox) == files(place.quarantine) == []
-    assert not list((place.inbox / ".censor-watch" / "claims").iterdir())
+    assert sorted(files(watch_root.public)) == sorted(watch_root.sent)
+    assert watch_root.all_hidden()
+    assert files(watch_root.inbox) == files(watch_root.quarantine) == []
+    assert not list((watch_root.inbox / ".censor-watch" / "claims").iterdir())
 
 
 def killed_at_every_step(*runs: tuple[object, ...]) -> None:
@@ -186,7 +186,7 @@ import os, signal, sys
 sys.path[:0] = sys.argv[2:4]
 from pathlib import Path
 from fakes import RedFinder
-from yard import Yard
+from watched import WatchedFolders
 
 class Bomb(RedFinder):
     def detect(self, images):
@@ -194,7 +194,7 @@ class Bomb(RedFinder):
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().detect(images)
 
-Yard(Path(sys.argv[1])).once(detector=Bomb(), originals="delete")
+WatchedFolders(Path(sys.argv[1])).once(detector=Bomb(), originals="delete")
 """
 
 
@@ -229,24 +229,24 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("which", ["public", "quarantine"])
-def test_a_disk_that_is_really_full(place: Place, which: str) -> None:
-    folder = place.root / which
+def test_a_disk_that_is_really_full(watch_root: WatchRoot, which: str) -> None:
+    folder = watch_root.root / which
     if which == "public":
-        place.send("a.png")
+        watch_root.send("a.png")
     else:
-        (place.inbox / "a.png").write_bytes(b"no picture" + bytes(100_000))
-    health = place.root / "health.json"
+        (watch_root.inbox / "a.png").write_bytes(b"no picture" + bytes(100_000))
+    health = watch_root.root / "health.json"
     with small_disk(folder):
-        once = subprocess.run(place.command("--once", "--originals", "delete"), capture_output=True, check=False)
+        once = subprocess.run(watch_root.command("--once", "--originals", "delete"), capture_output=True, check=False)
         assert once.returncode == 1
         assert b"No space left on device" in once.stderr
-        assert files(place.public) == []
-        assert "a.png" not in files(place.quarantine)
-        with place.watching("--originals", "delete", "--health", health):
+        assert files(watch_root.public) == []
+        assert "a.png" not in files(watch_root.quarantine)
+        with watch_root.watching("--originals", "delete", "--health", health):
             wait_for(lambda: health.exists() and json.loads(health.read_text())["state"] == "stalled")
             subprocess.run(["mount", "-o", "remount,size=8m", folder], check=True)
             wait_for(lambda: "a.png" in files(folder))
-        assert files(place.inbox) == []
+        assert files(watch_root.inbox) == []
 
 
 # --- usage ----------------------------------------------------------------------------------------------------------

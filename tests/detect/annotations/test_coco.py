@@ -54,7 +54,7 @@ def test_given_names_decide_the_labels_and_may_be_more_than_the_file_has(documen
     np.testing.assert_array_equal(dataset.images[0].labels, [0, 2])
 
 
-def test_older_spellings_of_the_six_classes_are_normalised(document, pictures, write):
+def test_older_spellings_of_the_six_classes_are_normalized(document, pictures, write):
     document["categories"] = [{"id": 1, "name": "EXPOSED_BREAST_F"}, {"id": 2, "name": "belly exposed"}]
     dataset = load_coco(write(document), pictures, names=CLASSES)
     assert dataset.names == CLASSES

@@ -35,7 +35,7 @@ LADEN = (  # timing, a decoder model, a delay for showing, two points with a tie
         ("001 1 1 00000" + SIZE + "000 000 0" + COLORS, (9, 16)),  # and profile 1 none for grey
     ],
 )
-def test_colours_of_a_sequence_header(bits: str, expected: tuple[int, int]) -> None:
+def test_colors_of_a_sequence_header(bits: str, expected: tuple[int, int]) -> None:
     assert points(memoryview(obu(bits))) == expected
 
 

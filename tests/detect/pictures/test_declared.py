@@ -84,7 +84,7 @@ GREY_CASES: dict[str, tuple[list[Chunk], list[int]]] = {
 
 
 @pytest.mark.parametrize(("chunks", "expected"), GREY_CASES.values(), ids=GREY_CASES)
-def test_colour_chunks_of_a_png(chunks: list[Chunk], expected: list[int]) -> None:
+def test_color_chunks_of_a_png(chunks: list[Chunk], expected: list[int]) -> None:
     picture = decode(png(GREYS, chunks))
     assert np.abs(on_screen(picture)[0, :, 0] - expected).max() <= 1
     if np.abs(np.array(expected) - BARE).max() > 16:  # far from the numbers, which are then judged as well

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import UnsupportedImageError
-from detect.pictures.formats import HEAD, refused_kind, sniff
+from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
 from detect.pictures.still import decode
 
 
@@ -60,7 +60,7 @@ FILMS = {
 
 @pytest.mark.parametrize("name", FILMS)
 def test_films(name: str) -> None:
-    kind = refused_kind(FILMS[name][:HEAD])
+    kind = refused_kind(FILMS[name][:SNIFF_BYTES])
     assert kind is not None
     assert kind.startswith(("a film", "an animation"))
     with pytest.raises(UnsupportedImageError, match=r"bytes: not a picture \(.* or GIF\) but a(n animation| film)"):
@@ -73,7 +73,7 @@ def test_pictures_of_other_kinds(photo: NDArray[np.uint8], encoded: Encode, kind
     if kind == "ICNS":
         image = image.resize((128, 128))
     data = encoded(image, kind)
-    found = refused_kind(data[:HEAD])
+    found = refused_kind(data[:SNIFF_BYTES])
     if kind == "BMP":
         assert found is None
         return
@@ -84,7 +84,7 @@ def test_pictures_of_other_kinds(photo: NDArray[np.uint8], encoded: Encode, kind
 
 
 @pytest.mark.parametrize(
-    ("head", "says"),
+    ("start", "says"),
     [
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl ", "JPEG XL"),
@@ -110,12 +110,12 @@ def test_pictures_of_other_kinds(photo: NDArray[np.uint8], encoded: Encode, kind
         (b"\1\0\0\0\x6c\0\0\0" + bytes(32) + b" EMF", "metafile"),
     ],
 )
-def test_heads_of_other_pictures(head: bytes, says: str) -> None:
-    assert says in (refused_kind(head) or "")
+def test_beginnings_of_other_pictures(start: bytes, says: str) -> None:
+    assert says in (refused_kind(start) or "")
 
 
 @pytest.mark.parametrize(
-    "head",
+    "start",
     [
         b"",
         b"x",
@@ -138,23 +138,23 @@ def test_heads_of_other_pictures(head: bytes, says: str) -> None:
         b"BMW and other makes of cars",
     ],
 )
-def test_what_is_neither_film_nor_picture(head: bytes) -> None:
-    assert sniff(head[:HEAD]) is None
-    assert refused_kind(head[:HEAD]) is None
+def test_what_is_neither_film_nor_picture(start: bytes) -> None:
+    assert sniff(start[:SNIFF_BYTES]) is None
+    assert refused_kind(start[:SNIFF_BYTES]) is None
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_is_taken_is_not_refused(photo: NDArray[np.uint8], encoded: Encode, kind: str) -> None:
     data = encoded(photo, kind)
-    assert sniff(data[:HEAD]) == kind
-    assert refused_kind(data[:HEAD]) is None
+    assert sniff(data[:SNIFF_BYTES]) == kind
+    assert refused_kind(data[:SNIFF_BYTES]) is None
 
 
 @pytest.mark.parametrize("unit", [b" ", b"<??>", b"<!---->", b"#\n", b"P1 ", b"/*", b"OggS", b"\n#", b"<!DOCTYPE ["])
 def test_no_head_takes_long(unit: bytes) -> None:
     start = time.perf_counter()
     for begins in (b"", b"P1 ", b"P7\n", b"<", b"/*"):
-        assert refused_kind((begins + unit * HEAD)[:HEAD]) is None
+        assert refused_kind((begins + unit * SNIFF_BYTES)[:SNIFF_BYTES]) is None
     assert time.perf_counter() - start < 1
 
 

@@ -134,7 +134,7 @@ def test_what_a_frame_header_may_not_ask_for_is_named(plain: bytes, offset: int,
 
 
 @pytest.mark.parametrize("count", [2, 5, 255])
-def test_other_numbers_of_colours_are_named(plain: bytes, count: int) -> None:
+def test_other_numbers_of_colors_are_named(plain: bytes, count: int) -> None:
     at = plain.index(SOF)
     frame = segment(0xC0, plain[at + 4 : at + 9] + bytes([count]) + b"\1\x11\0" * count)
     with pytest.raises(UnsupportedImageError, match=f"{count} colours"):

@@ -24,7 +24,7 @@ from detect.errors import (
     ReadError,
     UnsupportedImageError,
 )
-from detect.pictures.formats import HEAD, sniff
+from detect.pictures.formats import SNIFF_BYTES, sniff
 from detect.pictures.still import decode
 
 
@@ -281,8 +281,8 @@ def test_brands_far_back_in_the_list_count(photo: NDArray[np.uint8], encoded: En
     length = int.from_bytes(data[:4], "big")
     padded = b"mif1" + data[12:16] + b"zzzz" * 20 + b"avif"
     head = struct.pack(">I", 8 + len(padded)) + b"ftyp" + padded
-    assert sniff((head + data[length:])[:HEAD]) == "AVIF"
-    assert sniff((head.replace(b"avif", b"heic") + data[length:])[:HEAD]) == "HEIF"
+    assert sniff((head + data[length:])[:SNIFF_BYTES]) == "AVIF"
+    assert sniff((head.replace(b"avif", b"heic") + data[length:])[:SNIFF_BYTES]) == "HEIF"
 
 
 def test_a_pillow_image_of_a_cut_file(photo: NDArray[np.uint8], encoded: Encode) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import DamagedImageError, LimitError, ReadError
-from detect.pictures.formats import HEAD, sniff
+from detect.pictures.formats import SNIFF_BYTES, sniff
 from detect.pictures.still import Source, decode
 
 EXACT = ["PNG", "TIFF", "BMP"]
@@ -24,7 +24,7 @@ EXACT = ["PNG", "TIFF", "BMP"]
 def test_every_format_is_read_by_its_content(photo: NDArray[np.uint8], encoded: Encode, kind: str) -> None:
     data = encoded(photo, kind, **({"quality": 95} if kind in ("JPEG", "WEBP", "AVIF", "HEIF") else {}))
     picture = decode(data)
-    assert sniff(data[:HEAD]) == picture.format == kind
+    assert sniff(data[:SNIFF_BYTES]) == picture.format == kind
     assert picture.pixels.dtype == np.uint8
     assert (picture.height, picture.width) == photo.shape[:2]
     error = np.abs(picture.pixels.astype(int) - photo).mean()
@@ -184,7 +184,7 @@ def test_streams_that_give_little_or_nothing(photo: NDArray[np.uint8], encoded: 
         decode(closed)
 
 
-def test_colours_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], encoded: Encode) -> None:
+def test_colors_beneath_full_transparency_are_gone(photo: NDArray[np.uint8], encoded: Encode) -> None:
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:20] = 0
     rgba = np.dstack([photo, alpha])

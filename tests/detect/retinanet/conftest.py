@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
-COLOURS = {"RED": (220, 30, 30), "BLUE": (30, 30, 220)}
+COLORS = {"RED": (220, 30, 30), "BLUE": (30, 30, 220)}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,17 +39,17 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Pat
         for number in range(1, count + 1):
             height, width = side, side if number % 2 else side * 3 // 4
             pixels = rng.integers(90, 160, (height, width, 3), np.uint8)
-            for category, colour in enumerate(COLOURS.values(), start=1):
+            for category, color in enumerate(COLORS.values(), start=1):
                 if rng.random() < 0.25:
                     continue
                 w = int(rng.integers(20, 34))
                 x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - w))
-                pixels[y : y + w, x : x + w] = colour
+                pixels[y : y + w, x : x + w] = color
                 row = {"id": len(annotations) + 1, "image_id": number, "category_id": category, "iscrowd": 0}
                 annotations.append(row | {"bbox": [x, y, w, w], "area": w * w})
             Image.fromarray(pixels).save(folder / f"{number:02}.png")
             images.append({"id": number, "file_name": f"{number:02}.png", "width": width, "height": height})
-        categories = [{"id": number, "name": name} for number, name in enumerate(COLOURS, start=1)]
+        categories = [{"id": number, "name": name} for number, name in enumerate(COLORS, start=1)]
         file = folder / "boxes.json"
         file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
         return file, folder

@@ -20,7 +20,7 @@ from detect.retinanet.dataset import (
     collate,
     image_weights,
     mirror,
-    normalise,
+    normalize,
     padded_rows,
     place,
     worker_options,
@@ -30,10 +30,10 @@ from detect.retinanet.losses import CROWD, PADDING
 Squares = Callable[..., tuple[Path, Path]]
 
 
-def is_inside(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int]) -> bool:
+def is_inside(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> bool:
     """Whether most of a box's inside has one colour, and little just outside of it has."""
     x0, y0, x1, y1 = (round(float(edge)) for edge in box)
-    near = (np.abs(image.astype(int) - colour) < 40).all(axis=2)
+    near = (np.abs(image.astype(int) - color) < 40).all(axis=2)
     inside = near[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2]
     ring = near[max(0, y0 - 6) : y1 + 6, max(0, x0 - 6) : x1 + 6].sum() - near[y0:y1, x0:x1].sum()
     return bool(inside.mean() > 0.9 and ring < 0.1 * inside.size + 8)
@@ -115,9 +115,9 @@ def test_a_crowd_is_marked(squares: Squares) -> None:
     assert CROWD in PictureSet(load_coco(file, folder), size=64, augment="none")[position].labels
 
 
-def test_normalise_by_hand() -> None:
+def test_normalize_by_hand() -> None:
     images = torch.tensor([0, 255, 51], dtype=torch.uint8).view(1, 3, 1, 1)
-    assert normalise(images, [0.5, 0.5, 0.1], [0.5, 0.25, 0.1]).flatten().tolist() == pytest.approx([-1, 2, 1])
+    assert normalize(images, [0.5, 0.5, 0.1], [0.5, 0.25, 0.1]).flatten().tolist() == pytest.approx([-1, 2, 1])
 
 
 def test_batches_show_every_picture_once_an_epoch_and_go_on_where_they_stopped() -> None:

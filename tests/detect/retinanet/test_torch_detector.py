@@ -101,7 +101,7 @@ def test_boxes_are_those_of_the_numpy_path(weights: Path, pictures: list[Any], d
 
 
 @pytest.mark.parametrize("norm", ["frozen", "group"])
-def test_boxes_with_any_normalisation(save: Callable[..., Path], pictures: list[Any], norm: str) -> None:
+def test_boxes_with_any_normalization(save: Callable[..., Path], pictures: list[Any], norm: str) -> None:
     path = save(norm=norm)
     expected = in_numpy(path, **EVERY).detect(pictures)
     assert_alike(TorchDetector(path, device="cpu", precision="f32", **EVERY).detect(pictures), expected)

@@ -14,31 +14,31 @@ from typing import Any
 from censor.service.batching import batching
 from censor.service.problems import Problem
 from censor.service.settings import Settings
-from censor.service.work import ClientGone, Job, Leash, Result, perform, time_limit
+from censor.service.work import ClientGone, Deadline, Job, Result, perform, time_limit
 from detect.detections import Detector
 
-__all__ = ["Workroom", "first_of"]
+__all__ = ["ThreadPool", "first_of"]
 
 
-class Workroom:
-    """`Workers` that are a bounded number of threads, with a bounded queue before them.
+class ThreadPool:
+    """A `Pool` of a bounded number of threads, with a bounded queue before them.
 
     Work that overruns its time keeps its place until it ends, so that the number of pictures in memory stays what it
-    is. What ends the process ends all requests: `Crew` has processes of their own for pictures.
+    is. What ends the process ends all requests: `ProcessPool` has processes of their own for pictures.
     """
 
     def __init__(self, detector: Detector, settings: Settings) -> None:
-        """Make the room.
+        """Make the pool.
 
         Args:
             detector: Safe to call from several threads.
             settings: For the limits.
         """
         self.names = detector.names
-        self._places, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
-        self._pool = ThreadPoolExecutor(max_workers=self._places, thread_name_prefix="picture")
-        self._trial_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
-        self._leashes: set[Leash] = set()
+        self._slots, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
+        self._executor = ThreadPoolExecutor(max_workers=self._slots, thread_name_prefix="picture")
+        self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
+        self._deadlines: set[Deadline] = set()
         self._detector, self._close = batching(detector, settings.batch, settings.batch_wait)
         self._perform = functools.partial(
             perform, detector=self._detector, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels
@@ -46,13 +46,13 @@ class Workroom:
 
     @property
     def inside(self) -> int:
-        """See `Workers`."""
-        return len(self._leashes)
+        """See `Pool`."""
+        return len(self._deadlines)
 
     @property
     def waiting(self) -> int:
-        """See `Workers`."""
-        return max(0, self.inside - self._places)
+        """See `Pool`."""
+        return max(0, self.inside - self._slots)
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -62,36 +62,36 @@ class Workroom:
     @property
     def able(self) -> bool:
         """Not while every place is held by work that should long be over."""
-        return sum(leash.overdue for leash in self._leashes) < self._places
+        return sum(deadline.overdue for deadline in self._deadlines) < self._slots
 
     def refuse_if_full(self) -> None:
-        """See `Workers`."""
-        if self.inside >= self._places + self._queue:
+        """See `Pool`."""
+        if self.inside >= self._slots + self._queue:
             raise Problem("busy")
 
     async def do(
         self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
     ) -> Result:
-        """See `Workers`."""
+        """See `Pool`."""
         self.refuse_if_full()
-        loop, started, leash = asyncio.get_running_loop(), asyncio.Event(), Leash(self._seconds)
+        loop, started, deadline = asyncio.get_running_loop(), asyncio.Event(), Deadline(self._seconds)
         submitted = time.perf_counter()
 
         def run() -> Result:
             waited = time.perf_counter() - submitted
             loop.call_soon_threadsafe(started.set)
-            result = self._perform(job, leash=leash)
+            result = self._perform(job, deadline=deadline)
             result.seconds["wait"] = waited
             return result
 
         def release(done: Future[Result]) -> None:  # noqa: ARG001
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
-                loop.call_soon_threadsafe(self._leashes.discard, leash)
+                loop.call_soon_threadsafe(self._deadlines.discard, deadline)
 
-        self._leashes.add(leash)
-        future = self._pool.submit(run)
+        self._deadlines.add(deadline)
+        future = self._executor.submit(run)
         future.add_done_callback(release)
-        result = await self._wait(future, started, leash, disconnected)
+        result = await self._wait(future, started, deadline, disconnected)
         hold(len(result.encoded))
         return result
 
@@ -99,7 +99,7 @@ class Workroom:
         self,
         future: Future[Result],
         started: asyncio.Event,
-        leash: Leash,
+        deadline: Deadline,
         disconnected: Callable[[], Awaitable[object]],
     ) -> Result:
         answer = asyncio.wrap_future(future)
@@ -116,21 +116,21 @@ class Workroom:
                 raise ClientGone
             raise time_limit(self._seconds)
         finally:
-            leash.cut()
+            deadline.cancel()
             answer.cancel()  # which takes it out of the queue if it has not begun
             begun.cancel()
             gone.cancel()
 
     async def try_out(self, job: Job) -> None:
-        """See `Workers`."""
-        look = functools.partial(self._perform, job, leash=Leash(self._seconds))
+        """See `Pool`."""
+        attempt = functools.partial(self._perform, job, deadline=Deadline(self._seconds))
         async with asyncio.timeout(self._seconds):
-            await asyncio.get_running_loop().run_in_executor(self._trial_pool, look)
+            await asyncio.get_running_loop().run_in_executor(self._trial_executor, attempt)
 
     async def close(self) -> None:
         """Begin nothing new; what runs is left to end by itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._trial_pool.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._trial_executor.shutdown(wait=False, cancel_futures=True)
         self._close()
 
 

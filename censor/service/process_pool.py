@@ -18,24 +18,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from censor.service.answers import MEDIA_TYPES
-from censor.service.child import Child, Task
 from censor.service.logs import where
 from censor.service.problems import Problem
 from censor.service.settings import Settings
+from censor.service.thread_pool import first_of
 from censor.service.work import ClientGone, Job, Result, time_limit
 from censor.service.worker import Terms, ask, frame
-from censor.service.workroom import first_of
+from censor.service.worker_handle import Task, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
 
-__all__ = ["Crew"]
+__all__ = ["ProcessPool"]
 
 _LOG = logging.getLogger("censor.service")
 
 _TRIES = 3
 """Workers that one picture may see die; all but the first work on nothing else meanwhile."""
 
-_HELD = 2
+_PREFETCH = 2
 """Pictures that a worker holds for each that it works on: when one is done, it need not wait for the next."""
 
 _GRACE_SECONDS = 2.0
@@ -55,11 +55,11 @@ class _Starts:
     said: str = field(default="the processes that work on pictures end as they start")
 
 
-class Crew:
-    """`Workers` that are processes. To be made, and used, in one event loop."""
+class ProcessPool:
+    """A `Pool` of processes. To be made, and used, in one event loop."""
 
     def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
-        """Make the crew; `start` starts it.
+        """Make the pool; `start` starts it.
 
         Args:
             settings: For the number of workers and the limits.
@@ -82,8 +82,8 @@ class Crew:
         self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
         self._numbers = itertools.count()
         self._queue: deque[Task] = deque()
-        self._children: list[Child] = []
-        self._tenders: list[asyncio.Task[None]] = []
+        self._workers: list[WorkerHandle] = []
+        self._supervisors: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[None]] = set()
         self._starts = _Starts(asyncio.get_running_loop().create_future())
         self.names: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Crew:
         Raises:
             DetectError: None can.
         """
-        self._tenders = [asyncio.create_task(self._tend()) for _ in range(self._settings.workers)]
+        self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._settings.workers)]
         try:
             self.names = await asyncio.shield(self._starts.first)
         except BaseException:
@@ -103,30 +103,30 @@ class Crew:
 
     @property
     def inside(self) -> int:
-        """See `Workers`."""
-        return len(self._queue) + sum(child.jobs for child in self._children)
+        """See `Pool`."""
+        return len(self._queue) + sum(worker.jobs for worker in self._workers)
 
     @property
     def waiting(self) -> int:
-        """See `Workers`."""
-        ahead = sum(max(0, child.jobs - self._at_once) for child in self._children)
+        """See `Pool`."""
+        ahead = sum(max(0, worker.jobs - self._at_once) for worker in self._workers)
         return len(self._queue) + ahead
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """See `Workers`."""
-        return tuple(child.process.pid for child in self._able())
+        """See `Pool`."""
+        return tuple(worker.process.pid for worker in self._able())
 
     @property
     def able(self) -> bool:
-        """See `Workers`."""
+        """See `Pool`."""
         return bool(self._able())
 
-    def _able(self) -> list[Child]:
-        return [child for child in self._children if child.ready and not child.doomed]
+    def _able(self) -> list[WorkerHandle]:
+        return [worker for worker in self._workers if worker.ready and not worker.killed]
 
     def refuse_if_full(self) -> None:
-        """See `Workers`."""
+        """See `Pool`."""
         if self._starts.failed >= _STARTS and not self.able:
             raise _not_ready()
         if self.inside >= self._room:
@@ -135,11 +135,11 @@ class Crew:
     async def do(
         self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
     ) -> Result:
-        """See `Workers`."""
+        """See `Pool`."""
         self.refuse_if_full()
         task = self._task(job, hold)
         self._queue.append(task)
-        self._hand_out()
+        self._dispatch()
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
         try:
             await first_of(task.answer, gone)
@@ -150,113 +150,113 @@ class Crew:
             return result
         finally:
             gone.cancel()
-            self._leave(task)
+            self._abandon(task)
 
     def _task(self, job: Job, hold: Callable[[int], None], *, trial: bool = False) -> Task:
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio would complain
         return Task(next(self._numbers), job, answer, time.perf_counter(), hold, trial)
 
-    def _leave(self, task: Task) -> None:
+    def _abandon(self, task: Task) -> None:
         """Nobody waits any more. Where it is worked on, its place stays taken until that ends."""
         task.answer.cancel()  # which one that is done passes over
         task.forget_picture()
         if task in self._queue:
             self._queue.remove(task)
-        for child in self._children:
-            if task.number in child.tasks:
-                child.say(frame(pickle.dumps({"cut": task.number})))
+        for worker in self._workers:
+            if task.number in worker.tasks:
+                worker.send(frame(pickle.dumps({"cancel": task.number})))
 
     async def try_out(self, job: Job) -> None:
-        """See `Workers`. The worker that has least to do is asked."""
+        """See `Pool`. The worker that has least to do is asked."""
         if not (able := self._able()):
             raise _not_ready()
         task = self._task(job, lambda _: None, trial=True)
-        child = min(able, key=lambda child: (child.shunned, child.jobs))
-        self._give(task, child)
-        self._start_clock(task, child)
+        worker = min(able, key=lambda worker: (worker.draining, worker.jobs))
+        self._assign(task, worker)
+        self._start_clock(task, worker)
         await task.answer
 
-    def _hand_out(self) -> None:
+    def _dispatch(self) -> None:
         """Give waiting pictures to workers, in their order."""
-        while self._queue and (child := self._place_for(self._queue[0])):
-            self._give(self._queue.popleft(), child)
-        for child in self._children:
-            for task in child.begun(self._at_once):
+        while self._queue and (worker := self._worker_for(self._queue[0])):
+            self._assign(self._queue.popleft(), worker)
+        for worker in self._workers:
+            for task in worker.begun(self._at_once):
                 if task.timer is None:
-                    self._start_clock(task, child)
+                    self._start_clock(task, worker)
 
-    def _place_for(self, task: Task) -> Child | None:
-        most = 1 if task.died else _HELD * self._at_once
-        free = [child for child in self._able() if child.jobs < most and not child.shunned]
-        return min(free, key=lambda child: child.jobs, default=None)
+    def _worker_for(self, task: Task) -> WorkerHandle | None:
+        most = 1 if task.died else _PREFETCH * self._at_once
+        free = [worker for worker in self._able() if worker.jobs < most and not worker.draining]
+        return min(free, key=lambda worker: worker.jobs, default=None)
 
-    def _give(self, task: Task, child: Child) -> None:
-        child.tasks[task.number] = task
-        child.say(ask(task.number, task.job, trial=task.trial), task.job.data)
+    def _assign(self, task: Task, worker: WorkerHandle) -> None:
+        worker.tasks[task.number] = task
+        worker.send(ask(task.number, task.job, trial=task.trial), task.job.data)
 
-    def _start_clock(self, task: Task, child: Child) -> None:
+    def _start_clock(self, task: Task, worker: WorkerHandle) -> None:
         task.waited = time.perf_counter() - task.submitted
         loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
-        task.timer = loop.call_later(seconds, self._overdue, task, child)
+        task.timer = loop.call_later(seconds, self._overdue, task, worker)
 
-    def _overdue(self, task: Task, child: Child) -> None:
+    def _overdue(self, task: Task, worker: WorkerHandle) -> None:
         task.late = True
         task.fail(time_limit(self._settings.picture_seconds))
-        task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._doom, child)
+        task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._kill, worker)
 
-    def _doom(self, child: Child) -> None:
-        child.doomed = True
-        child.process.kill()
+    def _kill(self, worker: WorkerHandle) -> None:
+        worker.killed = True
+        worker.process.kill()
 
-    async def _tend(self) -> None:
+    async def _supervise(self) -> None:
         """Keep one worker alive."""
         while True:
-            await self._keep_one()
+            await self._supervise_one()
             if self._starts.failed:
                 await asyncio.sleep(min(5.0, 0.1 * 2**self._starts.failed))
 
-    async def _keep_one(self) -> None:
+    async def _supervise_one(self) -> None:
         """Start a worker, and settle what it answers until it dies."""
         try:
-            child = Child(self._terms, self._most)
+            worker = WorkerHandle(self._terms, self._most)
         except OSError as refused:
-            self._not_started(refused)
+            self._start_failed(refused)
             return
-        self._children.append(child)
+        self._workers.append(worker)
         error: Exception | None = None
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self._welcome(child, (await child.receive(lambda _, size: not size))[0])
+                self._admit(worker, (await worker.receive(lambda _, size: not size))[0])
             while True:
-                self._settle(child, *await child.receive(functools.partial(self._has_room, child)))
+                self._settle(worker, *await worker.receive(functools.partial(self._has_room, worker)))
         except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
             error = caught
         finally:
-            child.process.kill()
-            self._children.remove(child)
+            worker.process.kill()
+            self._workers.remove(worker)
             if error is not None:
-                self._bury(child, error)
-            ending = asyncio.create_task(child.end())
+                self._reap(worker, error)
+            ending = asyncio.create_task(worker.end())
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
             await asyncio.shield(ending)
 
-    def _welcome(self, child: Child, hello: dict[str, Any]) -> None:
+    def _admit(self, worker: WorkerHandle, hello: dict[str, Any]) -> None:
         if "failed" in hello:
             raise DetectError(str(hello["failed"]))
         names = tuple(map(str, hello["names"]))
         if self.names and names != self.names:
             raise DetectError("the detector is another one than before; start the service again")
-        child.ready, self._starts.failed = True, 0
+        worker.ready, self._starts.failed = True, 0
         if not self._starts.first.done():
             self._starts.first.set_result(names)
-        _LOG.info("worker ready", extra={"fields": {"worker": child.process.pid}})
-        self._hand_out()
+        _LOG.info("worker ready", extra={"fields": {"worker": worker.process.pid}})
+        self._dispatch()
 
-    def _has_room(self, child: Child, head: dict[str, Any], size: int) -> bool:
+    def _has_room(self, worker: WorkerHandle, header: dict[str, Any], size: int) -> bool:
         """Whether somebody waits for an answer of so many bytes, and there is memory for it."""
-        task = child.tasks[head["number"]]
+        task = worker.tasks[header["number"]]
         if task.answer.done():
             return False
         try:
@@ -266,50 +266,50 @@ class Crew:
             return False
         return True
 
-    def _settle(self, child: Child, head: dict[str, Any], body: bytearray | None) -> None:
-        task = child.tasks[head["number"]]
+    def _settle(self, worker: WorkerHandle, header: dict[str, Any], body: bytearray | None) -> None:
+        task = worker.tasks[header["number"]]
         if task.answer.done() or body is None:
             pass
-        elif head.get("crowded") and not task.died:
-            self._alone(task)
-        elif "problem" in head:
-            task.fail(Problem(head["problem"], head["detail"], where=head["where"]))
-        elif task.job.hide and not (body and head["format"] in MEDIA_TYPES):
+        elif header.get("crowded") and not task.died:
+            self._retry_alone(task)
+        elif "problem" in header:
+            task.fail(Problem(header["problem"], header["detail"], where=header["where"]))
+        elif task.job.hide and not (body and header["format"] in MEDIA_TYPES):
             raise ValueError("an answer without a picture")
         else:
             result = Result(
-                record=head["record"], seconds=head["seconds"], encoded=memoryview(body), format=head["format"]
+                record=header["record"], seconds=header["seconds"], encoded=memoryview(body), format=header["format"]
             )
             task.answer.set_result(result)
-        del child.tasks[task.number]  # only now: an answer that made no sense has not been given
+        del worker.tasks[task.number]  # only now: an answer that made no sense has not been given
         task.stop_clock()
-        self._hand_out()
+        self._dispatch()
 
-    def _alone(self, task: Task) -> None:
+    def _retry_alone(self, task: Task) -> None:
         """Work on it again with nothing beside it: the memory that it wanted may have been another's fault."""
         task.died = 1
         self._queue.appendleft(task)
 
-    def _bury(self, child: Child, error: Exception) -> None:
+    def _reap(self, worker: WorkerHandle, error: Exception) -> None:
         """Hand on what it had, and say so."""
         kept = []
-        for task in child.tasks.values():
+        for task in worker.tasks.values():
             task.stop_clock()
             if task.answer.done():
                 continue
-            task.died += not child.doomed  # one that was killed for another's picture died by no fault of this
+            task.died += not worker.killed  # one that was killed for another's picture died by no fault of this
             if task.trial or task.died >= _TRIES:
                 task.fail(Problem("worker-died"))
             else:
                 kept.append(task)
         self._queue.extendleft(reversed(kept))
-        told = {"worker": child.process.pid, "held": len(child.tasks), "handed_on": len(kept), "error": where(error)}
-        _LOG.error("worker overdue" if child.doomed else "worker died", extra={"fields": told})
-        if not child.ready:
-            self._not_started(error)
-        self._hand_out()
+        told = {"worker": worker.process.pid, "held": len(worker.tasks), "handed_on": len(kept), "error": where(error)}
+        _LOG.error("worker overdue" if worker.killed else "worker died", extra={"fields": told})
+        if not worker.ready:
+            self._start_failed(error)
+        self._dispatch()
 
-    def _not_started(self, error: Exception) -> None:
+    def _start_failed(self, error: Exception) -> None:
         starts = self._starts
         starts.failed += 1
         if isinstance(error, DetectError):
@@ -323,9 +323,9 @@ class Crew:
 
     async def close(self) -> None:
         """End the workers."""
-        for tender in self._tenders:
-            tender.cancel()
-        await asyncio.gather(*self._tenders, return_exceptions=True)
+        for supervisor in self._supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*self._supervisors, return_exceptions=True)
         await asyncio.gather(*self._endings)
 
 

@@ -14,7 +14,7 @@ from detect.pictures.alpha import over
 from detect.pictures.still import Picture, Reading
 from detect.reduction import reduced, reduction
 
-__all__ = ["Canvas", "Looks", "Window", "upright", "views"]
+__all__ = ["Canvas", "Views", "Window", "upright", "views_of"]
 
 Window = tuple[slice, slice]
 """Rows and columns of a picture."""
@@ -46,8 +46,8 @@ class Canvas:
         return self._pixels
 
 
-class Looks:
-    """The ways in which a detector looks at a picture.
+class Views:
+    """The views of a picture that a detector looks at.
 
     With transparency there is more than one thing that somebody may see: the colours as they are once a careless
     program drops the transparency, and laid on a light page or a dark one. A body may show in any of them and not in
@@ -56,12 +56,12 @@ class Looks:
     """
 
     def __init__(self, pixels: NDArray[np.uint8], factor: int) -> None:
-        """Look at pixels that have `factor` times fewer rows and columns than the picture."""
+        """Views of pixels that have `factor` times fewer rows and columns than the picture."""
         self._pixels, self._factor = pixels, factor
 
     @classmethod
-    def at(cls, picture: Picture, detector: Detector) -> Looks:
-        """The looks of a detector at a picture, which may have been reduced in decoding."""
+    def at(cls, picture: Picture, detector: Detector) -> Views:
+        """The views of a picture, which may have been reduced in decoding, for a detector."""
         pixels = picture.pixels
         if picture.reduced is not None:
             return cls(pixels, picture.reduced[2])
@@ -70,7 +70,7 @@ class Looks:
 
     def __iter__(self) -> Iterator[RGBImage]:
         """One view after the other: each may take 300 MB."""
-        return views(self._pixels)
+        return views_of(self._pixels)
 
     def refresh(self, pixels: NDArray[np.uint8], window: Window) -> None:
         """Take over what was painted onto the whole picture inside a window."""
@@ -89,7 +89,7 @@ class Looks:
         return found.replace(xyxy=xyxy, masks=None)
 
 
-def views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
+def views_of(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
     """RGB of all that somebody may see of RGB or RGBA.
 
     Between a black page and a white one lie all the others. What noise hides on both may be plain on grey, so that is

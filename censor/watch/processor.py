@@ -18,11 +18,11 @@ from censor.pipeline import Censor
 from censor.report import Outcome, as_json
 from censor.results import Censored
 from censor.watch.claims import Claim, Claims, Record
-from censor.watch.places import is_for_good, make_folder, move, names, place
+from censor.watch.moves import is_for_good, make_folder, move, move_to_free_name, names
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file
 
-__all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "Worker"]
+__all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "UploadProcessor"]
 
 DELETE, KEEP = "delete", "keep"
 
@@ -54,7 +54,7 @@ class Fate:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-class Worker:
+class UploadProcessor:
     """Censors claimed uploads into the public folder, or puts them into quarantine. May be used by several threads."""
 
     def __init__(
@@ -187,7 +187,7 @@ class Worker:
         if path is not None:
             if self._originals == KEEP:
                 if path == claim.held:  # claimed by a watcher that was told otherwise
-                    back = place(path, self._claims.inbox, Path(record.relative))
+                    back = move_to_free_name(path, self._claims.inbox, Path(record.relative))
                     record = replace(record, relative=str(back.relative))
                 self._claims.mark_done(record)
             elif isinstance(self._originals, Path):
@@ -199,11 +199,11 @@ class Worker:
 
     def _move_original(self, claim: Claim, path: PathBeneath, root: Path) -> None:
         try:
-            place(path, root, Path(claim.record.relative))
+            move_to_free_name(path, root, Path(claim.record.relative))
         except OSError as error:
             if not is_for_good(error):
                 raise
-            place(path, root, Path(claim.name))  # the name is too long there, or a file is in the way
+            move_to_free_name(path, root, Path(claim.name))  # the name is too long there, or a file is in the way
 
     def _reason(self, claim: Claim, error: Exception) -> dict[str, Any]:
         relative = claim.record.relative

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Head"]
+__all__ = ["HeadMiddleware"]
 
 
-class Head:
+class HeadMiddleware:
     """Has every route that takes GET take HEAD too. The headers are those of GET, the length of its body among them."""
 
     def __init__(self, app: ASGIApp) -> None:

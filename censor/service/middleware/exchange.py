@@ -17,7 +17,7 @@ from censor.service.metrics import Metrics
 from censor.service.pace import Pace
 from censor.service.problems import Problem
 
-__all__ = ["Shield"]
+__all__ = ["ExchangeMiddleware"]
 
 _LOG = logging.getLogger("censor.service")
 
@@ -40,7 +40,7 @@ _ROUTES = (
 )  # fmt: skip
 
 
-class Shield:
+class ExchangeMiddleware:
     """The outermost layer: security headers, metrics, one log line a request, and a problem where something broke."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, patience: float, rate: int) -> None:

@@ -13,9 +13,9 @@ from PIL import Image
 from censor import Censor
 from censor.errors import RecheckError
 from censor.files import encode
-from censor.looks import Canvas, Looks
 from censor.masks import Region
 from censor.policy_toml import load_policy
+from censor.views import Canvas, Views
 from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
 
@@ -181,11 +181,11 @@ def test_a_canvas_gives_back_what_was_painted_over():
 def test_a_refreshed_look_is_that_of_the_whole_picture():
     pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), np.uint8)
     detector = Shrinking(spare=6.0)
-    looks = Looks.at(Picture(pixels), detector)
+    views = Views.at(Picture(pixels), detector)
     window = (slice(33, 90), slice(101, 223))
     pixels[window] = 7
-    looks.refresh(pixels, window)
-    (view,), (fresh,) = looks, Looks.at(Picture(pixels), detector)
+    views.refresh(pixels, window)
+    (view,), (fresh,) = views, Views.at(Picture(pixels), detector)
     assert np.array_equal(view, fresh)
 
 

@@ -65,7 +65,7 @@ def test_it_fits_a_phone(opened: Callable[..., Page], portrait: Path, scheme: st
     assert (sum(int(each) for each in re.findall(r"\d+", background)) < 200) == (scheme == "dark")
 
 
-def test_what_is_chosen_is_seen_in_a_systems_own_colours(opened: Callable[..., Page]) -> None:
+def test_what_is_chosen_is_seen_in_a_systems_own_colors(opened: Callable[..., Page]) -> None:
     page = opened(forced_colors="active")
     script = "(each) => getComputedStyle(each.nextElementSibling).outlineStyle"
     assert page.locator("input[value=pixelate]").evaluate(script) == "solid"

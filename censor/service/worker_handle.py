@@ -16,7 +16,7 @@ from typing import Any
 from censor.service.work import Job, Result
 from censor.service.worker import LENGTHS, frame
 
-__all__ = ["Child", "Task"]
+__all__ = ["Task", "WorkerHandle"]
 
 _PROGRAM = (
     "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
@@ -24,7 +24,7 @@ _PROGRAM = (
 )
 """Not multiprocessing, whose processes import the program that started the service once more."""
 
-_MOST_HEAD, _PIECE = 2**20, 2**18
+_MAX_HEADER, _PIECE = 2**20, 2**18
 
 
 @dataclass(eq=False)
@@ -61,14 +61,14 @@ class Task:
             self.timer = None
 
 
-class Child:
+class WorkerHandle:
     """The parent's end of one worker process.
 
     Attributes:
         process: The process.
         tasks: What is in its hands, by number.
         ready: Whether it can take pictures.
-        doomed: Whether it was killed because a picture was overdue.
+        killed: Whether it was killed because a picture was overdue.
     """
 
     def __init__(self, terms: bytes, most: int) -> None:
@@ -97,9 +97,9 @@ class Child:
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.tasks: dict[int, Task] = {}
         self.ready = False
-        self.doomed = False
-        self.say(frame(b"", len(terms)), terms)
-        self._sender = asyncio.create_task(self._send())
+        self.killed = False
+        self.send(frame(b"", len(terms)), terms)
+        self._sender = asyncio.create_task(self._pump())
 
     @property
     def jobs(self) -> int:
@@ -112,16 +112,16 @@ class Child:
         return pictures[:at_once] + [task for task in self.tasks.values() if task.trial]
 
     @property
-    def shunned(self) -> bool:
+    def draining(self) -> bool:
         """Whether it should get nothing more: it may die of what it has, or be killed for it."""
         return any(task.died or task.late for task in self.tasks.values())
 
-    def say(self, *parts: bytes) -> None:
+    def send(self, *parts: bytes) -> None:
         """Send bytes, in their order, when it takes them."""
         for part in parts:
             self._outbox.put_nowait(part)
 
-    async def _send(self) -> None:
+    async def _pump(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -133,24 +133,24 @@ class Child:
         """The next frame, checked for its size: a worker may be in other hands.
 
         Args:
-            keep: Called with a head and the bytes of its body: whether there is memory for it.
+            keep: Called with a header and the bytes of its body: whether there is memory for it.
 
         Returns:
-            The head, and the body or, where that was not kept, None.
+            The header, and the body or, where that was not kept, None.
 
         Raises:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
         size, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
-        if size > _MOST_HEAD or body > self._most:
+        if size > _MAX_HEADER or body > self._most:
             raise ValueError("more bytes than any answer has")
-        head = json.loads(await self._exactly(size))
-        if keep(head, body):
-            return head, await self._exactly(body)
+        header = json.loads(await self._exactly(size))
+        if keep(header, body):
+            return header, await self._exactly(body)
         while body > 0:
             body -= len(await self._exactly(min(body, _PIECE)))
-        return head, None
+        return header, None
 
     async def _exactly(self, size: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(size)

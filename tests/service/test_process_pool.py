@@ -28,7 +28,7 @@ from processes import ended, workers_of
 from censor import Censor
 from censor.files import encode
 from censor.service import Settings
-from censor.service.crew import Crew
+from censor.service.process_pool import ProcessPool
 from detect.detections import Detector
 from detect.errors import DetectError, WeightsError
 
@@ -142,7 +142,7 @@ def test_a_worker_held_up_by_a_picture_is_killed_and_its_others_are_handed_on(
     deaths: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("censor.service.crew._GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("censor.service.process_pool._GRACE_SECONDS", 0.2)
     client = started(load=functools.partial(Moody, 0.7), workers=1, in_flight=2, picture_seconds=4)
     held_up = Asking(client, black(ENDLESS))
     until(lambda: inside(client, 1))
@@ -231,11 +231,11 @@ def test_a_full_queue_refuses_and_who_leaves_it_gives_his_place_back(
     started: Callable[..., httpx.Client], scene_png: bytes
 ) -> None:
     client = started(load=functools.partial(Moody, 1.0), workers=1, in_flight=1, queue=1)
-    head = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
+    header = b"POST /v1/check HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
     address = ("127.0.0.1", client.base_url.port)
     with socket.create_connection(address) as first, socket.create_connection(address) as second:
         for each in (first, second):
-            each.sendall(head % len(scene_png) + scene_png)
+            each.sendall(header % len(scene_png) + scene_png)
         until(lambda: inside(client, 2))
         refused = client.post("/v1/censor", content=scene_png, headers=PNG)
         assert problem(refused) == "busy"
@@ -270,7 +270,7 @@ def test_workers_that_cannot_start_stop_the_service(
     monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])  # where a worker finds this module
 
     async def start() -> None:
-        await Crew(Settings(workers=1), load).start()
+        await ProcessPool(Settings(workers=1), load).start()
 
     with pytest.raises(DetectError, match=message):
         asyncio.run(start())
@@ -309,17 +309,17 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
 import asyncio, functools
 from fakes import Moody
 from censor.service import Settings
-from censor.service.crew import Crew
+from censor.service.process_pool import ProcessPool
 from censor.service.work import Job
 from censor.policy import Policy
 from censor.policy_toml import load_policy
 
 async def main():
-    crew = Crew(Settings(workers=2, in_flight=1), functools.partial(Moody, 60))
-    await crew.start()
+    pool = ProcessPool(Settings(workers=2, in_flight=1), functools.partial(Moody, 60))
+    await pool.start()
     job = Job(data=open("picture.png", "rb").read(), policy=load_policy("default"), hide=False)
-    asyncio.create_task(crew.do(job, hold=lambda _: None, disconnected=asyncio.Event().wait))
-    while len(crew.processes) < 2:
+    asyncio.create_task(pool.do(job, hold=lambda _: None, disconnected=asyncio.Event().wait))
+    while len(pool.processes) < 2:
         await asyncio.sleep(0.01)
     print("ready", flush=True)
     await asyncio.sleep(60)

@@ -18,8 +18,8 @@ from censor import Censor
 from censor.policy import Policy, Rule
 from censor.watch.claims import Claims
 from censor.watch.inbox import STATE, Inbox
+from censor.watch.processor import KEEP, UploadProcessor
 from censor.watch.watcher import Watcher
-from censor.watch.worker import KEEP, Worker
 from detect.detections import Detector
 
 LABEL = "FEMALE_BREAST_EXPOSED"
@@ -45,7 +45,7 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path) for path in found if path.parts[0] != STATE)
 
 
-class Yard:
+class WatchedFolders:
     """The folders of one test, and what its watchers said."""
 
     def __init__(self, root: Path) -> None:
@@ -67,12 +67,12 @@ class Yard:
     def claims(self, originals: str | Path = KEEP) -> Claims:
         return Claims(self.inbox, keep=originals == KEEP)
 
-    def worker(
+    def processor(
         self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3,
         nsfw_at: float | None = 0.6
-    ) -> Worker:  # fmt: skip
+    ) -> UploadProcessor:  # fmt: skip
         policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=nsfw_at, effect="solid")})
-        return Worker(
+        return UploadProcessor(
             censor=Censor(policy=policy, detector=detector or RedFinder()),
             claims=claims,
             public=self.public,
@@ -83,15 +83,15 @@ class Yard:
         )
 
     def watcher(
-        self, *, originals: str | Path = KEEP, settle: float = 0.0, workers: int = 2, rescan: float = 30.0,
+        self, *, originals: str | Path = KEEP, settle: float = 0.0, threads: int = 2, rescan: float = 30.0,
         beat: Callable[[dict[str, Any]], None] = lambda health: None, once: bool = True, **options: Any
     ) -> Watcher:  # fmt: skip
         claims = self.claims(originals)
         return Watcher(
             inbox=Inbox(self.inbox, settle=settle, report=lambda path, why: self.log("ignored", upload=str(path))),
             claims=claims,
-            worker=self.worker(claims, originals=originals, **options),
-            workers=workers,
+            processor=self.processor(claims, originals=originals, **options),
+            threads=threads,
             settle=settle,
             rescan=rescan,
             log=self.log,
@@ -114,8 +114,8 @@ class Yard:
         return sorted((self.inbox / STATE / "claims").iterdir())
 
 
-def reason(yard: Yard, name: str) -> dict[str, str]:
-    said = json.loads((yard.quarantine / f"{name}.json").read_text())
+def reason(watched: WatchedFolders, name: str) -> dict[str, str]:
+    said = json.loads((watched.quarantine / f"{name}.json").read_text())
     assert set(said) == {"upload", "error", "bytes", "attempts", "time", "claim"}
     error: dict[str, str] = said["error"]
     return error

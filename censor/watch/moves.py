@@ -17,7 +17,7 @@ from censor.files import write_atomic
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file, walk
 
-__all__ = ["is_for_good", "make_folder", "move", "names", "place", "sweep"]
+__all__ = ["is_for_good", "make_folder", "move", "move_to_free_name", "names", "sweep"]
 
 _FOR_GOOD = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EFBIG}
 """What is wrong with this one file or its name, and will still be when there is space and the disk is back."""
@@ -85,7 +85,7 @@ def move(source: PathBeneath, target: PathBeneath) -> None:
         os.fsync(there)
 
 
-def place(source: PathBeneath, root: Path, relative: Path) -> PathBeneath:
+def move_to_free_name(source: PathBeneath, root: Path, relative: Path) -> PathBeneath:
     """Move a file to its path below a root, or to the next name that is free.
 
     Raises:

@@ -19,7 +19,7 @@ from censor.service.problems import Problem
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["HostCheck", "allowed", "checked"]
+__all__ = ["HostMiddleware", "allowed", "checked"]
 
 _LOOPBACK = ("localhost", "*.localhost", "127.0.0.1", "::1")
 
@@ -61,7 +61,7 @@ def allowed(listening: str, names: Sequence[str]) -> tuple[str, ...]:
     return ("*",)
 
 
-class HostCheck:
+class HostMiddleware:
     """Lets requests pass that call the service by a name it has; health and readiness may be asked under any."""
 
     def __init__(self, app: ASGIApp, *, patterns: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from censor.watch.places import is_for_good, make_folder, move, names, place, sweep
+from censor.watch.moves import is_for_good, make_folder, move, move_to_free_name, names, sweep
 from detect.folders import PathBeneath
 
 
@@ -28,7 +28,7 @@ def test_a_move_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"old")
     with pytest.raises(FileExistsError):
         move(at(tmp_path, "a"), at(tmp_path, "b"))
-    assert place(at(tmp_path, "a"), tmp_path, Path("b")) == at(tmp_path, "b-2")
+    assert move_to_free_name(at(tmp_path, "a"), tmp_path, Path("b")) == at(tmp_path, "b-2")
     assert (tmp_path / "b").read_bytes() == b"old"
     assert (tmp_path / "b-2").read_bytes() == b"new"
 
@@ -47,11 +47,11 @@ def test_a_move_to_another_file_system(tmp_path: Path, elsewhere: Path) -> None:
 def test_an_interrupted_move_to_another_file_system_is_finished(tmp_path: Path, elsewhere: Path) -> None:
     for folder in (tmp_path, elsewhere):
         (folder / "a").write_bytes(b"same")
-    assert place(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a")
+    assert move_to_free_name(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a")
     assert not (tmp_path / "a").exists()
     assert [path.name for path in elsewhere.iterdir()] == ["a"]
     (tmp_path / "a").write_bytes(b"other")
-    assert place(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a-2")
+    assert move_to_free_name(at(tmp_path, "a"), elsewhere, Path("a")) == at(elsewhere, "a-2")
 
 
 def test_a_folder_whose_disk_is_not_mounted_is_not_made(tmp_path: Path) -> None:
