@@ -20,8 +20,8 @@ def check_bitmap(data: bytes, name: str) -> None:
     """Refuse a bitmap that Pillow reads otherwise than browsers do, or that leaves pixels unsaid.
 
     Raises:
-        DamagedImageError: Pixels that lie in the header, and run-length codes that leave gaps, end early or run over
-            the edge: viewers fill them in different ways.
+        DamagedImageError: Pixels that lie in the header, and run-length codes that leave gaps, end early or have single
+            pixels over the edge: viewers fill them in different ways.
         UnsupportedImageError: Transparency that some viewers heed and others don't.
     """
 
@@ -54,7 +54,7 @@ def _check_runs(data: bytes, width: int, height: int, nibbles: bool, name: str) 
         count, value = data[at : at + 2] if at + 2 <= len(data) else (0, 2)
         at += 2
         if count:
-            column += count
+            column = min(column + count, width)  # ImageMagick's fill rows up to a multiple of four
         elif value >= 3:  # that many pixels one by one, padded to 16 bits
             column += value
             length = (value + 1) // 2 if nibbles else value

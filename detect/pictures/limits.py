@@ -38,6 +38,8 @@ _PLUGINS = {
 def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Read the header of a file that `sniff` found to be of a format, and refuse what is not one still picture.
 
+    Its `info` says by "multiplied" whether its colours will come multiplied by their transparency.
+
     Raises:
         LimitError: More pixels than allowed.
         AnimatedImageError: Several pictures.
@@ -49,8 +51,14 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         data, icc = without_profile(data)
     else:
         _check_file(data, found, name, max_pixels)
+    bare = None
     if found == "WEBP":
         data = claiming_transparency(data)
+    elif found in ("AVIF", "HEIF"):
+        from detect.pictures.heif import multiplied
+
+        bare = multiplied(data)
+        data = data if bare is None else bare
     try:
         image = plugin(found)(io.BytesIO(data))
     except (SyntaxError, OSError) as error:
@@ -59,6 +67,7 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         if found == "BMP" and str(error).startswith(_UNSUPPORTED):
             raise UnsupportedImageError(f"{name}: a BMP of unsupported{str(error)[len(_UNSUPPORTED) :]}") from error
         raise
+    image.info["multiplied"] = bare is not None
     if icc is not None:
         image.info["icc_profile"] = icc
     check_size(image, name, max_pixels)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import LimitError
+from detect.pictures.alpha import straight
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
@@ -156,6 +157,9 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
         check_pixels(image, data)
     pixels, others = to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
     others += [] if extra is None else [extra]
+    if image.info["multiplied"] and pixels.shape[2] == 4:
+        others.append(pixels[..., :3].copy())  # which is what a black page shows, even of colours above their alpha
+        pixels = straight(pixels)
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
     orientation = orientation_of(data, found, image)

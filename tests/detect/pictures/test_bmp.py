@@ -109,7 +109,6 @@ def test_run_lengths(codes: bytes, compression: int) -> None:
         (LINES[0] + b"\0\2\2\0\2\1\0\0" + LINES[2] + LINES[3], "leave pixels out"),
         (b"\2\1\0\0" + b"".join(LINES[1:]), "leave pixels out"),
         (b"".join(LINES[:3]) + b"\4\3", "leave pixels out|end early"),
-        (b"\5\1\0\0" + b"".join(LINES[1:]), "run over the edge"),
         (b"\0\5\0\1\2\3\0\0\0\0" + b"".join(LINES[1:]), "run over the edge"),
         (b"", "leave pixels out|end early"),
     ],
@@ -117,6 +116,13 @@ def test_run_lengths(codes: bytes, compression: int) -> None:
 def test_run_lengths_that_do_not_say_every_pixel(codes: bytes, says: str) -> None:
     with pytest.raises(DamagedImageError, match=says):
         decode(bitmap(8, codes, compression=1, palette=PALETTE))
+
+
+@pytest.mark.parametrize("over", [b"\5\1\0\0", b"\xff\1\0\0", b"\4\1\4\2\0\0"])
+def test_runs_end_at_the_edge(over: bytes) -> None:
+    rest = b"".join(LINES[1:])
+    sound = decode(bitmap(8, b"\4\1\0\0" + rest, compression=1, palette=PALETTE)).pixels
+    assert (decode(bitmap(8, over + rest, compression=1, palette=PALETTE)).pixels == sound).all()
 
 
 def test_run_lengths_from_top_to_bottom() -> None:
