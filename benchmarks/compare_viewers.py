@@ -61,7 +61,7 @@ class Chromium:
         self._play.stop()
 
     def show(self, case: Case) -> RGB | None:
-        """RGB as on the screen; None if it shows nothing."""
+        """RGB as on the screen; None if it shows nothing, or nothing but white."""
         url = f"data:{case.mime};base64,{base64.b64encode(case.data).decode()}"
         self._page.set_content("<body style='margin:0;background:#fff'><img id=shown style='display:block'>")
         size = self._page.evaluate(
@@ -75,7 +75,8 @@ class Chromium:
         if size is None or not 0 < size[0] <= 320 or not 0 < size[1] <= 320:
             return None
         data = self._page.screenshot(clip={"x": 0, "y": 0, "width": size[0], "height": size[1]})
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        return None if (shown == 255).all() else shown  # the page: some files that it cannot decode it does not refuse
 
 
 def by_command(case: Case, folder: Path) -> list[RGB]:

@@ -130,6 +130,7 @@ def png_cases() -> Iterator[tuple[str, bytes]]:
         for t in (1, 4, 5, 6, 7, 8, 13, 14, 16, 17, 18)
     }
     chunks |= {f"cICP 1/{t}": [cicp(1, t, 0, 1)] for t in (0, 2, 3, 9, 10, 11, 12, 15, 19, 255)}
+    chunks |= {f"cICP {p}/{t} narrow": [cicp(p, t, 0, 0)] for p, t in ((1, 13), (6, 1), (9, 16), (9, 18), (12, 8))}
     chunks |= {f"cICP {p}/13": [cicp(p, 13, 0, 1)] for p in (0, 2, 3, 7, 8, 13, 23, 255)}
     chunks |= {f"iCCP {name}": [iccp(icc)] for name, icc in profiles().items()}
     rgb = portrait()

@@ -76,7 +76,8 @@ def _png(data: bytes, icc: object, name: str) -> list[Declared]:
     for kind, body in early_chunks(data):
         palette |= kind == b"PLTE"
         if kind == b"cICP" and (cicp := _cicp(body, name)):
-            ranked += [(4, SRGB), (5, cicp)] if palette else [(0, cicp)]  # it may not come behind a palette
+            # Browsers pass over one behind a palette, where it may not stand, and one of narrow range.
+            ranked += [(4, SRGB), (5, cicp)] if palette or body[3] == 0 else [(0, cicp)]
         elif kind == b"sRGB" and len(body) == 1 and body[0] < 4:
             ranked.append((2, SRGB))
         elif len(body) == {b"gAMA": 4, b"cHRM": 32}.get(kind):
@@ -96,7 +97,7 @@ def _neutral(gamma: float) -> bool:
 
 
 def _cicp(body: bytes, name: str) -> Cicp | None:
-    """The code points of a cICP chunk, None where browsers ignore it. A narrow range they take for a full one."""
+    """The code points of a cICP chunk, None where nobody heeds it."""
     if len(body) != 4:
         return None
     if body[2] != 0 or body[3] > 1:
