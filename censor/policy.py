@@ -151,8 +151,11 @@ class Policy:
                 every picture would be safe.
         """
         names = tuple(names)
-        for label in self.rules:
-            resolve(label, names)
+        try:
+            for label in self.rules:
+                resolve(label, names)
+        except UnknownLabelError as error:
+            raise UnknownLabelError(f"policy {self.name!r}: {error}") from None
         missing = [label for label, rule in self.rules.items() if rule.required and label not in names]
         if missing:
             raise PolicyError(

@@ -42,6 +42,9 @@ PRESETS = ("default", "strict", "faces")
 _LONGEST = 2**18
 """Bytes of a policy's file; one that names every label and gives every value has three thousand."""
 
+_MOST_DOTS = 1_000
+"""In a line: what tomllib takes for a dotted key grows with the square of its parts."""
+
 _LONGEST_ERROR = 400
 """Characters; what is wrong may be a key or a number of any length."""
 
@@ -111,6 +114,8 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise PolicyError(f"{source}: more than {_MOST_DOTS:,} dots in a line, too many for a policy")
     try:
         return tomllib.loads(text)
     except RecursionError:

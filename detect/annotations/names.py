@@ -125,7 +125,7 @@ def _tails(name: str) -> Iterator[str]:
         decoded: Iterable[str] = picture_names(name)
     except ValueError:
         decoded = ()
-    for spelling in (name, *decoded):
+    for spelling in (name, *decoded, name.strip()):
         parts = [part for part in spelling.replace("\\", "/").split("/") if part not in ("", ".")]
         while ".." in parts:
             parts = parts[parts.index("..") + 1 :]

@@ -6,38 +6,61 @@ Source:
 
 from __future__ import annotations
 
-from detect.errors import UnsupportedImageError
+from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
 
-__all__ = ["check_frame"]
+__all__ = ["single_frame"]
 
-_EXTENSION, _CONTROL, _IMAGE = 0x21, 0xF9, 0x2C
+_EXTENSION, _CONTROL, _IMAGE, _TRAILER = 0x21, 0xF9, 0x2C, 0x3B
+_MOST_CONTROL = 1_000
 
 
-def check_frame(data: bytes, name: str) -> None:
-    """Refuse a file whose first frame is not where its screen is; one with transparency may be smaller.
+def single_frame(data: bytes, name: str) -> bytes:
+    """Check a file's first frame, and make a file of it alone: Pillow joins comments in quadratic time.
+
+    A frame that is not where its screen is, is refused; one with transparency may be smaller.
 
     Raises:
         DamagedImageError: No frame, or something else before it.
+        AnimatedImageError: A second frame.
         UnsupportedImageError: A frame that goes beyond the screen, or leaves a part of it to the viewer.
+        LimitError: More control blocks before the frame than any encoder writes.
     """
-    at = 13 + _palette(data, 10)
-    transparent = False
+    at = begin = 13 + _palette(data, 10)
+    controls = []
     while at + 10 <= len(data) and data[at] == _EXTENSION:
+        end = _behind(data, at + 2)
         if data[at + 1] == _CONTROL:
-            transparent = bool(data[at + 3] & 1)
-        at += 2
-        while at < len(data) and data[at]:
-            at += 1 + data[at]
-        at += 1
+            controls.append(data[at:end])
+        at = end
     if at + 10 > len(data) or data[at] != _IMAGE:
         raise damaged(name, "a GIF without frame")
+    if sum(map(len, controls)) > _MOST_CONTROL:
+        raise LimitError(f"{name}: more than {_MOST_CONTROL:,} bytes of control blocks before one frame")
     screen = _number(data, 6), _number(data, 8)
     left, top, width, height = (_number(data, at + 1 + 2 * field) for field in range(4))
     fits = left + width <= screen[0] and top + height <= screen[1]
+    transparent = bool(controls and controls[-1][3] & 1)
     if not fits or ((width, height) != screen and not transparent):
         where = f"a frame of {width} x {height} at {left}, {top} on a screen of {screen[0]} x {screen[1]}"
         raise UnsupportedImageError(f"{name}: {where}, which viewers show differently; save it again")
+    end = _behind(data, at + 11 + _palette(data, at + 9))
+    _check_end(data, end, name)
+    return b"".join([data[:begin], *controls, data[at:end], bytes([_TRAILER])])
+
+
+def _behind(data: bytes, at: int) -> int:
+    """Where a chain of blocks has ended that begins at a place."""
+    while at < len(data) and data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+
+def _check_end(data: bytes, at: int, name: str) -> None:
+    while at < len(data) and data[at] != _TRAILER:
+        if data[at] == _IMAGE:
+            raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
+        at = _behind(data, at + 2) if data[at] == _EXTENSION else at + 1
 
 
 def _palette(data: bytes, at: int) -> int:

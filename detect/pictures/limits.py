@@ -13,11 +13,15 @@ from detect.errors import AnimatedImageError, DamagedImageError, LimitError, Uns
 from detect.pictures import tiff
 from detect.pictures.bmp import check_bitmap
 from detect.pictures.formats import HEIF_SEQUENCES, brands
-from detect.pictures.gif import check_frame
+from detect.pictures.gif import single_frame
 from detect.pictures.png import without_profile
 from detect.pictures.webp import check_chunks, claiming_transparency
 
-__all__ = ["check_size", "check_still", "open_still", "plugin", "tiff_tags"]
+__all__ = ["MAX_SIDE", "check_size", "check_still", "open_still", "plugin", "tiff_tags"]
+
+MAX_SIDE = 100_000
+"""Pixels: a longer strip is looked at in so many parts, and Pillow has so many rows of it, that it takes a core for
+minutes. Browsers show none."""
 
 _SEVERAL = "several frames or pages; only still pictures are taken"
 
@@ -38,6 +42,8 @@ _PLUGINS = {
 def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Read the header of a file that `sniff` found to be of a format, and refuse what is not one still picture.
 
+    Its `info` says by "multiplied" whether its colours will come multiplied by their transparency.
+
     Raises:
         LimitError: More pixels than allowed.
         AnimatedImageError: Several pictures.
@@ -49,8 +55,16 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         data, icc = without_profile(data)
     else:
         _check_file(data, found, name, max_pixels)
+    bare = None
     if found == "WEBP":
         data = claiming_transparency(data)
+    elif found == "GIF":
+        data = single_frame(data, name)
+    elif found in ("AVIF", "HEIF"):
+        from detect.pictures.heif import multiplied
+
+        bare = multiplied(data)
+        data = data if bare is None else bare
     try:
         image = plugin(found)(io.BytesIO(data))
     except (SyntaxError, OSError) as error:
@@ -59,6 +73,7 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
         if found == "BMP" and str(error).startswith(_UNSUPPORTED):
             raise UnsupportedImageError(f"{name}: a BMP of unsupported{str(error)[len(_UNSUPPORTED) :]}") from error
         raise
+    image.info["multiplied"] = bare is not None
     if icc is not None:
         image.info["icc_profile"] = icc
     check_size(image, name, max_pixels)
@@ -78,8 +93,6 @@ def _check_file(data: bytes, found: str, name: str, max_pixels: int) -> None:
         tiff.check_directory(data, name, max_pixels)
     elif found == "BMP":
         check_bitmap(data, name)
-    elif found == "GIF":
-        check_frame(data, name)
     elif found == "WEBP":
         check_chunks(data, name, max_pixels)
 
@@ -107,6 +120,8 @@ def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise DamagedImageError(f"{name}: {width} x {height} pixels is no picture")
     if width * height > max_pixels:
         raise LimitError(f"{name}: {width} x {height} pixels are over the cap of {max_pixels:,}")
+    if max(width, height) > MAX_SIDE:
+        raise LimitError(f"{name}: {width} x {height} pixels are more on a side than {MAX_SIDE:,}")
 
 
 def check_still(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -30,8 +30,8 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[ND
         return _from_16_bit(image), []
     check_pixel_type(image, name)
     if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA")), []
-    plain = np.asarray(image.convert("RGB"))
+        return _converted(image, "RGBA"), []
+    plain = _converted(image, "RGB")
     icc = image.info.get("icc_profile")
     if not isinstance(icc, bytes):
         return plain, []
@@ -42,6 +42,17 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[ND
         profiles = profile.tables
     shown = [np.asarray(each) for each in (to_srgb(image, one) for one in profiles) if each is not None]
     return (shown[0], [*shown[1:], plain]) if shown else (plain, [])
+
+
+def _converted(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """In strips: of a whole picture Pillow makes two copies, and then two of its bytes."""
+    width, height = image.size
+    shown = np.empty((height, width, len(mode)), np.uint8)
+    rows = max(1, 2**20 // width)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        shown[top : top + rows] = np.asarray(strip if strip.mode == mode else strip.convert(mode))
+    return shown
 
 
 def check_pixel_type(image: Image.Image, name: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import LimitError
+from detect.pictures.alpha import straight
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
@@ -156,6 +157,9 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
         check_pixels(image, data)
     pixels, others = to_pixels(opaque(image, data, name) if found == "WEBP" else image, name)
     others += [] if extra is None else [extra]
+    if image.info["multiplied"] and pixels.shape[2] == 4:
+        others.append(pixels[..., :3].copy())  # which is what a black page shows, even of colours above their alpha
+        pixels = straight(pixels)
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
     orientation = orientation_of(data, found, image)
@@ -231,11 +235,11 @@ def _finish(
     picture = Picture(shown.pixels, kind, shown.icc, name, readings=readings)
     if shown.pixels.shape[2] == 3:
         return picture
-    hidden = shown.pixels[..., 3] == 0
-    if not shown.pixels[hidden].any():
+    blanked = np.ascontiguousarray(shown.pixels).view("<u4")[..., 0]  # alpha is the highest byte
+    strips = [blanked[top : top + 256] for top in range(0, len(blanked), 256)]
+    if not any(((strip > 0) & (strip < 2**24)).any() for strip in strips):
         return picture
-    blanked = shown.pixels.copy()
-    blanked[hidden] = 0
+    blanked = np.where(blanked < 2**24, np.uint32(0), blanked).view(np.uint8).reshape(shown.pixels.shape)
     return replace(picture, pixels=blanked, beneath=np.ascontiguousarray(shown.pixels[..., :3]))
 
 
@@ -255,6 +259,10 @@ def _reduced_jpeg(
 def _strict_jpeg(jpeg: OpenedJpeg, name: str) -> Image.Image:
     """A grey or CMYK JPEG, decoded strictly, as Pillow would give it: CMYK is stored inverted, as Adobe does."""
     pixels = decode_strictly(jpeg, name)
-    image = Image.fromarray(pixels[..., 0]) if jpeg.header.mode == "L" else Image.fromarray(255 - pixels, "CMYK")
+    image = (
+        Image.fromarray(pixels[..., 0])
+        if jpeg.header.mode == "L"
+        else Image.fromarray(np.invert(pixels, out=pixels), "CMYK")
+    )
     image.info = dict(jpeg.header.info)
     return image

@@ -174,7 +174,7 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 def test_require() -> None:
     policy = Policy(name="p", rules={"queen": Rule(censor_at=0.5), "ANUS_EXPOSED": Rule(censor_at=0.5, required=False)})
     policy.require(["queen", "king"])
-    with pytest.raises(UnknownLabelError, match="unknown label 'queen'"):
+    with pytest.raises(UnknownLabelError, match="policy 'p': unknown label 'queen'"):
         policy.require(["king"])  # nobody knows the label at all
     with pytest.raises(PolicyError, match="never reports FEMALE_BREAST_EXPOSED"):
         load_policy("default").require([label for label in KNOWN_LABELS if label != "FEMALE_BREAST_EXPOSED"])

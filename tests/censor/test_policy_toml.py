@@ -25,7 +25,7 @@ RULE = "\n[labels.FACE_FEMALE]\ncensor_at = 0.2\n"
         ("[all]\ncensor_at = nan", "line 2, [all]: censor_at must be"), ("[all]\nexpand = inf", "expand must be"),
         ("[all]\ncensor_at = " + "9" * 400, "censor_at must be"), ("[all]\neffect = {}", "effect must be"),
         ("[all]\nrequired = 1979-05-27", "required must be"), ("labels = 1979-05-27", "[labels] must be a table"),
-        ("#" * 300_000, "more than 262,144 bytes"),
+        ("#" * 300_000, "more than 262,144 bytes"), ("a" + ".a" * 90_000 + " = 1", "more than 1,000 dots in a line"),
     ],
     ids=lambda value: value[:24],
 )  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_file_that_is_no_picture_goes(document, pictures):
     assert "not a picture" in changes[0].reason
 
 
-@pytest.mark.parametrize("name", ["A.PNG", "/home/somebody/a.png", "C:\\pictures\\a.png"])
+@pytest.mark.parametrize("name", ["A.PNG", "/home/somebody/a.png", "C:\\pictures\\a.png", "a.png ", "images/a.png\r\n"])
 def test_a_file_that_is_found_under_a_near_name_is_renamed(name, document, pictures):
     document["images"][0]["file_name"] = name
     mended, changes = repair_document(document, images_dir=pictures)

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from detect.errors import DamagedImageError, ImageError, UnsupportedImageError
+from detect.errors import DamagedImageError, ImageError, LimitError, UnsupportedImageError
+from detect.pictures import bmp
 from detect.pictures.still import decode
 
 RED = [200, 20, 10]
@@ -109,7 +110,6 @@ def test_run_lengths(codes: bytes, compression: int) -> None:
         (LINES[0] + b"\0\2\2\0\2\1\0\0" + LINES[2] + LINES[3], "leave pixels out"),
         (b"\2\1\0\0" + b"".join(LINES[1:]), "leave pixels out"),
         (b"".join(LINES[:3]) + b"\4\3", "leave pixels out|end early"),
-        (b"\5\1\0\0" + b"".join(LINES[1:]), "run over the edge"),
         (b"\0\5\0\1\2\3\0\0\0\0" + b"".join(LINES[1:]), "run over the edge"),
         (b"", "leave pixels out|end early"),
     ],
@@ -117,6 +117,35 @@ def test_run_lengths(codes: bytes, compression: int) -> None:
 def test_run_lengths_that_do_not_say_every_pixel(codes: bytes, says: str) -> None:
     with pytest.raises(DamagedImageError, match=says):
         decode(bitmap(8, codes, compression=1, palette=PALETTE))
+
+
+@pytest.mark.parametrize("over", [b"\5\1\0\0", b"\xff\1\0\0", b"\4\1\4\2\0\0"])
+def test_runs_end_at_the_edge(over: bytes) -> None:
+    rest = b"".join(LINES[1:])
+    sound = decode(bitmap(8, b"\4\1\0\0" + rest, compression=1, palette=PALETTE)).pixels
+    assert (decode(bitmap(8, over + rest, compression=1, palette=PALETTE)).pixels == sound).all()
+
+
+def test_run_lengths_at_an_odd_place() -> None:
+    """Pillow aligns single pixels by the file, others by the data."""
+    codes = LINES[0] + b"\0\3\0\1\2\0\1\1\0\0" + LINES[2] + LINES[3]
+    data = bitmap(8, codes, compression=1, palette=PALETTE)
+    assert decode(data).pixels.shape == (4, 4, 3)
+    moved = bitmap(8, b"\0" + codes, compression=1, palette=PALETTE, offset=len(data) - len(codes) + 1)
+    with pytest.raises(UnsupportedImageError, match="at an odd place"):
+        decode(moved)
+
+
+def test_more_run_lengths_than_can_be_read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, nibbles = (bitmap(each, codes, compression=kind, palette=PALETTE) for each, codes, kind in (
+        (8, b"".join(LINES), 1), (4, b"\4\x01\0\0" * 3 + b"\4\x33\0\1", 2)))  # fmt: skip
+    assert decode(data).pixels.shape == decode(nibbles).pixels.shape
+    monkeypatch.setattr(bmp, "_MOST_CODES", 7)
+    monkeypatch.setattr(bmp, "_MOST_NIBBLES", 15)
+    with pytest.raises(LimitError, match="more than 7 run-length codes"):
+        decode(data)
+    with pytest.raises(LimitError, match="more than 15 pixels"):
+        decode(nibbles)
 
 
 def test_run_lengths_from_top_to_bottom() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from detect.errors import AnimatedImageError, DamagedImageError, ImageError, UnsupportedImageError
+from detect.errors import AnimatedImageError, DamagedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.still import decode
 
 PALETTE = bytes(range(12))
@@ -84,3 +85,18 @@ def test_what_stands_elsewhere(index: NDArray[np.uint8]) -> None:
         decode(gif(16, 12, frame(index), frame(index)))
     with pytest.raises(ImageError):
         decode(gif(16, 24, b"," + struct.pack("<HHHHB", 0, 0, 16, 24, 0) + compressed(index)))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_long_comments_are_passed_over(index: NDArray[np.uint8], last: bool) -> None:
+    """Pillow joins their parts one by one: these took it half a minute."""
+    comment = b"\x21\xfe" + (b"\xff" + bytes(255)) * 100_000 + b"\0"
+    blocks = [frame(index), comment] if last else [comment, frame(index)]
+    start = time.process_time()
+    assert decode(gif(16, 12, *blocks)).pixels.shape == (12, 16, 3)
+    assert time.process_time() - start < 3
+
+
+def test_too_many_control_blocks(index: NDArray[np.uint8]) -> None:
+    with pytest.raises(LimitError, match="bytes of control blocks"):
+        decode(gif(16, 12, *[control(0)] * 200, frame(index)))

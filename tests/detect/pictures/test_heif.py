@@ -90,6 +90,25 @@ def test_transparency_of_another_size_than_announced(square: NDArray[np.uint8], 
     refused(file.build(), kind, DamagedImageError, "transparency of 64 x 128 pixels for 64 x 64")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_colors_multiplied_by_transparency(square: NDArray[np.uint8], encoded: Encode, kind: str) -> None:
+    sound = see_through(square)
+    sound[..., :3] = np.round(sound[..., :3] * (sound[..., 3:] / 255))
+    faint = np.dstack([square, np.full(square.shape[:2], 10, np.uint8)])  # colours above their alpha
+    for pixels in (sound, faint):
+        file = read(encoded(pixels, kind))
+        plain = decode(file.build())
+        file.references.append((b"prem", 1, [2]))
+        shown = decode(file.build())
+        assert (shown.pixels[..., 3] == plain.pixels[..., 3]).all()
+        on_black = plain.pixels[..., :3] if plain.beneath is None else plain.beneath
+        assert (shown.readings[0].pixels == on_black).all()
+        there = shown.pixels[..., 3] > 0
+        wanted = np.minimum(on_black[there] * 255.0 / shown.pixels[there][:, 3:], 255)
+        assert np.abs(shown.pixels[there][:, :3] - wanted).max() <= 0.5
+        assert not shown.pixels[~there].any()
+
+
 def test_an_aperture_and_turns(square: NDArray[np.uint8], encoded: Encode) -> None:
     file = read(encoded(square, "HEIF"))
     part = file.parts[1]

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from detect.errors import UnsupportedImageError
+from detect.pictures.samples import to_pixels
 from detect.pictures.still import decode
 
 
@@ -60,3 +62,12 @@ def test_12_bits_of_grey() -> None:
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     data = b"II*\0" + struct.pack("<I", 12) + b"\xab\xcd\xef\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
     assert decode(data).pixels[0, :, 0].tolist() == [171, 222]
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "CMYK", "RGBA", "RGB", "LA", "1"])
+def test_strips_are_the_whole(mode: str) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (1100, 2000, 3), np.uint8)).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = bytes(range(256))
+    wanted = "RGBA" if image.has_transparency_data else "RGB"
+    assert (to_pixels(image, "p")[0] == np.asarray(image.convert(wanted))).all()

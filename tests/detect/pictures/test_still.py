@@ -15,6 +15,7 @@ from PIL import Image
 
 from detect.errors import DamagedImageError, LimitError, ReadError
 from detect.pictures.formats import SNIFF_BYTES, sniff
+from detect.pictures.limits import MAX_SIDE
 from detect.pictures.still import Source, decode
 
 EXACT = ["PNG", "TIFF", "BMP"]
@@ -214,3 +215,11 @@ def test_arrays_of_another_kind_are_misuse(array: NDArray[np.uint8]) -> None:
 def test_an_empty_array_is_misuse() -> None:
     with pytest.raises(ValueError, match="must not be empty"):
         decode(np.zeros((0, 4, 3), np.uint8))
+
+
+def test_a_picture_of_one_endless_row() -> None:
+    for shape in ((1, MAX_SIDE + 1), (MAX_SIDE + 1, 1)):
+        stream = io.BytesIO()
+        Image.fromarray(np.zeros(shape, np.uint8)).save(stream, "PNG")
+        with pytest.raises(LimitError, match="more on a side than 100,000"):
+            decode(stream.getvalue())
