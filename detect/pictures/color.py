@@ -115,11 +115,14 @@ def of_grey_or_ink(image: Image.Image, icc: bytes, name: str) -> list[NDArray[np
     if profile is None:
         return []
     shown = _by_tables(image, profile, name)
-    if not grey and (first := next((table.clut for table in profile.tables), None)) is not None:
-        # Chromium makes RGB of ink before it asks the profile, and then has that for ink of three colours and no black.
-        shown.append(_looked_up(_without_black(np.asarray(image)), first, name))
-    if grey and profile.shaper is not None:
-        shown.append(_applied(np.asarray(image.convert("RGB")), profile.shaper))
+    if grey:
+        colors = np.asarray(image.convert("RGB"))
+    else:  # Chromium makes RGB of ink before it asks the profile, and gives a table that for ink without black
+        colors = _from_ink(np.asarray(image))
+        for clut in [table.clut for table in profile.tables[:1] if table.clut is not None]:
+            shown.append(_looked_up(np.dstack([255 - colors, np.zeros_like(colors[..., 0])]), clut, name))
+    if profile.shaper is not None:
+        shown.append(_applied(colors, profile.shaper))
     if grey and (whole := to_srgb(image, icc)) is not None:
         shown.append(np.asarray(whole))
     return _distinct(shown)
@@ -200,11 +203,10 @@ def _by_tables(image: Image.Image, profile: Profile, name: str) -> list[NDArray[
     return shown
 
 
-def _without_black(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """CMYK by way of RGB, rounded down as in Chromium."""
+def _from_ink(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """CMYK to RGB without a profile, rounded down as in Chromium."""
     paper = 255 - ink.astype(np.uint16)
-    three = (255 - paper[..., :3] * paper[..., 3:] // 255).astype(np.uint8)
-    return np.dstack([three, np.zeros(ink.shape[:2], np.uint8)])
+    return (paper[..., :3] * paper[..., 3:] // 255).astype(np.uint8)
 
 
 def _looked_up(pixels: NDArray[np.uint8], clut: Clut, name: str) -> NDArray[np.uint8]:

@@ -108,7 +108,7 @@ def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
         tags.setdefault(kind, icc[start : start + length])
     white = np.abs(np.array([fixed(icc, 68), fixed(icc, 72), fixed(icc, 76)]) - D50).max() <= 0.01
     taken = whole and icc[8] <= 4 and bool(white) and icc[20:24] in (b"XYZ ", b"Lab ")
-    shaper, malformed = _shaper(tags) if space == b"RGB " else _grey(tags) if space == b"GRAY" else (None, False)
+    shaper, malformed = _grey(tags) if space == b"GRAY" else _shaper(tags)
     lab = icc[20:24] == b"Lab "
     tables = tuple(
         Table(read_clut(tag, _CHANNELS[space], lab=lab), _around(icc, tag))

@@ -156,10 +156,12 @@ def test_ink_is_also_judged_as_chromium_shows_it() -> None:
     assert without[0, :, 0] == pytest.approx([255, grey_of(50)], abs=2)
 
 
-@pytest.mark.parametrize(("mode", "space"), [("L", b"GRAY"), ("CMYK", b"CMYK")])
-def test_curves_of_three_colors_are_not_for_grey_or_ink(mode: str, space: bytes) -> None:
-    icc = matrix_profile(SRGB_PRIMARIES, 1.0).replace(b"RGB XYZ ", space + b"XYZ ", 1)
-    assert of_grey_or_ink(Image.new(mode, (2, 2)), icc, "picture") == []
+def test_curves_of_three_colors_are_for_ink_in_chromium_and_never_for_grey() -> None:
+    linear = matrix_profile(SRGB_PRIMARIES, 1.0)
+    grey, ink = (linear.replace(b"RGB XYZ ", space + b"XYZ ", 1) for space in (b"GRAY", b"CMYK"))
+    assert of_grey_or_ink(Image.new("L", (2, 2)), grey, "picture") == []
+    (shown,) = of_grey_or_ink(Image.new("CMYK", (2, 2), (0, 0, 0, 191)), ink, "picture")
+    assert shown[0, 0] == pytest.approx([137] * 3, abs=1)
 
 
 def test_pixels_of_two_strips_come_out_in_place() -> None:
