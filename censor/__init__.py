@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from censor.errors import CensorError
-    from censor.pipeline import Censor, Censored, Checked
+    from censor.pipeline import Censor
     from censor.policy import Policy, Rule
     from censor.policy_toml import load_policy
-    from censor.redact import Hidden
+    from censor.redact import Redaction
+    from censor.results import Censored, Checked
     from censor.verdict import Level, Reason, Verdict
     from detect.errors import DetectError
 
@@ -24,10 +25,10 @@ __all__ = [
     "Censored",
     "Checked",
     "DetectError",
-    "Hidden",
     "Level",
     "Policy",
     "Reason",
+    "Redaction",
     "Rule",
     "Verdict",
     "load_policy",
@@ -36,13 +37,13 @@ __all__ = [
 _HOME = {
     "Censor": "censor.pipeline",
     "CensorError": "censor.errors",
-    "Censored": "censor.pipeline",
-    "Checked": "censor.pipeline",
+    "Censored": "censor.results",
+    "Checked": "censor.results",
     "DetectError": "detect.errors",
-    "Hidden": "censor.redact",
     "Level": "censor.verdict",
     "Policy": "censor.policy",
     "Reason": "censor.verdict",
+    "Redaction": "censor.redact",
     "Rule": "censor.policy",
     "Verdict": "censor.verdict",
     "load_policy": "censor.policy_toml",

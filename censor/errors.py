@@ -8,6 +8,7 @@ expected. Whoever catches one has no output: nothing was written. What is wrong 
 from __future__ import annotations
 
 __all__ = [
+    "BoxError",
     "CensorError",
     "CrashedError",
     "DetectorError",
@@ -24,6 +25,10 @@ class CensorError(Exception):
 
 class PolicyError(CensorError):
     """A policy with a key, value or label that makes no sense, or that the detector cannot serve."""
+
+
+class BoxError(CensorError):
+    """A box that a user drew and that lies wholly outside the picture: it was meant for another one."""
 
 
 class DetectorError(CensorError):

@@ -15,12 +15,12 @@ from censor.errors import OutputExistsError, WriteError
 from detect.atomic import write_whole
 from detect.pictures.alpha import over
 from detect.pictures.color import settled_srgb
-from detect.pictures.formats import SUFFIXES
+from detect.pictures.formats import SUFFIXES, format_of
 from detect.pictures.jpeg import Saving
 from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
 
-__all__ = ["QUALITY", "encode", "write_atomic"]
+__all__ = ["QUALITY", "encode", "output_format", "write_atomic"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
@@ -32,6 +32,22 @@ _PADDING = 64
 """Pixels that HEVC may add on a side, to be cropped."""
 
 _ICC_PART = 65_535 - 2 - 14  # what a segment holds besides its length, and the profile's name, number and count
+
+
+def output_format(
+    picture: Picture,
+    *,
+    target: str | os.PathLike[str] | None = None,
+    format: str | None = None,  # noqa: A002  # Pillow's own word
+) -> str:
+    """The format of an output: the one asked for, else what the target's suffix says, else the source's, else PNG.
+
+    Args:
+        picture: What is to be encoded.
+        target: Where it goes; None for nowhere with a name.
+        format: What was asked for.
+    """
+    return format or (None if target is None else format_of(target)) or picture.format or "PNG"
 
 
 def encode(picture: Picture, *, format: str, quality: int | None = None) -> bytes:  # noqa: A002  # Pillow's own word

@@ -86,7 +86,7 @@ class Looks:
         if self._factor == 1:
             return found
         xyxy = boxes.clip(found.xyxy * np.float32(self._factor), width=picture.width, height=picture.height)
-        return Detections(xyxy, found.scores, found.labels, found.names)
+        return found.replace(xyxy=xyxy, masks=None)
 
 
 def views(pixels: NDArray[np.uint8]) -> Iterator[RGBImage]:
@@ -125,4 +125,4 @@ def upright(found: Detections, reading: Reading) -> Detections:
         y0, y1 = height - y1, height - y0
     corners = (y0, x0, y1, x1) if reading.orientation >= 5 else (x0, y0, x1, y1)
     xyxy = np.stack(corners, axis=1).reshape(-1, 4)
-    return Detections(xyxy, found.scores, found.labels, found.names)
+    return found.replace(xyxy=xyxy, masks=None)

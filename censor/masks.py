@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detect.pictures.blocks import BlockGrid
 
-__all__ = ["Region", "region"]
+__all__ = ["Region", "outwards", "region"]
 
 _CORNER = 0.25
 """Radius of a rounded region's corners, as a share of its shorter side."""
@@ -87,7 +87,7 @@ def region(
     """
     if shape not in _HALF_WIDTHS:
         raise ValueError(f"shape must be one of {', '.join(_HALF_WIDTHS)}, not {shape!r}")
-    x0, y0, x1, y1 = _outwards(xyxy, expand)
+    x0, y0, x1, y1 = outwards(xyxy, expand)
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         return None
     soft = feather * min(x1 - x0, y1 - y0)
@@ -108,7 +108,7 @@ def region(
     return Region(window.x0, window.y0, window.x1, window.y1, cover)
 
 
-def _outwards(xyxy: Sequence[float], expand: float) -> tuple[int, int, int, int]:
+def outwards(xyxy: Sequence[float], expand: float = 0.0) -> tuple[int, int, int, int]:
     """Expand, then floor and ceil; at least one pixel, so that a box without area still hides where it points."""
     x0, y0, x1, y1 = (float(edge) for edge in xyxy)
     dx, dy = expand * (x1 - x0), expand * (y1 - y0)

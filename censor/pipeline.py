@@ -3,85 +3,36 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.errors import DetectorError, PolicyError, RecheckError
-from censor.files import encode, write_atomic
-from censor.looks import Canvas, Looks, upright, views
+from censor.errors import PolicyError, RecheckError
+from censor.files import encode, output_format, write_atomic
+from censor.finding import detect_again, find
+from censor.looks import Canvas, Looks
+from censor.manual import boxes_of
 from censor.policy import Policy
 from censor.policy_toml import load_policy
-from censor.redact import Frame, Hidden, Redaction, load_sticker, paint, plan
+from censor.redact import Evidence, Frame, Redaction, kept, load_sticker, paint, plan
+from censor.results import Censored, Checked
+from censor.timing import timed
 from censor.verdict import Verdict, judge
-from detect.detections import Detections, Detector, RGBImage
-from detect.errors import DetectError
+from detect.detections import Detections, Detector
 from detect.load import load_detector
-from detect.pictures.formats import format_of
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source, decode
 from detect.reduction import reduction
 from detect.tiling import joined, lowest_score
 
-__all__ = ["Censor", "Censored", "Checked", "Hidden"]
+__all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
 _TRIES = 3
 """Looks at the output: what the first finds is hidden as the policy says, what the second finds is hidden solid, and
 if the third finds anything there is no output."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Found:
-    """What was found in a picture.
-
-    Attributes:
-        detections: All the detector's boxes, those that no rule names too.
-        width: The upright picture's columns.
-        height: Its rows.
-        seconds: Time by stage.
-    """
-
-    detections: Detections
-    width: int
-    height: int
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Checked(_Found):
-    """What was found in a picture, and what it is.
-
-    Attributes:
-        verdict: The judgement, with reasons.
-    """
-
-    verdict: Verdict
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(_Found):
-    """A censored picture and what was found in the original.
-
-    Attributes:
-        verdict: The judgement on the original, with reasons; None if the policy hides, but has no rule for a verdict
-            about anything that the detector reports. That is not "safe": nobody has looked.
-        picture: The censored pixels with the format and colour profile of the source.
-        hidden: What was hidden, in the order it was painted.
-    """
-
-    verdict: Verdict | None
-    picture: Picture
-    hidden: tuple[Hidden, ...]
-
-    @property
-    def image(self) -> NDArray[np.uint8]:
-        """The censored pixels: uint8 (H, W, 3) RGB, or (H, W, 4) RGBA if the source had transparency."""
-        return self.picture.pixels
 
 
 class Censor:
@@ -93,8 +44,8 @@ class Censor:
 
     def __init__(
         self,
-        *,
         policy: Policy | str | os.PathLike[str] = "default",
+        *,
         detector: Detector | None = None,
         recheck: bool = True,
         overlap: bool = False,
@@ -116,7 +67,13 @@ class Censor:
             PolicyError: The policy is not valid, or this detector cannot serve it.
             UnknownLabelError: The policy names a label that nobody knows.
             WeightsError: There is no detector to load.
+            TypeError: `policy` or `detector` is something else.
         """
+        if not isinstance(policy, Policy | str | os.PathLike):
+            expected = "a Policy, the name of a preset, or the path of a TOML file"
+            raise TypeError(f"policy must be {expected}, not {type(policy).__name__}: {policy!r}")
+        if detector is not None and not isinstance(detector, Detector):
+            raise TypeError(f"detector must have `names` and `detect(images)`, and {type(detector).__name__} has not")
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self.detector = load_detector(min_score=self.policy.lowest) if detector is None else detector
         self.policy.require(self.detector.names)
@@ -140,78 +97,52 @@ class Censor:
 
         Raises:
             PolicyError: The policy has no rule for a verdict about anything that this detector reports.
-            CensorError: It could not be decoded or judged.
-            DetectError: The network failed.
+            CensorError: It could not be judged.
+            DetectError: It could not be decoded, or the network failed.
+            TypeError: `source` is nothing that a picture can come in.
         """
         self.policy.require(self.detector.names, judging=True)
         seconds: dict[str, float] = {}
-        with _timed(seconds, "decode"):
+        with timed(seconds, "decode"):
             picture = self._decode(source, spare=None if whole else partial(reduction, self.detector))
-        found, _, _ = self._find(picture, seconds)
+        with timed(seconds, "detect"):
+            boxes = find(picture, self.detector).boxes
         return Checked(
-            verdict=self._judge(found, picture),
-            detections=found,
+            verdict=self._judge(boxes, picture),
+            detections=boxes,
             width=picture.width,
             height=picture.height,
             seconds=seconds,
         )
 
-    def apply(self, source: Source) -> Censored:
+    def apply(
+        self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
+    ) -> Censored:
         """Censor a picture in memory; the source is left alone.
 
         Args:
             source: A path, an encoded picture, a binary file object, a Pillow image, or uint8 pixels.
+            also: Boxes to hide whatever is found, ``(x0, y0, x1, y1)`` in pixels of the upright picture: with effect
+                and shape of the policy's base rule, and not expanded.
+            keep: Boxes to leave alone. What any look finds is passed over if every pixel that its box touches lies in
+                one of them; what reaches beyond is hidden whole. It still counts for the verdict. `also` wins.
 
         Raises:
-            CensorError: It could not be decoded, judged or censored.
-            DetectError: The network failed.
+            BoxError: A box lies wholly outside the picture.
+            CensorError: It could not be judged or censored.
+            DetectError: It could not be decoded, or the network failed.
+            TypeError: `source` is nothing that a picture can come in.
+            ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``.
         """
-        return self._apply(source)[0]
-
-    def _apply(
-        self, source: Source, encode_it: Callable[[Picture], bytes] | None = None
-    ) -> tuple[Censored, bytes | None]:
-        """The second value is the encoded result if it was begun early and the second look has found nothing more."""
-        seconds: dict[str, float] = {}
-        with _timed(seconds, "decode"):
-            picture = self._decode(source)
-            pixels = picture.pixels
-            if isinstance(source, np.ndarray) or not pixels.flags.writeable:
-                picture = replace(picture, pixels=pixels.copy())
-        found, visible, looks = self._find(picture, seconds)
-        canvas = Canvas(picture.pixels)
-        redactions = plan(visible, self.policy, _frame(picture))
-        with _timed(seconds, "hide"):
-            self._paint(canvas, redactions)
-        picture = replace(picture, beneath=None, readings=())
-        data = None
-        if self._recheck and redactions:
-            first = len(redactions)
-            with ThreadPoolExecutor(1) as pool:
-                early = [pool.submit(encode_it, picture)] if encode_it is not None and self._overlap else []
-                with _timed(seconds, "recheck"):
-                    redactions = self._look_again(
-                        picture, canvas, looks, redactions, before_painting=partial(wait, early)
-                    )
-                if early and len(redactions) == first:
-                    with _timed(seconds, "encode"):
-                        data = early[0].result()
-        done = Censored(
-            verdict=self._judge(found, picture) if self.policy.judges(self.detector.names) else None,
-            detections=found,
-            width=picture.width,
-            height=picture.height,
-            seconds=seconds,
-            picture=picture,
-            hidden=tuple(each.hidden for each in redactions),
-        )
-        return done, data
+        return self._apply(source, also, keep)[0]
 
     def apply_file(
         self,
         source: Source,
         target: str | os.PathLike[str],
         *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
@@ -221,68 +152,82 @@ class Censor:
         Args:
             source: As for `apply`.
             target: Where it goes.
-            format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP" or "GIF". By default what the suffix of
-                `target` says; without one that of the source, and PNG for bare pixels.
+            also: Boxes to hide, as for `apply`.
+            keep: Boxes to leave alone, as for `apply`.
+            format: As for `Censored.save`.
             quality: As `censor.files.encode` takes it.
             overwrite: Replace `target` if it is there, as one step.
 
         Raises:
             CensorError: As for `apply`, or the output could not be written.
-            DetectError: The network failed.
+            DetectError: It could not be decoded, or the network failed.
+            TypeError: `source` is nothing that a picture can come in.
+            ValueError: As for `apply`, or an unknown format, or a quality out of range.
         """
 
         def encode_it(picture: Picture) -> bytes:
-            kind = format or format_of(target) or picture.format or "PNG"
-            return encode(picture, format=kind, quality=quality)
+            return encode(picture, format=output_format(picture, target=target, format=format), quality=quality)
 
-        done, data = self._apply(source, encode_it)
+        done, data = self._apply(source, also, keep, encode_it)
         if data is None:
-            with _timed(done.seconds, "encode"):
+            with timed(done.seconds, "encode"):
                 data = encode_it(done.picture)
-        with _timed(done.seconds, "write"):
+        with timed(done.seconds, "write"):
             write_atomic(target, data, overwrite=overwrite)
         return done
+
+    def _apply(
+        self,
+        source: Source,
+        also: Iterable[Sequence[float]],
+        keep: Iterable[Sequence[float]],
+        encode_it: Callable[[Picture], bytes] | None = None,
+    ) -> tuple[Censored, bytes | None]:
+        """The second value is the encoded result if it was begun early and the second look has found nothing more."""
+        drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
+        seconds: dict[str, float] = {}
+        with timed(seconds, "decode"):
+            picture = self._decode(source)
+            frame = Frame.of(picture, **drawn)
+            if isinstance(source, np.ndarray) or not picture.pixels.flags.writeable:
+                picture = replace(picture, pixels=picture.pixels.copy())
+        with timed(seconds, "detect"):
+            found = find(picture, self.detector)
+        evidence = Evidence(boxes=found.visible)
+        redactions, passed_over = plan(evidence, self.policy, frame), kept(evidence, self.policy, frame)
+        canvas = Canvas(picture.pixels)
+        with timed(seconds, "hide"):
+            self._paint(canvas, redactions)
+        shown, data = replace(picture, beneath=None, readings=()), None
+        if self._recheck and redactions:
+            first = len(redactions)
+            with ThreadPoolExecutor(1) as pool:
+                early = [pool.submit(encode_it, shown)] if encode_it is not None and self._overlap else []
+                with timed(seconds, "recheck"):
+                    redactions, more = self._look_again(
+                        shown, frame, canvas, found.looks, redactions, before_painting=partial(wait, early)
+                    )
+                passed_over = joined(Detections.concatenate([passed_over, *more])) if any(more) else passed_over
+                if early and len(redactions) == first:
+                    with timed(seconds, "encode"):
+                        data = early[0].result()
+        done = Censored(
+            verdict=self._judge(found.boxes, picture) if self.policy.judges(self.detector.names) else None,
+            detections=found.boxes,
+            width=picture.width,
+            height=picture.height,
+            seconds=seconds,
+            picture=shown,
+            redactions=tuple(redactions),
+            kept=passed_over,
+        )
+        return done, data
 
     def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
-    def _find(self, picture: Picture, seconds: dict[str, float]) -> tuple[Detections, Detections, Looks]:
-        """All there is to judge, what of it must be hidden, and the looks.
-
-        What other viewers show counts, and is hidden where they show it. Colours beneath full transparency count too,
-        but they are gone from the output.
-        """
-        with _timed(seconds, "detect"):
-            looks = Looks.at(picture, self.detector)
-            visible = self._detect(looks, picture)
-            if picture.readings:
-                seen = [upright(self._detect_view(view, picture.name), each) for each in picture.readings
-                        for view in views(each.pixels)]  # fmt: skip
-                visible = joined(Detections.concatenate([visible, *seen]))
-            found = visible
-            if picture.beneath is not None:
-                found = joined(Detections.concatenate([found, self._detect_view(picture.beneath, picture.name)]))
-        return found, visible, looks
-
     def _judge(self, found: Detections, picture: Picture) -> Verdict:
         return judge(found, self.policy, width=picture.width, height=picture.height)
-
-    def _detect(self, looks: Looks, picture: Picture) -> Detections:
-        found = [self._detect_view(view, picture.name) for view in looks]  # one at a time: each may be 300 MB
-        return looks.restore(found[0] if len(found) == 1 else joined(Detections.concatenate(found)), picture)
-
-    def _detect_view(self, view: RGBImage, name: str) -> Detections:
-        try:
-            found = self.detector.detect([view])
-        except DetectError as error:
-            raise type(error)(f"{name}: {error}") from error
-        except Exception as error:
-            raise DetectorError(f"{name}: the detector failed: {type(error).__name__}: {error}") from error
-        if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], Detections):
-            raise DetectorError(f"{name}: the detector must answer a list of one Detections for each image")
-        if found[0].names != self.detector.names:
-            raise DetectorError(f"{name}: the detector must answer Detections with its own names")
-        return found[0]
 
     def _paint(self, canvas: Canvas, redactions: Sequence[Redaction]) -> None:
         """Paint onto the original, which the canvas keeps a copy of where it is painted over."""
@@ -292,53 +237,43 @@ class Censor:
     def _look_again(
         self,
         picture: Picture,
+        frame: Frame,
         canvas: Canvas,
         looks: Looks,
         redactions: list[Redaction],
         *,
         before_painting: Callable[[], object],
-    ) -> list[Redaction]:
-        """Detect on the output until nothing is left that should be hidden, and return all that was.
+    ) -> tuple[list[Redaction], list[Detections]]:
+        """Detect on the output until nothing is left that should be hidden.
 
         A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and
         is passed over: a smiling sticker may well be found to be a face.
+
+        Returns:
+            All that was hidden, and what each look found in boxes to be left alone.
         """
+        frame, passed_over = replace(frame, also=()), []
         for attempt in range(1, _TRIES + 1):
             looks.refresh(picture.pixels, canvas.window)
-            again = self._detect(looks, picture)
+            again = Evidence(boxes=detect_again(looks, picture, self.detector))
             effect = None if attempt == 1 else "solid"
             blank = _blank(picture, redactions)
-            fresh = [
-                each
-                for each in plan(again, self.policy, _frame(picture), rechecked=True, effect=effect)
-                if not each.region.within(blank)
-            ]
+            wanted = plan(again, self.policy, frame, rechecked=True, effect=effect)
+            fresh = [each for each in wanted if not each.region.within(blank)]
+            passed_over.append(kept(again, self.policy, frame))
             if not fresh:
-                return redactions
+                return redactions, passed_over
             if attempt < _TRIES:
                 redactions = [*redactions, *fresh]
                 before_painting()  # nobody reads pixels that change
                 self._paint(canvas, redactions)
-        left = ", ".join(f"{each.hidden.label} {each.hidden.score:.2f}" for each in fresh)
+        left = ", ".join(f"{each.label} {each.score:.2f}" for each in fresh)
         raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")
-
-
-def _frame(picture: Picture) -> Frame:
-    return Frame(width=picture.width, height=picture.height, blocks=picture.blocks)
 
 
 def _blank(picture: Picture, redactions: Sequence[Redaction]) -> NDArray[np.bool_]:
     mask = np.zeros((picture.height, picture.width), np.bool_)
     for each in redactions:
-        if each.hidden.effect in ("solid", "sticker"):
+        if each.effect in ("solid", "sticker"):
             each.region.mark(mask)
     return mask
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = time.perf_counter() - start

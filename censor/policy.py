@@ -88,7 +88,8 @@ class Policy:
     Attributes:
         name: What reports call it.
         rules: Label to `Rule`; immutable. Labels without a rule pass through.
-        base: What a label takes that is named later, on a command line say: `[all]` of a file.
+        base: What a label takes that is named later, on a command line say: `[all]` of a file. Boxes that a user draws
+            have its effect and its shape.
         cells: Squares along the longer side of a pixelated or blurred region, 1..8.
         color: RGB of solid regions and beneath stickers, each in 0..255.
         sticker: Name of a built-in sticker, or path of an image file.
@@ -205,10 +206,9 @@ class Policy:
         return dataclasses.replace(self, rules=rules)
 
     def each(self, **values: Any) -> Policy:  # Rule's own fields, checked by Rule
-        """The same values for every rule: ``policy.each(effect="solid", expand=0.3)``."""
-        return dataclasses.replace(
-            self, rules={label: dataclasses.replace(rule, **values) for label, rule in self.rules.items()}
-        )
+        """The same values for every rule and for the base: ``policy.each(effect="solid", expand=0.3)``."""
+        rules = {label: dataclasses.replace(rule, **values) for label, rule in self.rules.items()}
+        return dataclasses.replace(self, rules=rules, base=dataclasses.replace(self.base, **values))
 
 
 def reached(score: float, threshold: float | None) -> bool:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from censor import cells, effects
-from censor.masks import Region, region
-from censor.policy import Policy, reached
+from censor.errors import BoxError
+from censor.manual import Box, as_text, meets
+from censor.masks import Region, outwards, region
+from censor.policy import Policy, Rule, reached
 from detect.detections import Detections
 from detect.pictures.blocks import BlockGrid
+from detect.pictures.still import Picture
 
-__all__ = ["Frame", "Hidden", "Redaction", "load_sticker", "paint", "plan"]
+__all__ = ["ALSO", "Evidence", "Frame", "Redaction", "kept", "load_sticker", "paint", "plan"]
+
+ALSO = "ALSO"
+"""Label of what a user hides besides what is found."""
 
 _SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
 """Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
@@ -23,94 +29,149 @@ _AVERAGES = ("blur", "pixelate")
 """Effects that show means of the original. The others show nothing of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hidden:
-    """One box that was hidden.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Redaction:
+    """What is hidden, why, and the pixels that it takes.
 
     Attributes:
-        label: What it shows.
-        score: The detector's score.
-        xyxy: The box as detected, in the picture's pixels.
+        label: What the box shows; `ALSO` for a box that the user drew.
+        score: The detector's score, in [0, 1]; 1 for a box that the user drew.
+        xyxy: The box as detected, or as drawn, in the picture's pixels.
         effect: What is shown instead.
         rechecked: Whether only a look at the output found it.
+        region: The pixels.
     """
 
     label: str
     score: float
-    xyxy: tuple[float, float, float, float]
+    xyxy: Box
     effect: str
     rechecked: bool
+    region: Region
 
 
-@dataclass(frozen=True, eq=False)
-class Redaction:
-    """What is hidden, and the pixels that it takes.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What was found out about a picture: all that a plan goes by. Scores of the whole picture will be a field of it.
 
     Attributes:
-        hidden: The box.
-        region: The pixels.
+        boxes: Of the detector, in the picture's pixels.
     """
 
-    hidden: Hidden
-    region: Region
+    boxes: Detections
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What a plan needs to know of a picture.
+    """What a plan needs to know of a picture, besides what was found in it.
 
     Attributes:
         width: Columns.
         height: Rows.
         blocks: Those that it was coded in, of which none is hidden in part.
+        also: Boxes to be hidden whatever is found.
+        keep: Boxes to be left alone: what is found and lies wholly in one of them is not hidden.
     """
 
     width: int
     height: int
     blocks: BlockGrid | None = None
+    also: tuple[Box, ...] = ()
+    keep: tuple[Box, ...] = ()
+
+    @classmethod
+    def of(cls, picture: Picture, *, also: tuple[Box, ...] = (), keep: tuple[Box, ...] = ()) -> Frame:
+        """A picture's, and the boxes that a user drew on it.
+
+        Raises:
+            BoxError: One of these lies wholly outside the picture.
+        """
+        width, height = picture.width, picture.height
+        for name, boxes in (("also", also), ("keep", keep)):
+            for box in boxes:
+                if not meets(box, width=width, height=height):
+                    outside = f"{name} {as_text(box)} lies wholly outside the picture of {width} x {height} pixels"
+                    raise BoxError(f"{picture.name}: {outside}")
+        cut = tuple((max(0.0, x0), max(0.0, y0), min(width, x1), min(height, y1)) for x0, y0, x1, y1 in also)
+        return cls(width=width, height=height, blocks=picture.blocks, also=cut, keep=keep)
 
 
 def plan(
-    found: Detections, policy: Policy, frame: Frame, *, rechecked: bool = False, effect: str | None = None
+    evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False, effect: str | None = None
 ) -> list[Redaction]:
-    """What a policy hides of what was found.
+    """What a policy hides of what was found, and what the user hides besides.
+
+    A box that the user drew takes effect and shape of the policy's base rule, and is not expanded. It is hidden
+    whatever is kept.
 
     Args:
-        found: Boxes in the picture's pixels.
+        evidence: What was found.
         policy: Its rules say from which score on, how, and how far around.
-        frame: The picture.
+        frame: The picture, and what the user drew on it.
         rechecked: The boxes are those of a look at the output.
-        effect: Instead of what the rules say.
+        effect: Instead of what the rules say, for what was found.
 
     Returns:
-        In the order of the boxes; none for those that lie outside the picture. Regions that are too small for a mean to
-        hide anything are solid.
+        In the order of the boxes, those of the user last; none for those that lie outside the picture. Regions that are
+        too small for a mean to hide anything are solid.
     """
+    found = _hidden(evidence.boxes, policy)
+    found = found[~_lies_in_kept(found, frame)]
     redactions = []
     for row in range(len(found)):
-        rule = policy.rules.get(found.label(row))
-        if rule is None or not reached(float(found.scores[row]), rule.censor_at):
-            continue
+        rule, label, score = policy.rules[found.label(row)], found.label(row), float(found.scores[row])
         x0, y0, x1, y1 = found.xyxy[row].tolist()
-        area = region(
-            (x0, y0, x1, y1),
-            width=frame.width,
-            height=frame.height,
-            shape=rule.shape,
-            expand=rule.expand,
-            feather=policy.feather,
-            blocks=frame.blocks,
-        )
-        if area is not None:
-            hidden = Hidden(
-                label=found.label(row),
-                score=float(found.scores[row]),
-                xyxy=(x0, y0, x1, y1),
-                effect="solid" if _is_tiny(area) else effect or rule.effect,
-                rechecked=rechecked,
-            )
-            redactions.append(Redaction(hidden, area))
-    return redactions
+        rule = replace(rule, effect=effect or rule.effect)
+        redactions.append(_redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked))
+    drawn = replace(policy.base, expand=0.0)
+    redactions += [_redaction(box, ALSO, 1.0, drawn, policy, frame, rechecked=rechecked) for box in frame.also]
+    return [each for each in redactions if each is not None]
+
+
+def kept(evidence: Evidence, policy: Policy, frame: Frame) -> Detections:
+    """What `plan` passes over: boxes that the policy hides, and that lie wholly in a box to be left alone."""
+    found = _hidden(evidence.boxes, policy)
+    return found[_lies_in_kept(found, frame)]
+
+
+def _hidden(found: Detections, policy: Policy) -> Detections:
+    rules = [policy.rules.get(found.label(row)) for row in range(len(found))]
+    hidden = [
+        rule is not None and reached(float(score), rule.censor_at)
+        for rule, score in zip(rules, found.scores, strict=True)
+    ]
+    return found[np.array(hidden, np.bool_)]
+
+
+def _lies_in_kept(found: Detections, frame: Frame) -> NDArray[np.bool_]:
+    """Whether every pixel of the picture that a box touches lies wholly in one and the same kept box.
+
+    There is no tolerance: a find that reaches a hundredth of a pixel beyond touches the next one, and is hidden.
+    """
+    inside = np.zeros(len(found), np.bool_)
+    for row in range(len(found) if frame.keep else 0):
+        left, top, right, bottom = outwards(found.xyxy[row].tolist())
+        left, top, right, bottom = max(0, left), max(0, top), min(frame.width, right), min(frame.height, bottom)
+        inside[row] = any(x0 <= left and y0 <= top and right <= x1 and bottom <= y1 for x0, y0, x1, y1 in frame.keep)
+    return inside
+
+
+def _redaction(
+    box: Box, label: str, score: float, rule: Rule, policy: Policy, frame: Frame, *, rechecked: bool
+) -> Redaction | None:
+    area = region(
+        box,
+        width=frame.width,
+        height=frame.height,
+        shape=rule.shape,
+        expand=rule.expand,
+        feather=policy.feather,
+        blocks=frame.blocks,
+    )
+    if area is None:
+        return None
+    effect = "solid" if _is_tiny(area) else rule.effect
+    return Redaction(label=label, score=score, xyxy=box, effect=effect, rechecked=rechecked, region=area)
 
 
 def _is_tiny(area: Region) -> bool:
@@ -134,18 +195,18 @@ def paint(
         policy: Its cells and its colour.
         sticker: RGBA, for redactions whose effect it is; without one they are solid.
     """
-    averaged = [each for each in redactions if each.hidden.effect in _AVERAGES]
+    averaged = [each for each in redactions if each.effect in _AVERAGES]
     regions = [each.region for each in averaged]
     means = cells.merge_overlapping(
         pixels,
         regions,
         [cells.cell_means(pixels, each, cells=policy.cells) for each in regions],
-        opaque=[each.region for each in redactions if each.hidden.effect not in _AVERAGES],
+        opaque=[each.region for each in redactions if each.effect not in _AVERAGES],
         color=policy.color,
     )
     of = {id(each): mean for each, mean in zip(averaged, means, strict=True)}
-    for each in sorted(redactions, key=lambda each: _SHOWS_LESS.index(each.hidden.effect)):
-        match each.hidden.effect:
+    for each in sorted(redactions, key=lambda each: _SHOWS_LESS.index(each.effect)):
+        match each.effect:
             case "pixelate":
                 effects.pixelate(pixels, each.region, means=of[id(each)], out=pixels)
             case "blur":
@@ -162,7 +223,7 @@ def load_sticker(policy: Policy) -> NDArray[np.uint8] | None:
     Raises:
         ImageError, ReadError: It is a file, and no picture that can be read.
     """
-    if not any(rule.effect == "sticker" for rule in policy.rules.values()):
+    if not any(rule.effect == "sticker" for rule in (*policy.rules.values(), policy.base)):
         return None
     from censor import stickers  # Pillow's drawing and fonts, which few policies need
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.errors import CensorError
-from censor.pipeline import Censored, Checked
+from censor.results import Censored, Checked
 from censor.verdict import Verdict
+from detect.detections import Detections
 from detect.errors import DetectError
 
 __all__ = ["Outcome", "as_json", "draw_boxes"]
@@ -25,7 +26,7 @@ class Outcome:
     Attributes:
         file: The source, as it was named.
         output: Where the censored copy is.
-        record: For JSON: verdict or null, boxes, what was hidden, seconds by stage; or the error.
+        record: For JSON: verdict or null, boxes, what was hidden, what was kept, seconds by stage; or the error.
         error: Why there is neither output nor verdict.
         level: The verdict's level ("safe", "review", "nsfw"); None where there is no verdict.
         line: One line for a person.
@@ -44,27 +45,19 @@ class Outcome:
     def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
         verdict, found = result.verdict, result.detections
-        boxes = [
-            {
-                "label": found.label(row),
-                "score": round(float(found.scores[row]), 4),
-                "xyxy": [round(edge, 1) for edge in found.xyxy[row].tolist()],
-            }
-            for row in range(len(found))
-        ]
         record: dict[str, Any] = {
             "file": file,
             "width": result.width,
             "height": result.height,
             "verdict": None if verdict is None else verdict.to_dict(),
-            "boxes": boxes,
+            "boxes": _boxes(found),
             "seconds": {stage: round(seconds, 4) for stage, seconds in result.seconds.items()},
         }
         regions, level = 0, None if verdict is None else verdict.level.value
         if isinstance(result, Checked):
             line = _judgement(file, result.verdict)
         else:
-            regions = len(result.hidden)
+            regions = len(result.redactions)
             record["output"] = output
             record["hidden"] = [
                 {
@@ -74,8 +67,9 @@ class Outcome:
                     "effect": hidden.effect,
                     "rechecked": hidden.rechecked,
                 }
-                for hidden in result.hidden
+                for hidden in result.redactions
             ]
+            record["kept"] = _boxes(result.kept)
             what = f"{regions} region{'' if regions == 1 else 's'} hidden"
             line = f"{file} -> {output}  ({what}, {level or 'no verdict'})"
         return cls(file=file, output=output, record=record, line=line, level=level, regions=regions)
@@ -88,6 +82,17 @@ class Outcome:
         ours = isinstance(error, CensorError | DetectError)
         line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
         return cls(file=file, record=record, error=message, line=line)
+
+
+def _boxes(found: Detections) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": found.label(row),
+            "score": round(float(found.scores[row]), 4),
+            "xyxy": [round(edge, 1) for edge in found.xyxy[row].tolist()],
+        }
+        for row in range(len(found))
+    ]
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
@@ -119,7 +124,7 @@ def draw_boxes(result: Censored) -> NDArray[np.uint8]:
     found = result.detections
     thickness = max(1, round(max(result.width, result.height) / 400))
     size = max(0.4, max(result.width, result.height) / 1600)
-    hidden = {each.xyxy for each in result.hidden}
+    hidden = {each.xyxy for each in result.redactions}
     for row in range(len(found)):
         box = found.xyxy[row].tolist()
         color = (230, 40, 40) if tuple(box) in hidden else (40, 160, 60)

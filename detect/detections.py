@@ -7,19 +7,26 @@ the picture; it is cut where pixels are made of it, not before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Detections", "Detector", "RGBImage"]
+__all__ = ["Detections", "Detector", "HasEngine", "HasMinScore", "HasSpareFactor", "RGBImage", "Row"]
 
 _T = TypeVar("_T", bound=np.generic)
 
 RGBImage = NDArray[np.uint8]
 """An upright picture: uint8, shape (H, W, 3), red first."""
+
+Row: TypeAlias = tuple[
+    NDArray[np.float32], NDArray[np.bool_] | None, np.float32, np.int64, np.int64 | None, dict[str, str]
+]
+"""One detection, in the order that users of `supervision` unpack: xyxy (4,), mask (H, W) or None, score, label, track
+id or None, and the label's name as ``{"class_name": name}``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +38,8 @@ class Detections:
         scores: float32, shape (N,), each in [0, 1].
         labels: int64, shape (N,), positions in `names`.
         names: Every label that the detector can give, without repetition.
+        masks: The pixels of each, bool, shape (N, H, W), H and W those of the picture; None where nobody knows.
+        track_ids: int64, shape (N,): which of them are one thing through time; None where nobody knows.
 
     Raises:
         ValueError: A shape, a value or an order that breaks the above, said with the first offending row.
@@ -40,14 +49,13 @@ class Detections:
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
     names: tuple[str, ...]
+    masks: NDArray[np.bool_] | None = None
+    track_ids: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         xyxy = _frozen(self.xyxy, np.float32, (0, 4))
         scores = _frozen(self.scores, np.float32, (0,))
-        given = np.asarray(self.labels)
-        if given.size and given.dtype.kind not in "iu":  # .9 would become the first name without a word
-            raise ValueError(f"labels must be whole numbers, not {given.dtype}")
-        labels = _frozen(given, np.int64, (0,))
+        labels = _whole(self.labels, "labels")
         names = tuple(self.names)
         if xyxy.ndim != 2 or xyxy.shape[1] != 4:
             raise ValueError(f"xyxy must have shape (N, 4), not {xyxy.shape}")
@@ -62,6 +70,13 @@ class Detections:
             raise ValueError(f"names must not repeat: {names}")
         for field, value in (("xyxy", xyxy), ("scores", scores), ("labels", labels), ("names", names)):
             object.__setattr__(self, field, value)
+        if self.masks is not None:
+            object.__setattr__(self, "masks", _checked_masks(self.masks, n))
+        if self.track_ids is not None:
+            track_ids = _whole(self.track_ids, "track_ids")
+            if track_ids.shape != (n,):
+                raise ValueError(f"{n} boxes need {n} track_ids, not {track_ids.shape}")
+            object.__setattr__(self, "track_ids", track_ids)
 
     @classmethod
     def empty(cls, names: Sequence[str]) -> Detections:
@@ -73,7 +88,8 @@ class Detections:
         """All boxes of `parts`, in order.
 
         Raises:
-            ValueError: There are no parts, or they differ in their names.
+            ValueError: There are no parts, they differ in their names, or only some of those with boxes have masks or
+                track ids, or masks of one size.
         """
         if len({part.names for part in parts}) != 1:
             raise ValueError("detections to be joined must share one tuple of names")
@@ -82,6 +98,8 @@ class Detections:
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.labels for part in parts]),
             parts[0].names,
+            _all_or_none([part.masks for part in parts if len(part)], "masks"),
+            _all_or_none([part.track_ids for part in parts if len(part)], "track_ids"),
         )
 
     def __len__(self) -> int:
@@ -95,13 +113,46 @@ class Detections:
             and np.array_equal(self.xyxy, other.xyxy)
             and np.array_equal(self.scores, other.scores)
             and np.array_equal(self.labels, other.labels)
+            and _equal(self.masks, other.masks)
+            and _equal(self.track_ids, other.track_ids)
         )
 
     __hash__ = None  # type: ignore[assignment]  # equality is by content, and content is arrays
 
-    def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Detections:
-        """The rows that a mask, an array of positions or a slice picks, in that order."""
-        return Detections(self.xyxy[index], self.scores[index], self.labels[index], self.names)
+    def __iter__(self) -> Iterator[Row]:
+        """One tuple a row, as `supervision` gives them: see `Row`."""
+        for row in range(len(self)):
+            mask = None if self.masks is None else self.masks[row]
+            track_id = None if self.track_ids is None else self.track_ids[row]
+            yield self.xyxy[row], mask, self.scores[row], self.labels[row], track_id, {"class_name": self.label(row)}
+
+    def __getitem__(
+        self, index: int | np.integer[Any] | slice | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer[Any]]
+    ) -> Detections:
+        """The rows that a position, a slice, a mask or positions pick, in that order; of one position, a single row.
+
+        Raises:
+            IndexError: A position without a row, or a mask of another length.
+        """
+        rows: Any = [int(index)] if isinstance(index, int | np.integer) else index
+        masks = None if self.masks is None else self.masks[rows]
+        track_ids = None if self.track_ids is None else self.track_ids[rows]
+        return Detections(self.xyxy[rows], self.scores[rows], self.labels[rows], self.names, masks, track_ids)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was found."""
+        return len(self) == 0
+
+    def replace(self, **values: Any) -> Detections:  # this class's own fields, checked when it is made
+        """The same with other values: ``found.replace(scores=found.scores / 2)``.
+
+        Who moves or scales the boxes says ``masks=None`` or gives others: masks lie in the same picture.
+
+        Raises:
+            ValueError: What breaks the contract of the class.
+            TypeError: A field that there is not.
+        """
+        return dataclasses.replace(self, **values)
 
     def label(self, row: int) -> str:
         """The name of a row's label."""
@@ -116,8 +167,9 @@ class Detections:
 class Detector(Protocol):
     """Anything that turns pictures into boxes; keeps no state between calls, and may be called from several threads.
 
-    A detector that drops boxes below some score should show that score as an attribute ``min_score``, so that a policy
-    asking for less can be refused instead of silently not met.
+    These two members are all that it needs. What it may say of itself besides are `HasMinScore`, `HasSpareFactor` and
+    `HasEngine`; `detect.tiling.lowest_score` and `detect.reduction.spare_factor` ask, and know what to take for granted
+    where it does not say.
     """
 
     @property
@@ -138,6 +190,75 @@ class Detector(Protocol):
             DetectError: The network failed or answered nonsense; there is no partial answer.
         """
         ...
+
+
+@runtime_checkable
+class HasMinScore(Protocol):
+    """A detector that drops boxes below some score, so that a policy asking for less can be refused.
+
+    One that does not say is taken to report everything.
+    """
+
+    @property
+    def min_score(self) -> float:
+        """The lowest score that is reported, in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasSpareFactor(Protocol):
+    """A detector that shrinks pictures itself, so that less of them need be decoded.
+
+    One that does not say needs all.
+    """
+
+    def spare_factor(self, height: int, width: int) -> float:
+        """By how much a picture of so many rows and columns is shrunk, 1 or more if it is."""
+        ...
+
+
+@runtime_checkable
+class HasEngine(Protocol):
+    """A detector that says what runs it, for people and for reports; nothing depends on it."""
+
+    @property
+    def engine(self) -> str:
+        """``onnxruntime``, ``openvino`` or ``torch``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What the network computes in: ``f32``, ``bf16``, ``int8``, or ``mixed`` where nobody can say."""
+        ...
+
+
+def _whole(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    given = np.asarray(values)
+    if given.size and given.dtype.kind not in "iu":  # .9 would become the first name without a word
+        raise ValueError(f"{name} must be whole numbers, not {given.dtype}")
+    return _frozen(given, np.int64, (0,))
+
+
+def _checked_masks(values: ArrayLike, count: int) -> NDArray[np.bool_]:
+    given = np.asarray(values)
+    if given.dtype != np.bool_:  # probabilities of a mask would all become true
+        raise ValueError(f"masks must be bool, not {given.dtype}")
+    if given.ndim != 3 or len(given) != count:
+        raise ValueError(f"{count} boxes need masks of shape ({count}, H, W), not {given.shape}")
+    return _frozen(given, np.bool_, (0, 0, 0))
+
+
+def _all_or_none(parts: Sequence[NDArray[_T] | None], name: str) -> NDArray[_T] | None:
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    if len(given) < len(parts) or len({part.shape[1:] for part in given}) > 1:
+        raise ValueError(f"detections to be joined must all have {name} of one size, or none")
+    return np.concatenate(given)
+
+
+def _equal(one: NDArray[np.generic] | None, other: NDArray[np.generic] | None) -> bool:
+    return other is None if one is None else other is not None and np.array_equal(one, other)
 
 
 def _frozen(values: ArrayLike, dtype: type[_T], empty: tuple[int, ...]) -> NDArray[_T]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.detections import Detector, RGBImage
+from detect.detections import Detector, HasSpareFactor, RGBImage
 
 __all__ = ["FACTORS", "halved", "reduced", "reduction", "spare_factor"]
 
@@ -29,8 +29,7 @@ def spare_factor(detector: Detector, height: int, width: int) -> float:
         height: The picture's rows.
         width: Its columns.
     """
-    ask = getattr(detector, "spare_factor", None)
-    return 1.0 if ask is None else float(ask(height, width))
+    return float(detector.spare_factor(height, width)) if isinstance(detector, HasSpareFactor) else 1.0
 
 
 def reduction(detector: Detector, height: int, width: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from detect import boxes
-from detect.detections import Detections, Detector, RGBImage
+from detect.detections import Detections, Detector, HasMinScore, RGBImage
 from detect.reduction import spare_factor
 
 __all__ = ["DetectorWrapper", "FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
@@ -146,7 +146,7 @@ class FlipDetector(DetectorWrapper):
         back = mirror.xyxy[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32) + np.array(
             [width, 0, width, 0], np.float32
         )
-        both = Detections.concatenate([plain, Detections(back, mirror.scores, mirror.labels, mirror.names)])
+        both = Detections.concatenate([plain.replace(masks=None), mirror.replace(xyxy=back, masks=None)])
         return joined(both, above=self._join_above)
 
 
@@ -169,13 +169,16 @@ def _look(
 
 
 def joined(found: Detections, *, above: float = 0.5) -> Detections:
-    """One box around those of one label that overlap by more than a share of the smaller: see `boxes.merge`."""
+    """One box around those of one label that overlap by more than a share of the smaller: see `boxes.merge`.
+
+    Masks and track ids are those of single boxes, and go.
+    """
     return Detections(*boxes.merge(found.xyxy, found.scores, found.labels, overlap_threshold=above), found.names)
 
 
 def lowest_score(detector: Detector) -> float:
     """The score below which a detector reports nothing; 0 where it does not say."""
-    return float(getattr(detector, "min_score", 0.0))
+    return float(detector.min_score) if isinstance(detector, HasMinScore) else 0.0
 
 
 def _starts(length: int, *, tile: int, overlap: float) -> list[int]:
@@ -188,4 +191,4 @@ def _starts(length: int, *, tile: int, overlap: float) -> list[int]:
 
 
 def _moved(found: Detections, x: int, y: int) -> Detections:
-    return Detections(found.xyxy + np.array([x, y, x, y], np.float32), found.scores, found.labels, found.names)
+    return found.replace(xyxy=found.xyxy + np.array([x, y, x, y], np.float32), masks=None)

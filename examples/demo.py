@@ -17,8 +17,8 @@ def main(folder: Path) -> None:
     before, after = folder / "before.jpg", folder / "after.jpg"
     Image.fromarray(skimage.data.astronaut()).save(before, quality=95)  # NASA's portrait of Eileen Collins
     result = Censor(policy="faces").apply_file(before, after, overwrite=True)
-    for hidden in result.hidden:
-        print(f"hid {hidden.label} (score {hidden.score:.2f})")
+    for each in result.redactions:
+        print(f"hid {each.label} (score {each.score:.2f})")
     print(f"verdict: {'none' if result.verdict is None else result.verdict.level}")
     print(f"before: {before.resolve()}")
     print(f"after:  {after.resolve()}")

@@ -48,7 +48,7 @@ def store(data: bytes) -> dict[str, object]:
     except (CensorError, DetectError) as error:
         raise HTTPException(422, str(error)) from error
     level = None if done.verdict is None else done.verdict.level.value  # a policy that only hides gives none
-    return {"name": name, "verdict": level, "hidden": len(done.hidden)}
+    return {"name": name, "verdict": level, "hidden": len(done.redactions)}
 
 
 @app.post("/photos", status_code=201)

@@ -132,7 +132,7 @@ def regions(bench: Bench) -> Section:
     points: list[dict[str, Any]] = []
     for count in (0, 2) if bench.quick else (0, 1, 2, 4, 8, 16, 32):
         censors = {effect: _hiding(count, effect, pixels) for effect in EFFECTS}
-        hidden = {effect: len(censor.apply(pixels).hidden) for effect, censor in censors.items()}
+        hidden = {effect: len(censor.apply(pixels).redactions) for effect, censor in censors.items()}
         if set(hidden.values()) != {count}:
             raise RuntimeError(f"{count} regions were to be hidden, not {hidden}")
         sides = {effect: timed(partial(censor.apply, pixels)) for effect, censor in censors.items()}

@@ -137,6 +137,7 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
         at_once: Pictures worked on at once, where that is to differ from what everything else is set for.
     """
     from censor.batch import run
+    from detect.detections import HasEngine
 
     censor, workers = command(verb, *arguments)
 
@@ -147,8 +148,9 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
         for _ in run(paths, one, workers=min(at_once or workers, len(paths))):
             pass
 
-    said = {name: getattr(censor.detector, name, None) for name in ("engine", "precision")}
-    return Prepared(work, {"workers": workers, **said})
+    detector = censor.detector
+    engine, precision = (detector.engine, detector.precision) if isinstance(detector, HasEngine) else (None, None)
+    return Prepared(work, {"workers": workers, "engine": engine, "precision": precision})
 
 
 def command(verb: str, *arguments: str) -> tuple[Any, int]:

@@ -15,6 +15,7 @@ from censor.cli.options import FilePath, hiding, make_censor, photos_argument, s
 
 if TYPE_CHECKING:
     from censor.batch import Job
+    from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
     from detect.folders import PathBeneath
@@ -33,6 +34,18 @@ __all__ = ["check", "hide"]
     help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
 )
 @hiding
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="X0,Y0,X1,Y1",
+    help="Hide this box too, in pixels of the upright picture. For one PHOTO. Repeatable.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="X0,Y0,X1,Y1",
+    help="Leave alone what is found wholly inside this box. For one PHOTO. Repeatable.",
+)
 @click.option(
     "--boxes",
     type=FilePath(file_okay=False),
@@ -59,6 +72,7 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
     if in_place and out is not None:
         raise click.UsageError("--in-place and -o/--output exclude each other")
     _check_out(out, photos)
+    options |= _drawn(options, photos)
     published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
     if boxes is not None and within(boxes, published):
         raise click.UsageError(
@@ -104,6 +118,8 @@ def _hide_one(censor: Censor, options: dict[str, Any], job: Job) -> Outcome:
     done = censor.apply_file(
         job.beneath or job.source,
         job.target,
+        also=options["also"],
+        keep=options["keep"],
         format=job.format if options["in_place"] else None,
         quality=options["quality"],
         overwrite=job.overwrite,
@@ -125,17 +141,14 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
     censor = make_censor(options, pictures=1)
 
     from censor.errors import WriteError
-    from censor.files import encode, write_atomic
     from censor.report import Outcome
-    from detect.pictures.formats import format_of
 
     def work() -> Outcome:
-        done = censor.apply(sys.stdin.buffer)
-        kind = (format_of(out) if out is not None else None) or done.picture.format or "PNG"
-        data = encode(done.picture, format=kind, quality=options["quality"])
+        done = censor.apply(sys.stdin.buffer, also=options["also"], keep=options["keep"])
         if out is not None:
-            write_atomic(out, data, overwrite=options["force"])
+            done.save(out, overwrite=options["force"], quality=options["quality"])
         else:
+            data = done.encode(quality=options["quality"])
             try:
                 stdout.write(data)
                 stdout.flush()
@@ -201,6 +214,21 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
         raise click.UsageError(f"-o {out}: no known picture suffix; make the folder first if it is meant to be one")
     if format_of(out) is not None and not one_file:
         raise click.UsageError(f"-o {out}: one file cannot take several pictures; name a folder")
+
+
+def _drawn(options: dict[str, Any], photos: tuple[str, ...]) -> dict[str, list[Box]]:
+    """The boxes that were drawn, by option: they belong to one picture."""
+    from censor.manual import parse_box
+
+    drawn = {}
+    for name in ("also", "keep"):
+        if options[name] and (len(photos) > 1 or os.path.isdir(photos[0])):  # noqa: PTH112  # false for what can be no path
+            raise click.UsageError(f"--{name} is about one picture; name one PHOTO")
+        try:
+            drawn[name] = [parse_box(text, f"--{name}") for text in options[name]]
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+    return drawn
 
 
 def _is_file_name(out: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from censor.files import encode
+from censor.files import output_format
 from censor.pipeline import Censor
 from censor.policy import Policy
 from censor.report import Outcome
@@ -220,14 +220,14 @@ def perform(job: Job, *, detector: Detector, leash: Leash, max_bytes: int, max_p
         leash.check()
     except _GivenUp:
         raise time_limit(leash.seconds) from None
-    kind = job.format or done.picture.format or "PNG"
-    encoded = encode(done.picture, format=kind, quality=job.quality)
+    kind = output_format(done.picture, format=job.format)
+    encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}
     return Result(record=_record(Outcome.of("", done)), seconds=seconds, encoded=encoded, format=kind)
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
-    return {key: value for key, value in outcome.record.items() if key not in ("file", "output")}
+    return {key: value for key, value in outcome.record.items() if key not in ("file", "output", "kept")}
 
 
 def time_limit(seconds: float) -> Problem:

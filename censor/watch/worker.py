@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import CrashedError, OutputExistsError, WriteError
-from censor.files import encode, write_atomic
+from censor.files import output_format, write_atomic
 from censor.gather import mirrored
-from censor.pipeline import Censor, Censored
+from censor.pipeline import Censor
 from censor.report import Outcome, as_json
+from censor.results import Censored
 from censor.watch.claims import Claim, Claims, Record
 from censor.watch.places import is_for_good, make_folder, move, names, place
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file
-from detect.pictures.formats import format_of
 
 __all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "Worker"]
 
@@ -119,7 +119,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # a bug of ours must neither publish nor lose an upload
             return self._refuse(claim, self._reason(claim, error))
         level = None if done.verdict is None else done.verdict.level.value
-        told = {"output": record.target, "level": level, "regions": len(done.hidden)}
+        told = {"output": record.target, "level": level, "regions": len(done.redactions)}
         seconds = round(sum(done.seconds.values()), 3)
         return self._finish(claim, {**told, "seconds": seconds})
 
@@ -145,8 +145,8 @@ class Worker:
             try:
                 done = self._censor.apply(stream)
                 target = mirrored(Path(claim.record.relative), done.picture.format)  # as `censor hide -o` would
-                kind = format_of(target) or done.picture.format or "PNG"
-                return done, encode(done.picture, format=kind, quality=self._quality), target
+                kind = output_format(done.picture, target=target)
+                return done, done.encode(kind, self._quality), target
             finally:  # whatever came of a picture that was still being written, it counts for nothing
                 if Stamp.of(os.fstat(stream.fileno())) != before:
                     raise PostponedError("the upload changed while it was read", changing=True)

@@ -150,7 +150,7 @@ def in_names_of(data: CocoDataset, found: Detections) -> Detections:
             f"it finds {', '.join(found.names)}"
         )
     labels = table[found.labels]
-    return Detections(found.xyxy[labels >= 0], found.scores[labels >= 0], labels[labels >= 0], data.names)
+    return found[labels >= 0].replace(labels=labels[labels >= 0], names=data.names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,6 +65,9 @@ def read_source(
                 data = _drain(stream, cap, name, expected=os.fstat(stream.fileno()).st_size)
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    elif not hasattr(source, "read"):
+        expected = "a path, bytes, a binary file object, a Pillow image or uint8 pixels"
+        raise TypeError(f"a picture must be {expected}, not {type(source).__name__}")
     else:
         name = str(getattr(source, "name", "stream"))
         data = _drain(source, cap, name)
@@ -83,6 +86,8 @@ def _drain(stream: IO[bytes], cap: int, name: str, *, expected: int | None = Non
     parts, size, step = [], 0, cap + 1 if expected is None else max(expected, 2**16) + 1
     try:
         while size <= cap and (part := stream.read(min(step, cap + 1 - size))):
+            if isinstance(part, str):
+                raise TypeError(f"{name}: a picture's file object must be binary: open it with mode 'rb'")
             parts.append(part)
             size += len(part)
     except (OSError, ValueError) as error:  # ValueError: a closed file

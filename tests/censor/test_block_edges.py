@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor, Policy, Rule
-from censor.redact import Frame, Redaction, paint, plan
+from censor.redact import Evidence, Frame, Redaction, paint, plan
 from detect.detections import Detections
 from detect.pictures.still import Picture, decode
 
@@ -45,7 +45,7 @@ def jpeg(*, quality: int = 75, subsampling: str = "444") -> bytes:
 def redactions(picture: Picture, *, aware: bool, rules: Policy) -> list[Redaction]:
     found = Detections(np.array([BOX], np.float32), np.array([0.9]), np.array([0]), (LABEL,))
     blocks = picture.blocks if aware else None
-    return plan(found, rules, Frame(width=picture.width, height=picture.height, blocks=blocks))
+    return plan(Evidence(boxes=found), rules, Frame(width=picture.width, height=picture.height, blocks=blocks))
 
 
 def basis() -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def test_a_tree_is_mirrored_and_one_bad_file_does_not_stop_it(censor: Censor, fa
     assert done["hidden"][0]["label"] == "FACE_FEMALE"
     assert {box["label"] for box in done["boxes"]} >= {"FACE_FEMALE"}
     assert set(done["seconds"]) == {"decode", "detect", "hide", "recheck", "encode", "write"}
-    assert set(done) == {"file", "width", "height", "verdict", "boxes", "seconds", "output", "hidden"}
+    assert set(done) == {"file", "width", "height", "verdict", "boxes", "seconds", "output", "hidden", "kept"}
 
 
 def test_outputs_are_not_overwritten_unless_told(censor: Censor, face: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_reduced_look_sees_what_was_painted():
     detector = Shrinking(spare=12.0)
     done = Censor(policy=BLACK, detector=detector).apply(jpeg(scene()))
     assert detector.seen == [(40, 60), (40, 60)]
-    assert [hidden.rechecked for hidden in done.hidden] == [False]
+    assert [hidden.rechecked for hidden in done.redactions] == [False]
     assert done.image.shape == (320, 480, 3)
     assert not done.image[80:160, 160:240].any()
 
@@ -152,7 +152,7 @@ def test_what_only_the_second_look_finds_is_hidden_from_the_original():
     image = scene()
     image[16:80, 16:80] = np.arange(64)[:, None, None] * 3
     done = Censor(policy=BLACK, detector=Stubborn(spare=12.0)).apply(encode(Picture(image), format="PNG"))
-    assert [hidden.rechecked for hidden in done.hidden] == [False, True]
+    assert [hidden.rechecked for hidden in done.redactions] == [False, True]
     alone = Censor(policy=BLACK, detector=Shrinking(spare=12.0)).apply(encode(Picture(image), format="PNG"))
     assert np.array_equal(done.image[80:, 100:], alone.image[80:, 100:])  # painted again just as before
 
@@ -163,7 +163,7 @@ def test_the_callers_pixels_are_left_alone(source):
     before = image.copy()
     given = image if source == "array" else Image.fromarray(image)
     done = Censor(detector=finder()).apply(given)
-    assert done.hidden
+    assert done.redactions
     assert np.array_equal(image, before)
     assert np.array_equal(np.asarray(given), before)
     assert not np.array_equal(done.image, before)
@@ -214,7 +214,7 @@ def test_encoding_during_the_second_look_writes_the_same_file(tmp_path, finder_o
         censor = Censor(policy=BLACK, detector=finder_of(spare=1.0), overlap=overlap)
         files.append(tmp_path / f"{overlap}.{suffix}")
         done = censor.apply_file(encode(Picture(image), format="PNG"), files[-1])
-        assert [hidden.rechecked for hidden in done.hidden] == [False, True][: 1 + (finder_of is Stubborn)]
+        assert [hidden.rechecked for hidden in done.redactions] == [False, True][: 1 + (finder_of is Stubborn)]
         assert set(done.seconds) == {"decode", "detect", "hide", "recheck", "encode", "write"}
     assert files[0].read_bytes() == files[1].read_bytes()
     assert not decode(files[1]).pixels[80:160, 160:240].max() > 8

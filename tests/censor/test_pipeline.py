@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor, Policy, Rule
-from censor.errors import DetectorError, OutputExistsError, PolicyError, RecheckError
+from censor.errors import DetectorError, OutputExistsError, PolicyError, RecheckError, WriteError
 from censor.policy_toml import load_policy
 from censor.verdict import Level
 from detect.detections import Detections
@@ -44,7 +45,7 @@ def test_what_is_found_is_hidden_and_said(scene: NDArray[np.uint8], effect: str,
     assert result.image.shape == scene.shape
     assert (result.image[:15] == scene[:15]).all()
     assert result.verdict.level is Level.NSFW
-    assert [(hidden.label, hidden.xyxy, hidden.effect) for hidden in result.hidden] == [
+    assert [(hidden.label, hidden.xyxy, hidden.effect) for hidden in result.redactions] == [
         (LABEL, (50, 30, 90, 70), effect)
     ]
     assert (result.width, result.height) == (160, 120)
@@ -57,7 +58,7 @@ def test_nothing_found_changes_nothing_and_is_safe() -> None:
     result = Censor(policy=one_rule(), detector=finder).apply(image)
     assert (result.image == image).all()
     assert result.verdict.level is Level.SAFE
-    assert result.hidden == ()
+    assert result.redactions == ()
     assert finder.looks == 1  # the output is the input: looking again would tell nothing
 
 
@@ -84,7 +85,7 @@ def test_a_policy_that_only_hides_gives_no_verdict(scene: NDArray[np.uint8]) -> 
     censor = Censor(policy=one_rule(nsfw_at=None), detector=RedFinder())
     result = censor.apply(scene)
     assert result.verdict is None
-    assert len(result.hidden) == 1
+    assert len(result.redactions) == 1
     with pytest.raises(PolicyError, match="judges nothing"):
         censor.check(scene)
 
@@ -114,7 +115,7 @@ def test_every_kind_of_source(scene: NDArray[np.uint8], encoded: Callable[..., b
 def test_the_second_look_hides_what_it_finds(scene: NDArray[np.uint8]) -> None:
     finder = Scripted([LABEL], [(LABEL, 0.9, (50, 30, 90, 70))], [(LABEL, 0.7, (0, 0, 20, 20))], [])
     result = Censor(policy=one_rule(), detector=finder).apply(scene)
-    assert [(hidden.xyxy, hidden.rechecked, hidden.effect) for hidden in result.hidden] == [
+    assert [(hidden.xyxy, hidden.rechecked, hidden.effect) for hidden in result.redactions] == [
         ((50, 30, 90, 70), False, "pixelate"),
         ((0, 0, 20, 20), True, "pixelate"),
     ]
@@ -138,7 +139,7 @@ def test_the_last_try_is_solid(scene: NDArray[np.uint8]) -> None:
     stubborn = [(LABEL, 0.9, (50, 30, 90, 70))]
     finder = Scripted([LABEL], stubborn, stubborn, stubborn, [])
     result = Censor(policy=one_rule(), detector=finder).apply(scene)
-    assert [hidden.effect for hidden in result.hidden] == ["pixelate", "pixelate", "solid"]
+    assert [hidden.effect for hidden in result.redactions] == ["pixelate", "pixelate", "solid"]
     assert (result.image[30:70, 50:90] == 0).all()
 
 
@@ -149,7 +150,7 @@ def test_a_box_where_nothing_is_left_is_passed_over(scene: NDArray[np.uint8]) ->
         finder = Scripted([LABEL], stubborn)
         policy = dataclasses.replace(one_rule(effect=effect), feather=feather)
         result = Censor(policy=policy, detector=finder).apply(scene)
-        assert len(result.hidden) == 1
+        assert len(result.redactions) == 1
         assert len(finder.seen) == 2
 
 
@@ -220,7 +221,7 @@ def test_a_body_drawn_by_transparency_alone_is_hidden(background: int) -> None:
     rgba[..., 3] = 0
     rgba[45:55, 45:55, 3] = 255
     result = Censor(policy=one_rule(effect="solid"), detector=InkFinder()).apply(rgba)
-    assert len(result.hidden) == 1
+    assert len(result.redactions) == 1
     assert (result.image[40:60, 40:60] == (0, 0, 0, 255)).all()
 
 
@@ -230,7 +231,7 @@ def test_what_lies_under_full_transparency_is_judged_and_leaves_with_the_source(
     censor = Censor(policy=one_rule(), detector=RedFinder())
     result = censor.apply(rgba)
     assert red(result.image) == 0
-    assert result.hidden == ()
+    assert result.redactions == ()
     assert (result.image[30:70, 50:90] == 0).all()
     assert result.picture.beneath is None
     assert result.verdict.level is Level.NSFW  # the file holds it, and a careless viewer shows it
@@ -273,6 +274,35 @@ def test_files_are_not_overwritten_unless_told(scene: NDArray[np.uint8], tmp_pat
     assert red(decode(target).pixels) == 0
 
 
+def test_a_result_is_saved_and_encoded_as_its_name_its_source_or_png_says(
+    scene: NDArray[np.uint8], encoded: Callable[..., bytes], tmp_path: Path
+) -> None:
+    censor = Censor(one_rule(), detector=RedFinder())
+    done = censor.apply(encoded(scene, "WEBP", lossless=True))
+    for name, kind in (("a.png", "PNG"), ("b.jpg", "JPEG"), ("c", "WEBP"), ("d.odd", "WEBP")):
+        done.save(tmp_path / name)
+        assert decode(tmp_path / name).format == kind
+        censor.apply_file(encoded(scene, "WEBP", lossless=True), tmp_path / ("whole-" + name))
+        assert (tmp_path / name).read_bytes() == (tmp_path / ("whole-" + name)).read_bytes()
+    done.save(str(tmp_path / "e.png"), format="BMP")
+    assert decode(tmp_path / "e.png").format == "BMP"
+    assert decode(done.encode()).format == "WEBP"
+    assert decode(done.encode("TIFF")).format == "TIFF"
+    assert decode(censor.apply(scene).encode()).format == "PNG"
+    assert len(done.encode("JPEG", quality=10)) < len(done.encode("JPEG"))
+    with pytest.raises(OutputExistsError, match=r"b\.jpg: exists already"):
+        done.save(tmp_path / "b.jpg")
+    done.save(tmp_path / "b.jpg", overwrite=True, quality=10)
+    assert (tmp_path / "b.jpg").read_bytes() == done.encode("JPEG", quality=10)
+    with pytest.raises(ValueError, match="format must be one of AVIF, BMP"):
+        done.save(tmp_path / "f", format="JPG")
+    with pytest.raises(ValueError, match="quality lies in 1"):
+        done.encode("JPEG", quality=0)
+    with pytest.raises(WriteError):
+        done.save(tmp_path / "missing" / "g.png")
+    assert not (tmp_path / "f").exists()
+
+
 # --- what goes wrong ------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +340,36 @@ def test_a_policy_the_detector_cannot_serve_is_refused() -> None:
         Censor(policy=one_rule(), detector=deaf)
 
 
+def test_the_policy_comes_first(scene: NDArray[np.uint8]) -> None:
+    policy = one_rule()
+    assert Censor(policy, detector=RedFinder()).policy is policy
+
+
+@pytest.mark.parametrize("policy", [5, None, ["faces"], b"faces"])
+def test_a_policy_of_another_type_is_refused(policy: Any) -> None:
+    expected = "policy must be a Policy, the name of a preset, or the path of a TOML file, not"
+    with pytest.raises(TypeError, match=expected + " " + type(policy).__name__):
+        Censor(policy, detector=RedFinder())
+
+
+@pytest.mark.parametrize("detector", [5, "320n.onnx", object()])
+def test_what_does_not_detect_is_no_detector(detector: Any) -> None:
+    with pytest.raises(TypeError, match=rf"detector must have `names` and `detect.*{type(detector).__name__} has not"):
+        Censor(one_rule(), detector=detector)
+
+
+@pytest.mark.parametrize("source", [12, None, 1.5, ["a.jpg"], object()])
+def test_what_no_picture_can_come_in_is_refused(source: Any) -> None:
+    censor = Censor(one_rule(), detector=RedFinder())
+    expected = "a picture must be a path, bytes, a binary file object, a Pillow image or uint8 pixels, not "
+    for work in (censor.apply, censor.check):
+        with pytest.raises(TypeError, match=expected + type(source).__name__):
+            work(source)
+    text: Any = io.StringIO("text")
+    with pytest.raises(TypeError, match="a picture's file object must be binary"):
+        censor.apply(text)
+
+
 def test_caps_and_damage_reach_the_caller(scene: NDArray[np.uint8], encoded: Callable[..., bytes]) -> None:
     data = encoded(scene, "PNG")
     with pytest.raises(LimitError):
@@ -336,14 +396,14 @@ def faces() -> Censor:
 
 def test_a_real_face_is_hidden_and_not_found_again(faces: Censor, astronaut: NDArray[np.uint8]) -> None:
     result = faces.apply(astronaut)
-    assert [hidden.label for hidden in result.hidden] == ["FACE_FEMALE"]
-    x0, y0, x1, y1 = result.hidden[0].xyxy
+    assert [hidden.label for hidden in result.redactions] == ["FACE_FEMALE"]
+    x0, y0, x1, y1 = result.redactions[0].xyxy
     assert (170 < x0 < 180, 75 < y0 < 90, 265 < x1 < 280, 170 < y1 < 190) == (True,) * 4
     face = np.s_[int(y0) : int(y1), int(x0) : int(x1)]
     assert (result.image[face] != astronaut[face]).mean() > 0.9
     assert (result.image[300:] == astronaut[300:]).all()
     assert result.verdict.level is Level.SAFE
-    assert not faces.apply(result.image).hidden
+    assert not faces.apply(result.image).redactions
 
 
 def test_threads_share_one_censor(faces: Censor, astronaut: NDArray[np.uint8]) -> None:

@@ -54,7 +54,7 @@ def test_what_the_bare_numbers_show_counts_and_is_hidden(drawn: NDArray[np.uint8
     result = CENSOR.apply(data)
     assert result.verdict is not None
     assert result.verdict.level is Level.NSFW
-    assert [each.xyxy for each in result.hidden] == [(30, 20, 60, 40)]
+    assert [each.xyxy for each in result.redactions] == [(30, 20, 60, 40)]
     assert (result.image[20:40, 30:60] == 0).all()
     assert result.picture.readings == ()
     again = decode(encode(result.picture, format="PNG"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from censor import cells, redact
 from censor.masks import Region, region
 from censor.policy import Policy, Rule
-from censor.redact import Frame, Hidden, Redaction, paint, plan
+from censor.redact import Evidence, Frame, Redaction, kept, paint, plan
 from detect.detections import Detections
 
 WIDTH, HEIGHT = 56, 48
@@ -30,7 +33,7 @@ def redaction(box: Sequence[float], effect: str = "pixelate", *, shape: str = "b
     area = region(box, width=WIDTH, height=HEIGHT, shape=shape, feather=feather)
     assert area is not None
     x0, y0, x1, y1 = box
-    return Redaction(Hidden(label="a", score=1, xyxy=(x0, y0, x1, y1), effect=effect, rechecked=False), area)
+    return Redaction(label="a", score=1, xyxy=(x0, y0, x1, y1), effect=effect, rechecked=False, region=area)
 
 
 def noise(channels: int = 3, seed: int = 0) -> NDArray[np.uint8]:
@@ -68,7 +71,7 @@ def classes(redactions: Sequence[Redaction], count: int) -> NDArray[np.int64]:
     numbers = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     parts = []
     for each in redactions:
-        if each.hidden.effect in ("solid", "sticker"):
+        if each.effect in ("solid", "sticker"):
             numbers[covered(each.region)] = NOTHING
         else:
             parts.extend(rectangles(each.region, count))
@@ -199,11 +202,83 @@ def test_a_soft_edge_mixes_nothing_back() -> None:
 def test_regions_too_small_for_a_mean_are_solid(box: tuple[float, ...], effect: str) -> None:
     rule = Rule(censor_at=0.1, expand=0, shape="box")
     found = Detections(np.array([box], np.float32), np.array([0.9]), np.array([0]), ("a",))
-    (only,) = plan(found, Policy(name="p", rules={"a": rule}), Frame(width=WIDTH, height=HEIGHT))
-    assert only.hidden.effect == effect
+    (only,) = plan(Evidence(boxes=found), Policy(name="p", rules={"a": rule}), Frame(width=WIDTH, height=HEIGHT))
+    assert only.effect == effect
 
 
 def test_every_effect_has_its_place_in_the_order() -> None:
     from censor.policy import EFFECTS
 
     assert sorted(redact._SHOWS_LESS) == sorted(EFFECTS)
+
+
+# --- boxes that a user drew -----------------------------------------------------------------------------------------
+
+drawn = st.lists(boxes, max_size=3).map(tuple)
+found_boxes = st.lists(st.tuples(boxes, st.floats(-0.5, 0.5)), max_size=4).map(
+    lambda some: Evidence(
+        boxes=Detections(
+            [[edge + (shift if edge == x0 else 0) for edge in (x0, y0, x1, y1)] for (x0, y0, x1, y1), shift in some],
+            [0.9] * len(some),
+            np.zeros(len(some), np.int64),
+            ("a",),
+        )
+    )
+)
+ruled = st.builds(
+    lambda effect, shape, base: Policy(
+        name="p", rules={"a": Rule(censor_at=0.1, effect=effect, shape=shape)}, base=Rule(effect=base), color=(1, 2, 3)
+    ),
+    st.sampled_from(["pixelate", "blur", "solid", "sticker"]),
+    st.sampled_from(["box", "rounded", "ellipse"]),
+    st.sampled_from(["pixelate", "solid"]),
+)
+
+
+def framed(also: Sequence[Sequence[float]] = (), keep: Sequence[Sequence[float]] = ()) -> Frame:
+    return Frame(width=WIDTH, height=HEIGHT, also=tuple(also), keep=tuple(keep))  # type: ignore[arg-type]
+
+
+def touched(box: Sequence[float]) -> NDArray[np.bool_]:
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    x0, y0, x1, y1 = box
+    mask[max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))] = True
+    return mask
+
+
+@settings(max_examples=100)
+@given(found_boxes, ruled, drawn)
+def test_keep_uncovers_nothing_that_reaches_beyond(evidence: Evidence, rules: Policy, keep: tuple[Any, ...]) -> None:
+    """What is planned with boxes to keep is what is planned without, but for finds that lie in one of these."""
+    without = plan(evidence, rules, framed())
+    left = plan(evidence, rules, framed(keep=keep))
+    inside = [each for each in without if any((~touched(box) & touched(each.xyxy)).sum() == 0 for box in keep)]
+    assert [each.xyxy for each in left] == [each.xyxy for each in without if each not in inside]
+    assert len(kept(evidence, rules, framed(keep=keep))) + len(left) == len(without)
+    of = {each.xyxy: each for each in without}
+    for each in left:
+        assert each.effect == of[each.xyxy].effect
+        assert (covered(each.region) == covered(of[each.xyxy].region)).all()
+    nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
+    allowed = np.logical_or.reduce([nothing, *map(touched, keep)])
+    hidden = np.logical_or.reduce([nothing, *(covered(each.region) for each in left)])
+    for each in without:
+        assert hidden[touched(each.xyxy) & ~allowed].all()
+
+
+@settings(max_examples=50)
+@given(found_boxes, ruled, st.lists(boxes, min_size=1, max_size=3), drawn, st.integers(1, 8))
+def test_also_never_reveals_more(
+    evidence: Evidence, rules: Policy, also: list[Any], keep: tuple[Any, ...], count: int
+) -> None:
+    """Two originals that look the same without these boxes look the same with them, and the boxes are hidden."""
+    rules = dataclasses.replace(rules, cells=count)
+    some = plan(evidence, rules, framed(keep=keep))
+    more = plan(evidence, rules, framed(also=also, keep=keep))
+    hidden = np.logical_or.reduce([covered(each.region) for each in more])
+    for box in also:
+        assert hidden[touched(box)].all()
+    one = noise()
+    other = not_told_apart(one, some, count) if some else one
+    assert (painted(one, some, rules) == painted(other, some, rules)).all()
+    assert (painted(one, more, rules) == painted(other, more, rules)).all()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detect import Detections, Detector
+from detect.detections import HasEngine, HasMinScore, HasSpareFactor
 
 NAMES = ("ace", "king", "queen")
 
@@ -195,3 +196,120 @@ def test_anything_with_names_and_detect_is_a_detector(installed_detector):
     assert isinstance(Blind(), Detector)
     assert isinstance(installed_detector, Detector)
     assert not isinstance(three(), Detector)
+
+
+# --- as users of supervision expect ---------------------------------------------------------------------------------
+
+
+def tracked() -> Detections:
+    masks = np.zeros((3, 4, 5), bool)
+    masks[0, 0, 0] = masks[1, 1, 1] = masks[2, 2, 2] = True
+    return three().replace(masks=masks, track_ids=[7, 8, 7])
+
+
+def test_it_yields_what_supervision_yields():
+    rows = list(three())
+    assert [xyxy.tolist() for xyxy, *_ in rows] == three().xyxy.tolist()
+    assert [(score, label, data) for _, _, score, label, _, data in rows] == [
+        (0.25, 2, {"class_name": "queen"}), (1, 0, {"class_name": "ace"}), (0.5, 2, {"class_name": "queen"}),
+    ]  # fmt: skip
+    assert all(mask is None and track_id is None for _, mask, _, _, track_id, _ in rows)
+    of_tracked = list(tracked())
+    assert [np.argwhere(row[1]).tolist() for row in of_tracked] == [[[0, 0]], [[1, 1]], [[2, 2]]]
+    assert [row[4] for row in of_tracked] == [7, 8, 7]
+    assert list(Detections.empty(NAMES)) == []
+
+
+@pytest.mark.parametrize(("index", "rows"), [
+    (0, [0]), (-1, [2]), (np.int64(1), [1]), ([2, 0], [2, 0]), ([], []), ([True, False, True], [0, 2]),
+    (slice(None, None, -1), [2, 1, 0]), (np.array([False, True, False]), [1]),
+])  # fmt: skip
+def test_all_of_a_row_is_picked(index, rows):
+    found, picked = tracked(), tracked()[index]
+    assert isinstance(picked, Detections)
+    assert picked.xyxy.tolist() == [found.xyxy[row].tolist() for row in rows]
+    assert picked.track_ids.tolist() == [found.track_ids[row] for row in rows]
+    assert picked.masks.shape == (len(rows), 4, 5)
+    assert (picked.masks == found.masks[rows]).all()
+
+
+@pytest.mark.parametrize("index", [3, -4, [0, 3], np.array([True, False])])
+def test_rows_that_there_are_not_cannot_be_picked(index):
+    with pytest.raises(IndexError):
+        three()[index]
+
+
+def test_it_says_whether_it_is_empty():
+    assert Detections.empty(NAMES).is_empty()
+    assert not three().is_empty()
+    assert three()[three().scores > 1].is_empty()
+
+
+def test_replacing_checks_and_leaves_the_rest():
+    found = tracked().replace(scores=[0, 0, 1])
+    assert found.scores.tolist() == [0, 0, 1]
+    assert found == dataclasses.replace(tracked(), scores=[0, 0, 1])
+    assert found.replace(masks=None, track_ids=None, scores=three().scores) == three()
+    with pytest.raises(ValueError, match=r"scores must lie in \[0, 1\]"):
+        three().replace(scores=[0, 0, 2])
+    with pytest.raises(TypeError, match="score"):
+        three().replace(score=[0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"masks": np.zeros((3, 4), bool)}, r"3 boxes need masks of shape \(3, H, W\), not \(3, 4\)"),
+        ({"masks": np.zeros((2, 4, 5), bool)}, r"not \(2, 4, 5\)"),
+        ({"masks": np.ones((3, 4, 5))}, "masks must be bool, not float64"),
+        ({"masks": np.ones((3, 4, 5), np.uint8)}, "masks must be bool, not uint8"),
+        ({"track_ids": [1, 2]}, r"3 boxes need 3 track_ids, not \(2,\)"),
+        ({"track_ids": [[1, 2, 3]]}, r"not \(1, 3\)"),
+        ({"track_ids": [1, 2, 0.5]}, "track_ids must be whole numbers, not float64"),
+    ],
+)
+def test_masks_and_track_ids_are_checked_like_the_rest(changed, message):
+    with pytest.raises(ValueError, match=message):
+        three().replace(**changed)
+
+
+def test_masks_and_track_ids_are_copied_and_cannot_be_changed():
+    masks, track_ids = np.zeros((3, 4, 5), bool), np.array([1, 2, 3], np.int32)
+    found = three().replace(masks=masks, track_ids=track_ids)
+    masks[:], track_ids[:] = True, 0
+    assert not found.masks.any()
+    assert found.track_ids.tolist() == [1, 2, 3]
+    assert found.track_ids.dtype == np.int64
+    for values in (found.masks, found.track_ids):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 0
+
+
+def test_masks_and_track_ids_count_for_equality():
+    assert tracked() == tracked()
+    assert tracked() != three()
+    assert three() != tracked()
+    assert tracked() != tracked().replace(track_ids=[7, 8, 9])
+    assert tracked() != tracked().replace(masks=np.zeros((3, 4, 5), bool))
+
+
+def test_masks_and_track_ids_are_joined_where_all_have_them():
+    assert Detections.concatenate([tracked()[2:], Detections.empty(NAMES), tracked()[:2]]) == tracked()[[2, 0, 1]]
+    with pytest.raises(ValueError, match="must all have masks of one size, or none"):
+        Detections.concatenate([tracked(), three()])
+    with pytest.raises(ValueError, match="must all have track_ids of one size, or none"):
+        Detections.concatenate([tracked().replace(masks=None), three()])
+    with pytest.raises(ValueError, match="must all have masks of one size, or none"):
+        Detections.concatenate([tracked(), tracked().replace(masks=np.zeros((3, 9, 9), bool))])
+
+
+def test_a_detector_may_say_more_of_itself(installed_detector):
+    class Blind:
+        names = NAMES
+
+        def detect(self, images):
+            return [Detections.empty(self.names) for _ in images]
+
+    for more in (HasMinScore, HasSpareFactor, HasEngine):
+        assert isinstance(installed_detector, more)
+        assert not isinstance(Blind(), more)

@@ -47,7 +47,7 @@ def censored(hiding: Censor, carrier: Carrier, pixels: RGB, formats: list[str]) 
             raise
         return {"error": str(error).encode()}
     files = {kind: encode(done.picture, format=kind) for kind in formats}
-    return {"image": done.image.tobytes(), "words": repr((done.verdict, done.hidden)).encode(), **files}
+    return {"image": done.image.tobytes(), "words": repr((done.verdict, done.redactions)).encode(), **files}
 
 
 @EACH

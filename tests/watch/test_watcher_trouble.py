@@ -13,6 +13,7 @@ import pytest
 from fakes import RedFinder
 from yard import Yard, files, reason, wait_for
 
+from censor import results
 from censor.errors import WriteError
 from censor.watch import claims as claims_module
 from censor.watch import watcher as watcher_module
@@ -197,7 +198,7 @@ def test_memory_that_runs_out_again_and_again_ends_in_quarantine(yard: Yard, mon
     def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(worker_module, "encode", no_memory)
+    monkeypatch.setattr(results, "encode", no_memory)
     monkeypatch.setattr(watcher_module, "_LONGEST_PAUSE", 0.05)
     yard.send("a.png")
     watcher = yard.watcher(originals=DELETE, once=False)
