@@ -57,16 +57,47 @@ def matrix_profile(
 
 
 def lut_profile(table: NDArray[np.uint8], space: bytes = b"RGB ", tag: bytes = b"A2B0") -> bytes:
-    """A profile of one lut8Type in Lab with a grid of two points (ICC.1:2022, 10.11): `table` is (2 ** n, 3)."""
-    channels = len(table).bit_length() - 1
-    ramp = bytes(range(256))
+    """A profile of one lut8Type in Lab with a grid of two points: `table` is (2 ** n, 3)."""
+    grid = (table / 255).reshape((2,) * (len(table).bit_length() - 1) + (3,))
+    return table_profile({tag: lut_tag(grid, b"mft1")}, space)
+
+
+def lut_tag(grid: NDArray[np.float64], kind: bytes, behind: NDArray[np.float64] | None = None) -> bytes:
+    """A look-up table (ICC.1:2022, 10.10 to 10.12) of a grid (points, ..., 3) in [0, 1], and one curve behind it."""
+    channels, points = grid.ndim - 1, len(grid)
+    behind = np.linspace(0, 1, 256) if behind is None else behind
+    if kind == b"mAB ":
+        plain = b"curv" + bytes(8)
+        curve = b"curv\0\0\0\0" + struct.pack(">I", len(behind)) + np.round(behind * 65535).astype(">u2").tobytes()
+        curves = (curve + bytes(-len(curve) % 4)) * 3
+        numbers = (
+            bytes([points] * channels).ljust(16, b"\0") + b"\2\0\0\0" + np.round(grid * 65535).astype(">u2").tobytes()
+        )
+        first = 32 + len(curves)
+        offsets = struct.pack(">5I", 32, 0, 0, first + 12 * channels, first)
+        return b"mAB \0\0\0\0" + bytes([channels, 3, 0, 0]) + offsets + curves + plain * channels + numbers
     matrix = struct.pack(">9i", *(65536 * each for each in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
-    body = b"mft1\0\0\0\0" + bytes([channels, 3, 2, 0]) + matrix + ramp * channels + table.tobytes() + ramp * 3
+    ramp = np.linspace(0, 1, 256)
+    samples = np.concatenate([*[ramp] * channels, grid.ravel(), *[behind] * 3])
+    head = kind + bytes(4) + bytes([channels, 3, points, 0]) + matrix
+    if kind == b"mft1":
+        return head + np.round(samples * 255).astype(np.uint8).tobytes()
+    return head + struct.pack(">HH", 256, len(behind)) + np.round(samples * 65535).astype(">u2").tobytes()
+
+
+def table_profile(
+    tags: dict[bytes, bytes], space: bytes = b"RGB ", connection: bytes = b"Lab ", version: int = 2
+) -> bytes:
+    """A profile of these tags alone (ICC.1:2022, 7)."""
+    entries, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, value in tags.items():
+        entries += name + struct.pack(">II", start + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
     head = bytearray(128)
-    head[0:4] = struct.pack(">I", 144 + len(body))
-    head[8:12], head[12:24], head[36:40] = b"\x02\x10\0\0", b"mntr" + space + b"Lab ", b"acsp"
+    head[0:4] = struct.pack(">I", start + len(body))
+    head[8:12], head[12:24], head[36:40] = bytes([version, 0x10, 0, 0]), b"mntr" + space + connection, b"acsp"
     head[68:80] = struct.pack(">3i", 63190, 65536, 54061)
-    return bytes(head) + struct.pack(">I4sII", 1, tag, 144, len(body)) + body
+    return bytes(head) + struct.pack(">I", len(tags)) + entries + body
 
 
 Chunk = tuple[bytes, bytes]

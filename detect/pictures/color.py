@@ -9,6 +9,7 @@ profile, or reads it alike, such a picture is also judged as the others show it.
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,9 +20,10 @@ from PIL import Image
 
 from detect.errors import UnsupportedImageError
 from detect.pictures.cicp import Cicp, unknown
-from detect.pictures.icc import SRGB_CURVE, SRGB_FROM_XYZ, Curve, Shaper, built, encoded, parsed
+from detect.pictures.clut import Clut, to_xyz
+from detect.pictures.icc import SRGB_CURVE, SRGB_FROM_XYZ, Curve, Profile, Shaper, built, encoded, parsed
 
-__all__ = ["Declared", "Settled", "is_plain", "settle", "settled_srgb", "to_srgb"]
+__all__ = ["Declared", "Settled", "is_plain", "of_grey_or_ink", "settle", "settled_srgb", "to_srgb"]
 
 Declared = bytes | Cicp
 """What a file says of its colours: an ICC profile, or code points."""
@@ -32,6 +34,9 @@ of 10, Rec. 2020 has 17; a gamma of 2.2 is 9 off in the darkest greys, one of 1.
 
 _SAME = 8
 """Two readings that differ nowhere by more than this, of 255, are one."""
+
+_SHAKE, _STEADY = 1e-4, 24
+"""How little a number between two stages of a look-up table may be off, of 1, and how far that may carry, of 255."""
 
 _FIT = 0.6
 """Of 255: how far a curve may lie from the plain one that is written for it."""
@@ -85,14 +90,42 @@ def settle(pixels: NDArray[np.uint8], declared: Sequence[Declared], name: str) -
         return Settled(pixels, None if plain is None else built(*plain))
     shown = [each for one in declared for each in _readings(pixels[..., :3], one, name)]
     shown.append(pixels[..., :3])
-    first, *rest = shown
-    others: list[NDArray[np.uint8]] = []
-    for each in rest:
-        if all(_differ(each, known) for known in [first, *others]):
-            others.append(each)
+    first, *others = _distinct(shown)
     if pixels.shape[2] == 4:
         first, *others = [np.dstack([each, pixels[..., 3]]) for each in (first, *others)]
     return Settled(np.ascontiguousarray(first), None, tuple(np.ascontiguousarray(each) for each in others))
+
+
+def of_grey_or_ink(image: Image.Image, icc: bytes, name: str) -> list[NDArray[np.uint8]]:
+    """Grey or CMYK by a profile for it.
+
+    Args:
+        image: Of mode L or CMYK.
+        icc: Any profile.
+        name: What errors call the picture.
+
+    Returns:
+        uint8 (H, W, 3), first what browsers show; of readings that are alike one. Nothing if the profile is for others.
+
+    Raises:
+        UnsupportedImageError: Browsers apply a profile that cannot be applied here.
+    """
+    grey = image.mode == "L"
+    profile = parsed(icc, b"GRAY" if grey else b"CMYK")
+    if profile is None:
+        return []
+    shown = _by_tables(image, profile, name)
+    if grey:
+        colors = np.asarray(image.convert("RGB"))
+    else:  # Chromium makes RGB of ink before it asks the profile, and gives a table that for ink without black
+        colors = _from_ink(np.asarray(image))
+        for clut in [table.clut for table in profile.tables[:1] if table.clut is not None]:
+            shown.append(_looked_up(np.dstack([255 - colors, np.zeros_like(colors[..., 0])]), clut, name))
+    if profile.shaper is not None:
+        shown.append(_applied(colors, profile.shaper))
+    if grey and (whole := to_srgb(image, icc)) is not None:
+        shown.append(np.asarray(whole))
+    return _distinct(shown)
 
 
 def settled_srgb(pixels: NDArray[np.uint8], icc: bytes) -> NDArray[np.uint8]:
@@ -121,6 +154,15 @@ def to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
         return None
 
 
+def _distinct(shown: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Readings without those that are nearly one before."""
+    kept: list[NDArray[np.uint8]] = []
+    for each in shown:
+        if all(_differ(each, known) for known in kept):
+            kept.append(each)
+    return kept
+
+
 def _differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     strips = range(0, len(one), 256)
     return any(np.abs(one[top : top + 256].astype(np.int16) - other[top : top + 256]).max() > _SAME for top in strips)
@@ -141,25 +183,76 @@ def _readings(pixels: NDArray[np.uint8], declared: Declared, name: str) -> list[
     shown = []
     if profile.cicp is not None:
         shown += _readings(pixels, Cicp(*profile.cicp), name)
-    for table in profile.tables:
-        converted = to_srgb(Image.fromarray(pixels), table)
-        if converted is not None:
-            shown.append(np.asarray(converted))
-        elif profile.taken:
-            raise UnsupportedImageError(f"{name}: a colour profile with look-up tables that cannot be applied")
+    shown += _by_tables(Image.fromarray(pixels), profile, name)
     if profile.shaper is not None:
         shown.append(_applied(pixels, profile.shaper))
-    return shown if profile.taken else [pixels, *shown]
+    taken = profile.taken and all(table.clut is not None for table in profile.tables[:1])
+    return shown if taken else [pixels, *shown]
+
+
+def _by_tables(image: Image.Image, profile: Profile, name: str) -> list[NDArray[np.uint8]]:
+    """What each look-up table of a profile for an image's mode makes of it, as browsers and as LittleCMS read it."""
+    shown = []
+    for table in profile.tables:
+        if table.clut is not None:
+            shown.append(_looked_up(np.asarray(image), table.clut, name))
+        if (converted := to_srgb(image, table.alone)) is not None:
+            shown.append(np.asarray(converted))
+        elif table.clut is None and profile.taken:
+            raise UnsupportedImageError(f"{name}: a colour profile with look-up tables that cannot be applied")
+    return shown
+
+
+def _from_ink(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """CMYK to RGB without a profile, rounded down as in Chromium."""
+    paper = 255 - ink.astype(np.uint16)
+    return (paper[..., :3] * paper[..., 3:] // 255).astype(np.uint8)
+
+
+def _looked_up(pixels: NDArray[np.uint8], clut: Clut, name: str) -> NDArray[np.uint8]:
+    """Pixels (H, W) or (H, W, channels) in sRGB by a look-up table.
+
+    Raises:
+        UnsupportedImageError: What comes out hangs on how finely a viewer reckons.
+    """
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    flat = np.ascontiguousarray(pixels).reshape(-1, channels)
+    shown = np.empty((len(flat), 3), np.uint8)
+    for start in range(0, len(flat), 2**18):
+        strip = flat[start : start + 2**18]
+        packed = np.zeros((len(strip), 4), np.uint8)
+        packed[:, :channels] = strip
+        colors, which = np.unique(packed.view(np.uint32)[:, 0], return_inverse=True)
+        levels = colors.view(np.uint8).reshape(-1, 4)[:, :channels]
+        # Of the pixels themselves, or one could make pixels which it spares.
+        seed = int.from_bytes(hashlib.blake2b(strip.tobytes(), digest_size=16).digest(), "big")
+        steady = _encoded_xyz(to_xyz(clut, levels))
+        shaken = _encoded_xyz(to_xyz(clut, levels, np.random.default_rng(seed), _SHAKE))
+        if steady is None or shaken is None or np.abs(steady.astype(np.int16) - shaken).max() > _STEADY:
+            raise UnsupportedImageError(f"{name}: a colour profile with look-up tables that no two viewers read alike")
+        shown[start : start + 2**18] = steady[which]
+    return shown.reshape(*pixels.shape[:2], 3)
+
+
+def _encoded_xyz(xyz: NDArray[np.float64]) -> NDArray[np.uint8] | None:
+    """XYZ (N, 3) in sRGB, None where a number is none."""
+    with np.errstate(all="ignore"):
+        linear = xyz @ SRGB_FROM_XYZ.T
+    return _encoded(linear) if np.isfinite(linear).all() else None
+
+
+def _encoded(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
+    table = _encoding()
+    return np.asarray(table[np.rint(np.clip(linear, 0, 1) * (len(table) - 1)).astype(np.uint16)])
 
 
 def _applied(pixels: NDArray[np.uint8], shaper: Shaper) -> NDArray[np.uint8]:
     """RGB (H, W, 3) in sRGB. In floats: LittleCMS overflows where colorants are far out."""
     matrix = (SRGB_FROM_XYZ @ shaper.colorants).T.astype(np.float32)
-    curves, table = shaper.curves.astype(np.float32), _encoding()
+    curves = shaper.curves.astype(np.float32)
     shown = np.empty_like(pixels)
     for top in range(0, len(pixels), 64):  # in strips: floats take four times the memory
-        linear = curves[np.arange(3), pixels[top : top + 64]] @ matrix
-        shown[top : top + 64] = table[np.rint(np.clip(linear, 0, 1) * (len(table) - 1)).astype(np.uint16)]
+        shown[top : top + 64] = _encoded(curves[np.arange(3), pixels[top : top + 64]] @ matrix)
     return shown
 
 

@@ -17,6 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detect.pictures.clut import Clut, read_clut
+from detect.pictures.curves import fixed, read_curve
+
 __all__ = [
     "D50",
     "SRGB_CURVE",
@@ -24,6 +27,7 @@ __all__ = [
     "Curve",
     "Profile",
     "Shaper",
+    "Table",
     "built",
     "encoded",
     "parsed",
@@ -45,6 +49,7 @@ Curve = tuple[float, float, float, float, float]
 SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 _LEVELS = np.arange(256) / 255
+_CHANNELS = {b"RGB ": 3, b"CMYK": 4, b"GRAY": 1}
 _MOST_TAGS = 100  # LittleCMS takes no more
 
 
@@ -60,26 +65,38 @@ class Shaper(NamedTuple):
     curves: NDArray[np.float64]
 
 
+class Table(NamedTuple):
+    """A look-up table in both ways of reading one.
+
+    Attributes:
+        clut: As browsers read it, None where they don't.
+        alone: A profile of ours around it, for LittleCMS alone.
+    """
+
+    clut: Clut | None
+    alone: bytes
+
+
 class Profile(NamedTuple):
-    """What an RGB profile says, and who listens.
+    """What a profile says, and who listens.
 
     Attributes:
         shaper: Its curves and colorants, None where they are not there or are malformed.
-        tables: Profiles of ours around each of its look-up tables, for LittleCMS alone: perceptual, colorimetric.
+        tables: Its look-up tables: perceptual, colorimetric. Browsers go by the first.
         sound: Nothing about it is out of order, so that every viewer reads it alike.
         taken: Whether browsers apply it.
         cicp: Primaries and transfer of its code points, None if there are none.
     """
 
     shaper: Shaper | None
-    tables: tuple[bytes, ...]
+    tables: tuple[Table, ...]
     sound: bool
     taken: bool
     cicp: tuple[int, int] | None
 
 
 def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
-    """A profile for RGB, or for CMYK if that is asked for; None if it is one for something else, or none at all."""
+    """A profile for RGB, or for CMYK or GRAY if that is asked for; None if it is one for something else, or none."""
     if len(icc) < 132 or icc[16:20] != space or icc[36:40] != b"acsp":
         return None
     size, count = _u32(icc, 0), _u32(icc, 128)
@@ -89,10 +106,14 @@ def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
     for kind, start, length in entries:
         whole &= length >= 4 and start + length <= size
         tags.setdefault(kind, icc[start : start + length])
-    white = np.abs(np.array([_fixed(icc, 68), _fixed(icc, 72), _fixed(icc, 76)]) - D50).max() <= 0.01
+    white = np.abs(np.array([fixed(icc, 68), fixed(icc, 72), fixed(icc, 76)]) - D50).max() <= 0.01
     taken = whole and icc[8] <= 4 and bool(white) and icc[20:24] in (b"XYZ ", b"Lab ")
-    shaper, malformed = _shaper(tags)
-    tables = tuple(_around(icc, tags[kind]) for kind in (b"A2B0", b"A2B1") if len(tags.get(kind, b"")) > 32)
+    shaper, malformed = _grey(tags) if space == b"GRAY" else _shaper(tags)
+    lab = icc[20:24] == b"Lab "
+    tables = tuple(
+        Table(read_clut(tag, _CHANNELS[space], lab=lab), _around(icc, tag))
+        for tag in (tags.get(kind, b"") for kind in (b"A2B0", b"A2B1")) if len(tag) > 32
+    )  # fmt: skip
     cicp = tags.get(b"cicp", b"")
     return Profile(
         shaper=shaper,
@@ -119,57 +140,26 @@ def _shaper(tags: dict[bytes, bytes]) -> tuple[Shaper | None, bool]:
     return Shaper(np.stack(good_columns, axis=1), np.stack(good_curves)), malformed
 
 
+def _grey(tags: dict[bytes, bytes]) -> tuple[Shaper | None, bool]:
+    """The curve for grey as that of all three channels, and whether it is malformed."""
+    curve = _curve(tags[b"kTRC"]) if b"kTRC" in tags else None
+    return (None, b"kTRC" in tags) if curve is None else (Shaper(np.diag(D50), np.stack([curve] * 3)), False)
+
+
 def _u32(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 4], "big")
 
 
-def _fixed(data: bytes, at: int) -> float:
-    return int.from_bytes(data[at : at + 4], "big", signed=True) / 65536
-
-
 def _xyz(tag: bytes) -> NDArray[np.float64] | None:
-    return np.array([_fixed(tag, at) for at in (8, 12, 16)]) if tag[:4] == b"XYZ " and len(tag) >= 20 else None
+    return np.array([fixed(tag, at) for at in (8, 12, 16)]) if tag[:4] == b"XYZ " and len(tag) >= 20 else None
 
 
 def _curve(tag: bytes) -> NDArray[np.float64] | None:
-    """A curve tag at every 8-bit level (ICC.1:2022, 10.6 and 10.18)."""
-    if tag[:4] == b"para" and len(tag) >= 12:
-        return _parametric(tag)
-    if tag[:4] != b"curv" or len(tag) < 12:
+    """A curve tag at every 8-bit level."""
+    read = read_curve(tag)
+    if read is None:
         return None
-    count = _u32(tag, 8)
-    if len(tag) < 12 + 2 * count:
-        return None
-    if count == 0:
-        return _LEVELS.copy()
-    values = np.frombuffer(tag, ">u2", count, 12).astype(np.float64)
-    if count == 1:
-        return np.asarray(_LEVELS ** (values[0] / 256))
-    return np.interp(_LEVELS * (count - 1), np.arange(count), values / 65535)
-
-
-def _parametric(tag: bytes) -> NDArray[np.float64] | None:
-    kind = int.from_bytes(tag[8:10], "big")
-    count = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}.get(kind)
-    if count is None or len(tag) < 12 + 4 * count:
-        return None
-    g, a, b, c, d, e, f = [*(_fixed(tag, 12 + 4 * each) for each in range(count)), *[0.0] * (7 - count)]
-    if kind == 0:
-        a = 1.0
-    if kind in (1, 2):
-        if a == 0:
-            return None
-        c, d, e, f = 0.0, -b / a, c, c
-    if g < 0 or a < 0 or c < 0 or d < 0 or a * d + b < 0:
-        return None  # as skcms, which wants these for the curve to be one that rises
-    return _evaluated(g, a, b, c, d, e, f)
-
-
-def _evaluated(
-    g: float, a: float, b: float, c: float, d: float, e: float = 0, f: float = 0
-) -> NDArray[np.float64] | None:
-    with np.errstate(all="ignore"):
-        values = np.where(d <= _LEVELS, np.maximum(a * _LEVELS + b, 0) ** g + e, c * _LEVELS + f)
+    values = read[0](_LEVELS)
     return np.clip(values, 0, 1) if np.isfinite(values).all() else None
 
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import UnsupportedImageError
-from detect.pictures.color import to_srgb
-from detect.pictures.icc import parsed
+from detect.pictures.color import of_grey_or_ink
 from detect.pictures.limits import tiff_tags
 
 __all__ = ["check_pixel_type", "extra_alpha", "to_pixels"]
@@ -35,12 +34,7 @@ def to_pixels(image: Image.Image, name: str) -> tuple[NDArray[np.uint8], list[ND
     icc = image.info.get("icc_profile")
     if not isinstance(icc, bytes):
         return plain, []
-    profiles: tuple[bytes, ...] = ()
-    if image.mode == "L" and icc[16:20] == b"GRAY":
-        profiles = (icc,)
-    elif image.mode == "CMYK" and (profile := parsed(icc, b"CMYK")) is not None:
-        profiles = profile.tables
-    shown = [np.asarray(each) for each in (to_srgb(image, one) for one in profiles) if each is not None]
+    shown = of_grey_or_ink(image, icc, name) if image.mode in ("L", "CMYK") else []
     return (shown[0], [*shown[1:], plain]) if shown else (plain, [])
 
 
