@@ -27,6 +27,10 @@ def faults(pyproject: str, changelog: str, tag: str | None = None) -> list[str]:
     dated = [re.fullmatch(r"(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)", heading) for heading in headings[1:]]
     if not all(dated):
         found.append("CHANGELOG.md: a released version's heading is like: 0.2.0 (2026-11-26)")
+    for version_text in re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]:
+        sections = re.findall(r"^### (.+)$", version_text, re.MULTILINE)
+        if len(sections) > len(set(sections)):
+            found.append(f"CHANGELOG.md: {version_text.splitlines()[0]} has a section twice: {', '.join(sections)}")
     newest = dated[0][1] if dated and dated[0] else None
     if newest != version:
         found.append(f"pyproject.toml says version {version}, the newest heading in CHANGELOG.md {newest}")

@@ -40,6 +40,7 @@ def test_this_version_and_this_changelog_agree() -> None:
         (project(), LOG, "v1.2.4", "the tag is v1.2.4"),
         (project(), LOG.replace("## Unreleased\n", ""), None, "the first heading"),
         (project(), LOG.replace("(2026-01-31)", ""), None, "heading is like"),
+        (project(), LOG.replace("(2026-01-31)\n", "(2026-01-31)\n### Fixed\n### Fixed\n"), None, "a section twice"),
         (project(), "# Changelog\n\n## Unreleased\n", None, "the newest heading in CHANGELOG.md None"),
         (project(url="https://repository.invalid/x"), LOG, "v1.2.3", "names no real address"),
     ],
