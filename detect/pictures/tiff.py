@@ -23,7 +23,7 @@ __all__ = ["QuietLibtiff", "check_directory", "check_tags", "unknown_samples"]
 _NEW_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
 _COLOR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 320, 322, 323, 324, 325
-_SUB_DIRECTORIES, _SAMPLE_FORMAT, _SUBSAMPLING, _DNG_VERSION = 330, 339, 530, 50706
+_SUB_DIRECTORIES, _SAMPLE_FORMAT, _DNG_VERSION = 330, 339, 50706
 
 _TAKEN = {1, 5, 8, 32773, 32946, 34925, 50000}
 """Uncompressed, LZW, Deflate, PackBits, Deflate's older number, LZMA and Zstandard."""
@@ -85,7 +85,7 @@ def check_directory(data: bytes, name: str, max_pixels: int) -> None:
         DamagedImageError: Strips or tiles that are missing, lie outside the file or are too short; a directory that
             is broken or says a thing twice.
         AnimatedImageError: Several pages.
-        UnsupportedImageError: As `check_tags`; a big-endian BigTIFF, subsampled colours, a palette of 8 bits.
+        UnsupportedImageError: As `check_tags`; a big-endian BigTIFF, YCbCr, a palette of 8 bits.
         LimitError: As `check_tags`.
     """
     if data[:4] == b"MM\0+":
@@ -97,9 +97,8 @@ def check_directory(data: bytes, name: str, max_pixels: int) -> None:
     check_tags(tags, name, max_pixels)
     if following:
         raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
-    plain = _first(tags, _COMPRESSION, 1) == 1
-    if plain and _first(tags, _PHOTOMETRIC, 0) == 6 and list(tags.get(_SUBSAMPLING, (2, 2))) != [1, 1]:
-        raise UnsupportedImageError(f"{name}: a TIFF of uncompressed YCbCr with fewer samples of colour; convert it")
+    if _first(tags, _PHOTOMETRIC, 0) == 6:  # libtiff, ImageMagick and libvips show three different pictures of one
+        raise UnsupportedImageError(f"{name}: a TIFF in YCbCr, which viewers read differently; save it in RGB")
     if _first(tags, _PHOTOMETRIC, 0) == 3 and _COLOR_MAP in tags and 0 < max(tags[_COLOR_MAP], default=0) < 256:
         raise UnsupportedImageError(f"{name}: a TIFF whose palette has 8 bits instead of 16; convert it")
     try:

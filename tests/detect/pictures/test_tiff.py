@@ -119,8 +119,9 @@ def test_samples_that_are_not_taken(
 
 
 def test_colors_that_viewers_read_differently(photo: NDArray[np.uint8]) -> None:
-    with pytest.raises(UnsupportedImageError, match="YCbCr with fewer samples"):
-        decode(tiff(photo, change=[(262, SHORT, [6])]))
+    for sampling in ([1, 1], [2, 2]):
+        with pytest.raises(UnsupportedImageError, match="in YCbCr"):
+            decode(tiff(photo, change=[(262, SHORT, [6]), (530, SHORT, sampling)]))
     entries = [(258, SHORT, [8]), (262, SHORT, [3]), (277, SHORT, [1])]
     index, ramp = photo[..., 0], np.arange(256)
     wide = decode(tiff(index, change=[*entries, (320, SHORT, [*np.tile(ramp * 257, 3)])]))
