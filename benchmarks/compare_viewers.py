@@ -29,7 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from viewer_files import Case, fixed_cases, random_case
+from viewer_changes import random_case
+from viewer_files import Case, fixed_cases
 
 from detect.errors import ImageError
 from detect.pictures.alpha import over

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -379,44 +378,12 @@ FAMILIES: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
 
 
 @functools.cache
-def _all(family: str) -> tuple[Case, ...]:
+def cases_of(family: str) -> tuple[Case, ...]:
+    """The fixed files of a family."""
     return tuple(Case(family, name, data) for name, data in FAMILIES[family]())
 
 
 def fixed_cases(only: str | None) -> Iterator[Case]:
     """All that are made without chance, or those of one family."""
     for family in FAMILIES if only is None else (only,):
-        yield from _all(family)
-
-
-def random_case(rng: np.random.Generator, only: str | None) -> Case:
-    """A fixed file of a kind that browsers show, with a few bytes of its profile, header, boxes or chunks changed.
-
-    Where pixels lie is left alone: damage there is another matter. Check sums of chunks are made right again.
-    """
-    family = only or str(rng.choice([each for each, mime in MIME.items() if mime]))
-    case = _all(family)[rng.integers(len(_all(family)))]
-    data, changes = bytearray(case.data), []
-    start, end = _before_pixels(family, case.data)
-    for _ in range(rng.integers(1, 4)):
-        at = int(rng.integers(start, end))
-        data[at] = int(rng.choice([rng.integers(256), data[at] ^ (1 << rng.integers(8)), 0, 255]))
-        changes.append(f"{at}={data[at]}")
-    return Case(family, f"{case.name}; {', '.join(changes)}", _summed(bytes(data)) if family == "png" else bytes(data))
-
-
-def _before_pixels(family: str, data: bytes) -> tuple[int, int]:
-    marks = {"png": b"IDAT", "jpeg": b"\xff\xda", "webp": b"VP8L", "avif": b"mdat", "gif": b"!\xff\x0bICC"}
-    found = data.find(marks.get(family, b"none"))
-    return (21 if family == "webp" else 12), max(found - 4, 30) if found >= 0 else min(len(data), 138)
-
-
-def _summed(data: bytes) -> bytes:
-    at, out = 8, bytearray(data)
-    while at + 12 <= len(out):
-        length = int.from_bytes(out[at : at + 4], "big")
-        if at + 12 + length > len(out):
-            break
-        out[at + 8 + length : at + 12 + length] = struct.pack(">I", zlib.crc32(out[at + 4 : at + 8 + length]))
-        at += 12 + length
-    return bytes(out)
+        yield from cases_of(family)
