@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pickle
 import signal
 import socket
@@ -25,9 +26,12 @@ from detect.errors import WeightsError
 
 
 @pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
+def niceness(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """What a worker that runs in the tests' process adds to its niceness, which could not be taken back."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    yield
+    added: list[int] = []
+    monkeypatch.setattr(os, "nice", added.append)
+    yield added
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -90,10 +94,11 @@ def test_why_it_cannot_start_is_said() -> None:
     assert said["where"]["type"] == "WeightsError"
 
 
-def test_a_parent_that_says_nothing_is_none() -> None:
+def test_a_parent_that_says_nothing_is_none(niceness: list[int]) -> None:
     ours, theirs = socket.socketpair()
     ours.close()
     main(theirs.detach())
+    assert niceness == [10]
 
 
 def test_it_starts_without_the_web_framework() -> None:
