@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,17 @@ Run = Callable[..., Traced]
 
 
 @pytest.fixture
-def place(tmp_path: Path, astronaut: NDArray[np.uint8]) -> Path:
-    """A folder to work in, with a picture, and a home and a folder for temporary files beside it."""
-    for name in ("home", "tmp", "work"):
-        (tmp_path / name).mkdir()
-    Image.fromarray(astronaut[:256, 100:356]).save(tmp_path / "work" / "a.jpg", quality=95)
-    return tmp_path
+def place(astronaut: NDArray[np.uint8]) -> Iterator[Path]:
+    """A folder to work in, with a picture, and a home and a folder for temporary files beside it.
+
+    Its path is short: sockets among the temporary files have room for a hundred characters.
+    """
+    with tempfile.TemporaryDirectory(prefix="traced-") as folder:
+        place = Path(folder).resolve()
+        for name in ("home", "tmp", "work"):
+            (place / name).mkdir()
+        Image.fromarray(astronaut[:256, 100:356]).save(place / "work" / "a.jpg", quality=95)
+        yield place
 
 
 @pytest.fixture
