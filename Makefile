@@ -25,7 +25,7 @@ demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
 test: .venv/.installed-dev lint  ## lint, types, tests and coverage
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
@@ -35,7 +35,7 @@ test: .venv/.installed-dev lint  ## lint, types, tests and coverage
 	touch $@
 
 test-lowest: .venv-lowest/.installed  ## the tests with the oldest releases that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
