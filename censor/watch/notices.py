@@ -40,9 +40,7 @@ def listen(root: Path, *, notice: Callable[[], None], trouble: Callable[[str], N
             try:
                 _follow(root.resolve(), notice, stop)
             except Exception as error:  # noqa: BLE001  # the library hands on what the system says, in several types
-                if "decode path" in str(
-                    error
-                ):  # somebody sent a name that is no UTF-8: something happened, and goes on
+                if "decode path" in str(error):  # a name that is no UTF-8: something happened, and goes on
                     notice()
                 elif not (isinstance(error, FileNotFoundError) and root.is_dir()):  # else a folder in it went meanwhile
                     trouble(str(error) or type(error).__name__)
