@@ -1,0 +1,1 @@
+"""Image-level probabilities and heat maps."""
