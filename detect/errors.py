@@ -15,6 +15,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "ModelError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -32,6 +33,10 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class ModelError(WeightsError):
+    """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
 
 
 class EngineError(DetectError):
