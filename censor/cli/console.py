@@ -20,6 +20,11 @@ __all__ = ["EXIT_FAILED", "EXIT_USAGE", "fail", "outcome", "work_off"]
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NSFW, EXIT_INTERRUPTED = 1, 2, 3, 130
 
+_NO_WEIGHTS = (
+    "no detector weights: name a file with --weights or CENSOR_WEIGHTS, "
+    "or install some with: pip install 'nsfw-censor[nudenet]'"
+)
+
 _T = TypeVar("_T")
 
 
@@ -129,6 +134,10 @@ def _printable(line: str) -> str:
 
 def fail(error: Exception, code: int) -> NoReturn:
     """Say what is wrong in one line, and end."""
+    from detect.errors import MissingWeightsError
+
+    if isinstance(error, MissingWeightsError):
+        error = MissingWeightsError(_NO_WEIGHTS)
     with suppress(OSError, ValueError):  # nobody can be told; the code says it
         click.echo(_printable(f"Error: {' '.join(str(error).split())}"), err=True)
     sys.exit(code)

@@ -22,10 +22,12 @@ __all__ = [
     "ENGINES",
     "PRECISIONS",
     "PROVIDERS",
+    "WEIGHTS_VARIABLE",
     "FilePath",
     "hiding",
     "load_policy",
     "make_censor",
+    "named_weights",
     "photos_argument",
     "shared",
     "within",
@@ -35,6 +37,9 @@ __all__ = [
 ENGINES = ("auto", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
+
+WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
+"""Environment variable that names a weights file where no option does."""
 
 _TILES = 20
 """About so many tiles a picture has: from a few to fifty."""
@@ -203,6 +208,12 @@ def within(path: Path, folders: Iterable[Path]) -> bool:
     return any(resolved.is_relative_to(folder.resolve()) for folder in folders)
 
 
+def named_weights(option: Path | None) -> Path | None:
+    """The weights file that the option names, or else the environment; None for the installed weights."""
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    return option or (Path(named) if named else None)
+
+
 def load_policy(source: str) -> Policy:
     """A preset or a file; what is wrong with it ends the program."""
     from censor import policy_toml
@@ -269,7 +280,7 @@ def _load_detector(options: dict[str, Any], min_score: float, pictures: int | No
     views = pictures * _TILES if pictures is not None and options["tile"] else pictures
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     detector = load_detector(
-        options["weights"],
+        named_weights(options["weights"]),
         min_score=min_score,
         threads=threads,
         streams=workers,

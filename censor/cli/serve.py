@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
-from censor.cli.options import ENGINES, PRECISIONS, PROVIDERS, FilePath
+from censor.cli.options import ENGINES, PRECISIONS, PROVIDERS, WEIGHTS_VARIABLE, FilePath
 
 __all__ = ["serve"]
 
@@ -82,6 +82,8 @@ def serve(**options: Any) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[f"CENSOR_{name.upper()}"] = str(value.resolve() if isinstance(value, Path) else value)
+    if not os.environ.get(WEIGHTS_VARIABLE, "unset"):  # empty is as good as unset, for every command
+        del os.environ[WEIGHTS_VARIABLE]
     try:
         settings = Settings()
         settings.key_digests()

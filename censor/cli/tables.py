@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.options import FilePath, load_policy
+from censor.cli.options import FilePath, load_policy, named_weights
 
 __all__ = ["labels", "policy"]
 
@@ -21,7 +21,7 @@ def labels(weights: Path | None) -> None:
     from detect.load import load_detector
 
     try:
-        reported: tuple[str, ...] | None = load_detector(weights, pictures=1).names
+        reported: tuple[str, ...] | None = load_detector(named_weights(weights), pictures=1).names
     except WeightsError as error:
         if weights is not None:
             fail(error, EXIT_FAILED)
@@ -71,7 +71,7 @@ def policy_check(source: str, weights: Path | None) -> None:
 
     loaded = load_policy(source)
     try:
-        loaded.require(load_detector(weights, pictures=1).names)
+        loaded.require(load_detector(named_weights(weights), pictures=1).names)
     except WeightsError as error:
         if weights is not None:
             fail(error, EXIT_FAILED)
