@@ -15,6 +15,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingModelError",
     "ModelError",
     "ReadError",
     "UnknownLabelError",
@@ -37,6 +38,10 @@ class WeightsError(DetectError):
 
 class ModelError(WeightsError):
     """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
+
+
+class MissingModelError(ModelError):
+    """A known model that has not been added."""
 
 
 class EngineError(DetectError):
