@@ -15,6 +15,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingModelError",
     "MissingWeightsError",
     "ModelError",
     "ReadError",
@@ -42,6 +43,10 @@ class ModelError(WeightsError):
 
 class MissingWeightsError(WeightsError):
     """No weights are named, and none are installed."""
+
+
+class MissingModelError(ModelError):
+    """A known model that has not been added."""
 
 
 class EngineError(DetectError):

@@ -161,12 +161,12 @@ KNOWN: tuple[KnownModel, ...] = (
 
 
 def find(name: str) -> KnownModel:
-    """The known model of a name.
+    """The known model of a name, however that is capitalised.
 
     Raises:
         ModelError: None has that name; the message lists those that there are.
     """
     for known in KNOWN:
-        if known.name == name:
+        if known.name.casefold() == name.casefold():
             return known
     raise ModelError(f"unknown model {name!r}; known are {', '.join(known.name for known in KNOWN)}")
