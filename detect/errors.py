@@ -46,7 +46,15 @@ class MissingWeightsError(WeightsError):
 
 
 class MissingModelError(ModelError):
-    """A known model that has not been added."""
+    """A known model that has not been added.
+
+    Attributes:
+        models: Names of those of which one would do, the best first.
+    """
+
+    def __init__(self, message: str, models: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.models = models
 
 
 class EngineError(DetectError):
