@@ -16,6 +16,7 @@ __all__ = [
     "InferenceError",
     "LimitError",
     "MissingModelError",
+    "MissingWeightsError",
     "ModelError",
     "ReadError",
     "UnknownLabelError",
@@ -34,6 +35,10 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
 
 
 class ModelError(WeightsError):
