@@ -1,7 +1,7 @@
 """Pictures that look alike: frames of one film, a picture and its resized, recompressed or mirrored copy.
 
 Two of them are no two independent pictures: a detector that has trained on one is not tested by the other, and a
-promise that counts both rests on half of what it says.
+guarantee that counts both rests on half of what it says.
 """
 
 from __future__ import annotations

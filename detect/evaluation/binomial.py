@@ -1,4 +1,4 @@
-"""How surprising few mistakes are: p-values of the hypothesis that a rate lies above what is promised."""
+"""How surprising few mistakes are: p-values of the hypothesis that a rate lies above what is guaranteed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Thresholds that keep a promise on pictures to come: at most so many misses, or false alarms.
+"""Thresholds with a guarantee for pictures to come: at most so many misses, or false alarms.
 
-The promise, which has a stated confidence, is about pictures like those it was made from. It holds if these are a fair
-sample of what is to come, if none is there twice (near-duplicates and one source's pictures are one group, and a group
-counts once), and if nothing that makes the scores was fitted on them: neither weights, nor a calibration, nor the rules
-that are tried here. `split_by_group` makes such a part.
+The guarantee, which has a stated confidence, is about pictures like those it was made from. It holds if these are a
+fair sample of what is to come, if none is there twice (near-duplicates and one source's pictures are one group, and a
+group counts once), and if nothing that makes the scores was fitted on them: neither weights, nor a calibration, nor the
+rules that are tried here. `split_by_group` makes such a part.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ __all__ = [
 ]
 
 Mistake: TypeAlias = Literal["misses", "false alarms"]
-"""What is promised to be rare: positives that are not flagged, or negatives that are."""
+"""What is guaranteed to be rare: positives that are not flagged, or negatives that are."""
 
 _KINDS: dict[Mistake, str] = {"misses": "positive (NSFW)", "false alarms": "negative (safe)"}
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """A promise: with a chance of at least `confidence`, mistakes are no more frequent than `rate`.
+    """With a chance of at least `confidence`, mistakes are no more frequent than `rate`.
 
-    The chance is that of the sample it was made from; the frequency that in the population, one picture a group.
+    The chance is over samples to make it from, the frequency over all groups that there are: a group in which any
+    picture is a mistake is one.
 
     Attributes:
         of: Which mistakes.
@@ -82,7 +83,7 @@ def guarantee_misses(
 
     Raises:
         ValueError: A score is not finite, `groups` has another length, `rate` or `confidence` is out of its range.
-        EvaluationError: There are too few groups for the promise; the message says how many are missing.
+        EvaluationError: There are too few groups for the guarantee; the message says how many are missing.
 
     Source:
         The distribution-free tolerance bound of Wilks 1941: order statistics.
@@ -110,7 +111,7 @@ def guarantee_false_alarms(
 
     Raises:
         ValueError: A score is not finite, `groups` has another length, `rate` or `confidence` is out of its range.
-        EvaluationError: There are too few groups for the promise; the message says how many are missing.
+        EvaluationError: There are too few groups for the guarantee; the message says how many are missing.
 
     Source:
         The distribution-free tolerance bound of Wilks 1941: order statistics.
@@ -132,7 +133,7 @@ def guarantee_fused(
     votes: int = 1,
     groups: ArrayLike | None = None,
 ) -> Guarantee:
-    """The last rule along a path of rules on several models' scores of which the promise can be given.
+    """The last rule along a path of rules on several models' scores of which the guarantee can be given.
 
     Rules are tried in the order of the path, and the first that is not proven ends it: so each may be tried at the full
     confidence. The path must not come from the pictures that it is tried on; see `threshold_path`.
@@ -151,7 +152,7 @@ def guarantee_fused(
     Raises:
         ValueError: Shapes do not go together, a score is not finite, a threshold NaN, the path out of order, or
             another argument out of its range.
-        EvaluationError: There are too few groups for the promise, or the first rule already makes too many mistakes.
+        EvaluationError: There are too few groups for the guarantee, or the first rule already makes too many mistakes.
 
     Source:
         Angelopoulos et al. 2021, "Learn then test", arXiv 2110.01052, § 2.3.2: fixed sequence testing.
@@ -168,8 +169,8 @@ def guarantee_fused(
     proven = prove_in_sequence(losses, rate=rate, confidence=confidence)
     if not proven:
         raise EvaluationError(
-            f"the first rule makes mistakes in {int(losses[0].sum())} of {count} groups, too many to promise "
-            f"{rate:.3g} of {of} with a confidence of {confidence:.3g}"
+            f"the first rule makes mistakes in {int(losses[0].sum())} of {count} groups, too many to guarantee a rate "
+            f"of {of} of at most {rate:.3g} with a confidence of {confidence:.3g}"
         )
     chosen = tuple(rules[proven - 1].tolist())
     return Guarantee(of, chosen, votes, rate, confidence, count, int(losses[proven - 1].sum()))
@@ -214,7 +215,7 @@ def threshold_path(scores: ArrayLike, *, of: Mistake, steps: int = 200) -> NDArr
 
     Args:
         scores: (N, M), finite: of positive pictures for misses, of negative ones for false alarms; other pictures than
-            the promise is to rest on.
+            the guarantee is to rest on.
         of: Which mistakes.
         steps: How many rules, at least 2.
 
@@ -241,10 +242,10 @@ def threshold_path(scores: ArrayLike, *, of: Mistake, steps: int = 200) -> NDArr
 
 
 def split_by_group(labels: ArrayLike, groups: ArrayLike, *, held_back: float = 0.5, seed: int = 0) -> NDArray[np.bool_]:
-    """Divide pictures into what may be fitted on and what a promise may rest on; no group is on both sides.
+    """Divide pictures into what may be fitted on and what a guarantee may rest on; no group is on both sides.
 
     Groups are shuffled, those with positives only, with negatives only and with both each by themselves, and the share
-    is held back of each. Nothing but chance chooses among them, as the promise needs.
+    is held back of each. Nothing but chance chooses among them, as the guarantee needs.
 
     Args:
         labels: (N,), true and false or 1 and 0.
@@ -299,8 +300,8 @@ def _check_enough(count: int, *, rate: float, confidence: float, of: Mistake) ->
     needed = fewest_without_mistakes(rate, confidence)
     if count < needed:
         raise EvaluationError(
-            f"a promise of at most {rate:.3g} of {of} with a confidence of {confidence:.3g} needs {needed} independent "
-            f"{_KINDS[of]} pictures; there are {count}, so {needed - count} are missing"
+            f"to guarantee a rate of {of} of at most {rate:.3g} with a confidence of {confidence:.3g} takes {needed} "
+            f"independent {_KINDS[of]} pictures; there are {count}, so {needed - count} are missing"
         )
 
 

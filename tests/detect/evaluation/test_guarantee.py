@@ -1,4 +1,4 @@
-"""Promises: their numbers, that they are kept, beside MAPIE, and when they are refused."""
+"""Guarantees: their numbers, that they are kept, beside MAPIE, and when they are refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_binomial_distribution_is_that_of_scipy(trials: int, rate: float) ->
         (0.9, 0.05, 1),
     ],
 )
-def test_how_many_pictures_a_promise_needs(rate: float, confidence: float, fewest: int) -> None:
+def test_how_many_pictures_a_guarantee_needs(rate: float, confidence: float, fewest: int) -> None:
     assert fewest_without_mistakes(rate, confidence) == fewest
     assert guarantee_misses(np.arange(fewest), rate=rate, confidence=confidence).thresholds == (0,)
 
@@ -60,7 +60,7 @@ def test_how_many_pictures_a_promise_needs(rate: float, confidence: float, fewes
 @pytest.mark.parametrize("make", [guarantee_misses, guarantee_false_alarms])
 def test_too_few_pictures_are_refused_with_the_number_that_is_missing(make: Any) -> None:
     which = "positive" if make is guarantee_misses else "negative"
-    with pytest.raises(EvaluationError, match=rf"needs 59 independent {which} .* there are 43, so 16 are missing"):
+    with pytest.raises(EvaluationError, match=rf"takes 59 independent {which} .* there are 43, so 16 are missing"):
         make(np.arange(43) / 43, rate=0.05)
     with pytest.raises(EvaluationError, match="there are 0, so 29 are missing"):
         make([], rate=0.1)
@@ -98,7 +98,7 @@ def test_a_group_counts_once_with_its_worst_picture() -> None:
     ("count", "rate", "confidence"), [(29, 0.1, 0.95), (59, 0.05, 0.95), (150, 0.1, 0.9), (400, 0.02, 0.8)]
 )
 @pytest.mark.parametrize("make", [guarantee_misses, guarantee_false_alarms])
-def test_promises_are_kept(make: Any, count: int, rate: float, confidence: float) -> None:
+def test_guarantees_are_kept(make: Any, count: int, rate: float, confidence: float) -> None:
     """Scores are uniform, so that the rate of mistakes to come is known without drawing more."""
     rng = np.random.default_rng(count)
     thresholds = np.array(
@@ -113,7 +113,7 @@ def test_promises_are_kept(make: Any, count: int, rate: float, confidence: float
     assert broken == pytest.approx(expected, abs=4 * np.sqrt(expected / DRAWS))
 
 
-def test_a_promise_on_copies_would_be_broken_and_is_kept_by_group() -> None:
+def test_a_guarantee_on_copies_would_be_broken_and_is_kept_by_group() -> None:
     rng = np.random.default_rng(0)
     drawn = [np.repeat(rng.random(59), 5) for _ in range(400)]
     alone = np.mean([guarantee_misses(each, rate=0.05).thresholds[0] > 0.05 for each in drawn])
@@ -130,7 +130,7 @@ def models(rng: np.random.Generator, count: int) -> Any:
 
 
 @pytest.mark.parametrize(("count", "rate", "votes"), [(100, 0.1, 1), (100, 0.1, 2), (250, 0.05, 1)])
-def test_promises_of_fused_rules_are_kept(count: int, rate: float, votes: int) -> None:
+def test_guarantees_of_fused_rules_are_kept(count: int, rate: float, votes: int) -> None:
     rng = np.random.default_rng(count + votes)
     path = threshold_path(models(rng, 500), of="misses", steps=40)
     population = models(rng, 100_000)
