@@ -191,9 +191,13 @@ def fit_temperature(data: Scored) -> Temperature:
         Guo et al. 2017, "On calibration of modern neural networks", § 4.2. We differ in the targets, which are Platt's:
         a few pictures that scores happen to divide without a mistake would otherwise make every score 0 or 1.
     """
-    (slope,) = _likeliest(_logits(data.scores)[:, None], data)
+    logits = _logits(data.scores)
+    size = float(np.sqrt(np.average(logits**2, weights=data.weights)))
+    if not size:
+        raise EvaluationError(_NOT_RISING)
+    (slope,) = _likeliest(logits[:, None] / size, data)
     _check_rising(slope)
-    return Temperature(float(1 / slope))
+    return Temperature(float(size / slope))
 
 
 def fit_platt(data: Scored) -> Platt:
@@ -214,9 +218,11 @@ def fit_platt(data: Scored) -> Platt:
     counted = logits[data.weights > 0]
     if counted.min() == counted.max():
         raise EvaluationError("all scores are equal: there is nothing to calibrate")
-    slope, intercept = _likeliest(np.stack([logits, np.ones_like(logits)], axis=1), data)
+    middle = float(np.average(logits, weights=data.weights))
+    size = float(np.sqrt(np.average((logits - middle) ** 2, weights=data.weights)))
+    slope, height = _likeliest(np.stack([(logits - middle) / size, np.ones_like(logits)], axis=1), data)
     _check_rising(slope)
-    return Platt(float(slope), float(intercept))
+    return Platt(float(slope / size), float(height - slope * middle / size))
 
 
 def fit_isotonic(data: Scored) -> Isotonic:
@@ -271,7 +277,8 @@ def _pooled(means: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray
 def _likeliest(columns: NDArray[np.float64], data: Scored) -> NDArray[np.float64]:
     """Logistic regression of Platt's targets on columns (N, C): their factors, (C,).
 
-    Newton's steps on a convex function, halved where a whole one would lead too far.
+    Newton's steps on a convex function, halved where a whole one would lead too far; columns should be of a size
+    near 1.
     """
     weights = data.weights / data.weights.sum()
     up, down = (float(data.weights[data.labels == kind].sum()) for kind in (True, False))

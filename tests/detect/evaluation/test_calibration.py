@@ -150,6 +150,22 @@ def test_few_pictures_without_a_mistake_do_not_make_certainty(fit: Any) -> None:
     assert float(fit(ends).apply(1)) == pytest.approx(0.75, abs=1e-6)  # (2 + 1) / (2 + 2)
 
 
+@pytest.mark.parametrize(
+    ("fit", "scores"),
+    [
+        (fit_temperature, (0.5000001, 0.4999999)),
+        (fit_temperature, (1, 1e-30)),
+        (fit_platt, (0.5000001, 0.4999999)),
+        (fit_platt, (1, 1e-30)),
+        (fit_platt, (1, 0.999999)),
+        (fit_platt, (1e-6, 1e-30)),
+    ],
+)
+def test_scores_that_hardly_differ_or_differ_by_everything_are_fitted(fit: Any, scores: tuple[float, float]) -> None:
+    data = Scored([1] * 50 + [0] * 50, np.repeat(scores, 50))
+    assert fit(data).apply(scores).tolist() == pytest.approx([51 / 52, 1 / 52], rel=1e-6)  # Platt's targets
+
+
 MADE = (Temperature(1.7), Platt(0.25, -3.5), Isotonic((0.1, 0.3), (0.0, 0.9)))
 
 
