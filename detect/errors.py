@@ -16,6 +16,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingWeightsError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -33,6 +34,10 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
 
 
 class EngineError(DetectError):
