@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detect.detections import Detector
 from detect.errors import EngineError, MissingWeightsError, WeightsError
+from detect.models.catalogue import find
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import (
     CHECKED_ON_BOTH,
@@ -31,7 +32,7 @@ PRECISIONS = ("auto", "f32", "bf16", "int8")
 """What a network can compute in."""
 
 _NUDENET_FILE = "320n.onnx"
-_NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"
+_NUDENET_SHA256 = find("320n").sha256
 """Of the 320n weights as distributed since nudenet 3.4.0."""
 
 _MANY = 10_000_000_000

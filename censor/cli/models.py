@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from censor.cli.console import EXIT_FAILED, fail
+from censor.cli.console import EXIT_FAILED
 from censor.cli.options import FilePath
+from censor.cli.preparing import preparing
 
 if TYPE_CHECKING:
     from detect.models.catalogue import KnownModel
@@ -28,14 +29,10 @@ def models(ctx: click.Context, as_json: bool) -> None:
             raise click.UsageError("--json is for the list")
         return
     from censor.data_folder import models_folder
-    from censor.errors import CensorError
     from detect.models.catalogue import KNOWN
 
-    try:
-        folder = models_folder()
-    except CensorError as error:
-        fail(error, EXIT_FAILED)
-    used = _used_by()
+    with preparing():
+        folder, used = models_folder(), _used_by()
     listed = [(known, _state(known, folder), used[known.name]) for known in KNOWN]
     if as_json:
         click.echo(json.dumps([_record(*each) for each in listed], indent=1))
@@ -55,7 +52,6 @@ def add(names: tuple[str, ...], wheels: tuple[Path, ...], force: bool) -> None:
     `models`.
     """
     from censor.data_folder import models_folder
-    from censor.errors import CensorError
     from detect.errors import ModelError
     from detect.models.catalogue import KNOWN, find
 
@@ -63,10 +59,8 @@ def add(names: tuple[str, ...], wheels: tuple[Path, ...], force: bool) -> None:
         wanted = KNOWN if "all" in names else tuple({each.name: each for each in map(find, names)}.values())
     except ModelError as error:
         raise click.UsageError(str(error)) from None
-    try:
+    with preparing():
         folder = models_folder()
-    except CensorError as error:
-        fail(error, EXIT_FAILED)
     done = [_add(known, folder, wheels, force=force) for known in wanted]  # one that fails leaves the others be
     if not all(done):
         sys.exit(EXIT_FAILED)

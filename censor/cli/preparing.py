@@ -40,6 +40,7 @@ def preparing() -> Iterator[None]:
     from detect.errors import (
         DetectError,
         ImageError,
+        MissingModelError,
         MissingWeightsError,
         ReadError,
         UnknownLabelError,
@@ -49,6 +50,8 @@ def preparing() -> Iterator[None]:
         yield
     except MissingWeightsError:
         fail(MissingWeightsError(_NO_WEIGHTS), EXIT_FAILED)
+    except MissingModelError as error:
+        fail(MissingModelError(f"{error}; see: censor models add --help"), EXIT_FAILED)
     except (CensorError, ImageError, ReadError, UnknownLabelError, ValueError) as error:  # of a picture: the sticker
         fail(error, EXIT_USAGE)
     except DetectError as error:

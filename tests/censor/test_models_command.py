@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from censor.cli import main
+from censor.cli.preparing import preparing
 from detect.models.catalogue import KNOWN
 from detect.models.storage import read_model
 
@@ -132,5 +133,13 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch):
     monkeypatch.setattr(Path, "home", classmethod(homeless))
     for arguments in ((), ("add", "320n")):
         done = run(*arguments)
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert done.stderr.startswith("Error: nobody knows where your home is")
+
+
+def test_a_command_that_misses_a_model_says_how_to_get_it(folder, capsys):
+    with pytest.raises(SystemExit) as ended, preparing():
+        read_model(folder, "open_nsfw")
+    assert ended.value.code == 1
+    said = f"Error: {folder}/open_nsfw.onnx: the model open_nsfw has not been added; see: censor models add --help\n"
+    assert capsys.readouterr().err == said
