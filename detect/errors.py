@@ -12,6 +12,7 @@ __all__ = [
     "DamagedImageError",
     "DetectError",
     "EngineError",
+    "EvaluationError",
     "ImageError",
     "InferenceError",
     "LimitError",
@@ -67,6 +68,10 @@ class InferenceError(DetectError):
 
 class AnnotationsError(DetectError):
     """Annotations, or a picture they speak of, that are missing, damaged, inconsistent or in an unknown form."""
+
+
+class EvaluationError(DetectError):
+    """Labelled pictures, or scores of them, by which nothing can be measured, calibrated or guaranteed."""
 
 
 class ReadError(DetectError):

@@ -5,9 +5,9 @@ Named tuples, since a command waits for them before anything else: a dataclass t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from censor.manual import Box
@@ -23,6 +23,8 @@ __all__ = [
     "ViewOptions",
     "WatchOptions",
 ]
+
+_T = TypeVar("_T")
 
 
 class PolicyOptions(NamedTuple):
@@ -98,11 +100,11 @@ class SharedOptions(NamedTuple):
     def taken(cls, given: dict[str, object]) -> SharedOptions:
         """Take these options out of what click made of a command line."""
         return cls(
-            policy=PolicyOptions(**_taken(PolicyOptions._fields, given)),
-            network=NetworkOptions(**_taken(NetworkOptions._fields, given)),
-            views=ViewOptions(**_taken(ViewOptions._fields, given)),
-            limits=LimitOptions(**_taken(LimitOptions._fields, given)),
-            messages=MessageOptions(**_taken(MessageOptions._fields, given)),
+            policy=_taken(PolicyOptions, PolicyOptions._fields, given),
+            network=_taken(NetworkOptions, NetworkOptions._fields, given),
+            views=_taken(ViewOptions, ViewOptions._fields, given),
+            limits=_taken(LimitOptions, LimitOptions._fields, given),
+            messages=_taken(MessageOptions, MessageOptions._fields, given),
         )
 
 
@@ -136,7 +138,7 @@ class HidingOptions(NamedTuple):
     @classmethod
     def taken(cls, given: dict[str, object]) -> HidingOptions:
         """Take these options out of what click made of a command line."""
-        return cls(**_taken(cls._fields, given))
+        return _taken(cls, cls._fields, given)
 
 
 class OutputOptions(NamedTuple):
@@ -175,6 +177,6 @@ class WatchOptions(NamedTuple):
     health: Path | None
 
 
-def _taken(names: Iterable[str], given: dict[str, object]) -> dict[str, Any]:
+def _taken(kind: Callable[..., _T], names: Iterable[str], given: dict[str, object]) -> _T:
     """The one place where options have no types yet: click's parameters say what they convert to."""
-    return {name: given.pop(name) for name in names}
+    return kind(**{name: given.pop(name) for name in names})

@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -236,7 +236,7 @@ def _log(*, quiet: bool, verbose: bool) -> Log:
     """JSON lines on standard error: names are escaped, so nothing in them reaches a terminal or makes a second line."""
     from censor.report import as_json
 
-    def log(event: str, *, serious: bool = False, **fields: Any) -> None:
+    def log(event: str, *, serious: bool = False, **fields: object) -> None:
         if (quiet and not serious) or (event in _ONLY_VERBOSE and not verbose):
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -246,11 +246,11 @@ def _log(*, quiet: bool, verbose: bool) -> Log:
     return log
 
 
-def _beat(path: Path | None, log: Log) -> Callable[[dict[str, Any]], None]:
+def _beat(path: Path | None, log: Log) -> Callable[[Mapping[str, object]], None]:
     from censor.errors import WriteError
     from censor.files import write_atomic
 
-    def beat(health: dict[str, Any]) -> None:
+    def beat(health: Mapping[str, object]) -> None:
         if path is None:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -13,10 +13,6 @@ import pytest
 from command import FACES, Censor
 from fakes import RedFinder
 
-from censor.cli.console import work_off
-from censor.cli.groups import MessageOptions
-from censor.report import Outcome
-
 # --- check ----------------------------------------------------------------------------------------------------------
 
 
@@ -231,23 +227,6 @@ def test_a_link_to_a_stream_is_not_replaced_by_a_report(face: Path, tmp_path: Pa
     assert "a link to something that is not a file of its own" in done.stderr
     assert report.is_symlink()
     assert printed.read_text() == ""
-
-
-def test_lines_of_a_report_that_replaces_another_appear_as_work_goes_on(face: Path, tmp_path: Path) -> None:
-    report = tmp_path / "r.jsonl"
-    seen: list[int] = []
-    report.write_text("old\n")
-
-    def work(number: int) -> Outcome:
-        seen.append(len(report.read_text().splitlines()))
-        return Outcome(file=str(number), record={"n": number}, line="")
-
-    messages = MessageOptions(quiet=True, verbose=False)
-    tally = work_off(range(9), work, workers=1, messages=messages, report=report, overwrite=True)
-    assert (tally.reported, tally.failed, tally.interrupted) == (9, 0, False)
-    assert seen[0] == 0
-    assert seen[-1] > 0
-    assert [json.loads(line)["n"] for line in report.read_text().splitlines()] == list(range(9))
 
 
 def test_version_and_help(censor: Censor) -> None:
