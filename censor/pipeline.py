@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
@@ -48,7 +47,6 @@ class Censor:
         *,
         detector: Detector | None = None,
         recheck: bool = True,
-        overlap: bool = False,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -58,8 +56,6 @@ class Censor:
             policy: A `Policy`, the name of a preset, or the path of a TOML file.
             detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
             recheck: Look at the output again, and hide what is still found.
-            overlap: Have `apply_file` encode meanwhile, in a second thread: for one picture at a time and a core to
-                spare. If the look finds anything, that was in vain.
             max_bytes: Cap on an encoded picture.
             max_pixels: Cap on width times height.
 
@@ -83,7 +79,7 @@ class Censor:
                 f"none below {floor:g}; load it with a min_score that low"
             )
         self._sticker = load_sticker(self.policy)
-        self._recheck, self._overlap = recheck, overlap
+        self._recheck = recheck
         self._max_bytes, self._max_pixels = max_bytes, max_pixels
 
     def check(self, source: Source, *, whole: bool = False) -> Checked:
@@ -134,7 +130,7 @@ class Censor:
             TypeError: `source` is nothing that a picture can come in.
             ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``.
         """
-        return self._apply(source, also, keep)[0]
+        return self._apply(source, also, keep)
 
     def apply_file(
         self,
@@ -164,14 +160,10 @@ class Censor:
             TypeError: `source` is nothing that a picture can come in.
             ValueError: As for `apply`, or an unknown format, or a quality out of range.
         """
-
-        def encode_it(picture: Picture) -> bytes:
-            return encode(picture, format=output_format(picture, target=target, format=format), quality=quality)
-
-        done, data = self._apply(source, also, keep, encode_it)
-        if data is None:
-            with timed(done.seconds, "encode"):
-                data = encode_it(done.picture)
+        done = self._apply(source, also, keep)
+        with timed(done.seconds, "encode"):
+            kind = output_format(done.picture, target=target, format=format)
+            data = encode(done.picture, format=kind, quality=quality)
         with timed(done.seconds, "write"):
             write_atomic(target, data, overwrite=overwrite)
         return done
@@ -181,9 +173,7 @@ class Censor:
         source: Source,
         also: Iterable[Sequence[float]],
         keep: Iterable[Sequence[float]],
-        encode_it: Callable[[Picture], bytes] | None = None,
-    ) -> tuple[Censored, bytes | None]:
-        """The second value is the encoded result if it was begun early and the second look has found nothing more."""
+    ) -> Censored:
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
         seconds: dict[str, float] = {}
         with timed(seconds, "decode"):
@@ -198,20 +188,12 @@ class Censor:
         canvas = Canvas(picture.pixels)
         with timed(seconds, "hide"):
             self._paint(canvas, redactions)
-        shown, data = replace(picture, beneath=None, readings=()), None
+        shown = replace(picture, beneath=None, readings=())
         if self._recheck and redactions:
-            first = len(redactions)
-            with ThreadPoolExecutor(1) as pool:
-                early = [pool.submit(encode_it, shown)] if encode_it is not None and self._overlap else []
-                with timed(seconds, "recheck"):
-                    redactions, more = self._look_again(
-                        shown, frame, canvas, found.views, redactions, before_painting=partial(wait, early)
-                    )
-                passed_over = joined(Detections.concatenate([passed_over, *more])) if any(more) else passed_over
-                if early and len(redactions) == first:
-                    with timed(seconds, "encode"):
-                        data = early[0].result()
-        done = Censored(
+            with timed(seconds, "recheck"):
+                redactions, more = self._look_again(shown, frame, canvas, found.views, redactions)
+            passed_over = joined(Detections.concatenate([passed_over, *more])) if any(more) else passed_over
+        return Censored(
             verdict=self._judge(found.boxes, picture) if self.policy.judges(self.detector.names) else None,
             detections=found.boxes,
             width=picture.width,
@@ -221,7 +203,6 @@ class Censor:
             redactions=tuple(redactions),
             kept=passed_over,
         )
-        return done, data
 
     def _decode(self, source: Source, *, spare: Callable[[int, int], int] | None = None) -> Picture:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
@@ -241,8 +222,6 @@ class Censor:
         canvas: Canvas,
         views: Views,
         redactions: list[Redaction],
-        *,
-        before_painting: Callable[[], object],
     ) -> tuple[list[Redaction], list[Detections]]:
         """Detect on the output until nothing is left that should be hidden.
 
@@ -265,7 +244,6 @@ class Censor:
                 return redactions, passed_over
             if attempt < _TRIES:
                 redactions = [*redactions, *fresh]
-                before_painting()  # nobody reads pixels that change
                 self._paint(canvas, redactions)
         left = ", ".join(f"{each.label} {each.score:.2f}" for each in fresh)
         raise RecheckError(f"{picture.name}: after {_TRIES} looks at the output the detector still finds {left}")

@@ -220,7 +220,6 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
 
     from censor.errors import CensorError
     from detect.errors import DetectError, ImageError, ReadError, UnknownLabelError, WeightsError
-    from detect.runtime.sessions import cores
     from detect.tiling import FlipDetector, TiledDetector
 
     base = load_policy(options["policy"])
@@ -240,7 +239,6 @@ def make_censor(options: dict[str, Any], *, pictures: int | None = None) -> Cens
             policy=_adjust(base, options, thresholds, detector.names),
             detector=detector,
             recheck=not options.get("no_recheck", False),
-            overlap=cores() > _at_once(options, pictures),
             max_bytes=options["max_bytes"],
             max_pixels=options["max_pixels"],
         )
