@@ -82,10 +82,10 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
         _hide_stream(photos, options)
         return
 
-    from censor.batch import gather, plan
+    from censor.batch import assign_targets, gather
 
     gathered = gather(photos, out=out)
-    items = plan(gathered.items, out=out, in_place=in_place, overwrite=options["force"])
+    items = assign_targets(gathered.items, out=out, in_place=in_place, overwrite=options["force"])
     outputs = 0 if in_place else len(gathered.items) - len(items)
     _check_report(options, items)
     censor = make_censor(options, pictures=len(items))

@@ -11,7 +11,7 @@ from command import FACES, Censor, hidden
 from PIL import Image
 
 from censor import gather as gather_module
-from censor.batch import gather, plan
+from censor.batch import assign_targets, gather
 from censor.files import write_atomic
 from detect.errors import ReadError
 from detect.folders import PathBeneath, open_file, opened_folder, walk
@@ -214,12 +214,12 @@ def test_names_that_some_file_systems_hold_for_one(tmp_path: Path) -> None:
         (out / other).hardlink_to(first)
     picture(tmp_path / "in" / "twin.jpg")
     (out / "twin.jpg").hardlink_to(out / "a.jpg")
-    items = plan(gather([tmp_path / "in"]).items, out=out, in_place=False, overwrite=True)
+    items = assign_targets(gather([tmp_path / "in"]).items, out=out, in_place=False, overwrite=True)
     assert sorted(item.relative.name for item in items if item.error is not None) == ["a.jpg", "caf\u00e9.jpg"]
     assert all("is already that of" in str(item.error) for item in items if item.error is not None)
 
 
-def test_force_overwrites_only_what_was_there_when_it_was_planned(
+def test_force_overwrites_only_what_was_there_when_targets_were_assigned(
     censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from censor import pipeline
