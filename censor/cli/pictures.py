@@ -100,7 +100,8 @@ def hide(photos: tuple[str, ...], **options: Any) -> None:
 
 def _hide_one(censor: Censor, options: dict[str, Any], item: BatchItem) -> Outcome:
     from censor.errors import OutputExistsError
-    from censor.files import encode, write_atomic
+    from censor.media.encoding import encode
+    from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
     from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported

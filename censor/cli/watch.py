@@ -220,7 +220,7 @@ def _log(*, quiet: bool, verbose: bool) -> Any:
 
 def _beat(path: Path | None, log: Any) -> Any:
     from censor.errors import WriteError
-    from censor.files import write_atomic
+    from censor.media.writing import write_atomic
 
     def beat(health: dict[str, Any]) -> None:
         if path is None:

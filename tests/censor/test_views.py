@@ -11,9 +11,10 @@ from fakes import RED, RedFinder, finder
 from PIL import Image
 
 from censor import Censor
-from censor.files import encode
 from censor.masks import Region
+from censor.media.encoding import encode
 from censor.policy_toml import load_policy
+from censor.redact import Redaction
 from censor.views import Canvas, Views
 from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
@@ -170,10 +171,17 @@ def test_the_callers_pixels_are_left_alone(source):
 
 def test_a_canvas_gives_back_what_was_painted_over():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    before, canvas = pixels.copy(), Canvas(pixels)
-    canvas.begin([Region(2, 3, 9, 8), Region(20, 10, 25, 15)])[3:15, 2:25] = 0
+    before, canvas = pixels.copy(), Canvas(pixels, BLACK)
+    first, second, third = (
+        Redaction(label="FACE_MALE", score=1, xyxy=(0, 0, 1, 1), effect="solid", rechecked=False, region=each)
+        for each in (Region(2, 3, 9, 8), Region(20, 10, 25, 15), Region(0, 0, 3, 4))
+    )
+    canvas.paint([first, second])
     assert canvas.window == (slice(3, 15), slice(2, 25))
-    canvas.begin([Region(0, 0, 30, 20)])
+    assert not pixels[3:8, 2:9].any()
+    canvas.paint([third])
+    assert not pixels[:4, :3].any()
+    pixels[:4, :3] = before[:4, :3]
     assert np.array_equal(pixels, before)
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor
-from censor.files import encode
+from censor.media.encoding import encode
 from detect.errors import DetectError
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.still import decode
