@@ -15,7 +15,7 @@ from censor.errors import CrashedError, OutputExistsError, WriteError
 from censor.files import output_format, write_atomic
 from censor.gather import mirrored
 from censor.pipeline import Censor
-from censor.report import Outcome, as_json
+from censor.report import as_json, error_record, log_line
 from censor.results import Censored
 from censor.watch.claims import Claim, Claims, Record
 from censor.watch.moves import is_for_good, make_folder, move, move_to_free_name, names
@@ -118,10 +118,7 @@ class UploadProcessor:
             raise PostponedError("out of memory") from error
         except Exception as error:  # noqa: BLE001  # a bug of ours must neither publish nor lose an upload
             return self._refuse(claim, self._reason(claim, error))
-        level = None if done.verdict is None else done.verdict.level.value
-        told = {"output": record.target, "level": level, "regions": len(done.redactions)}
-        seconds = round(sum(done.seconds.values()), 3)
-        return self._finish(claim, {**told, "seconds": seconds})
+        return self._finish(claim, {**log_line(done, record.target)})
 
     def _count(self, claim: Claim) -> None:
         """Note an attempt before it is made; it is struck out again unless it ends the process."""
@@ -207,10 +204,10 @@ class UploadProcessor:
 
     def _reason(self, claim: Claim, error: Exception) -> dict[str, Any]:
         relative = claim.record.relative
-        reason = Outcome.failed(relative, error).record
+        told = error_record(error)
         for path in (claim.held, claim.original):
-            reason["error"]["message"] = reason["error"]["message"].replace(str(path), relative)
-        return reason
+            told["message"] = told["message"].replace(str(path), relative)
+        return {"error": told}
 
     def _refuse(self, claim: Claim, reason: dict[str, Any]) -> Fate:
         """Into quarantine. The reason goes first and takes the name for both; then the upload follows in one step."""
