@@ -17,13 +17,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from censor.service.answers import MEDIA_TYPES
+from censor.service.formats import MEDIA_TYPES
 from censor.service.logs import where
+from censor.service.messages import Answer, Failure, Hello, StartFailure, Terms, ask, cancel
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.thread_pool import first_of
 from censor.service.work import ClientGone, Job, Result, time_limit
-from censor.service.worker import Terms, ask, frame
 from censor.service.worker_handle import Task, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
@@ -165,7 +165,7 @@ class ProcessPool:
             self._queue.remove(task)
         for worker in self._workers:
             if task.number in worker.tasks:
-                worker.send(frame(pickle.dumps({"cancel": task.number})))
+                worker.send(cancel(task.number))
 
     async def try_out(self, job: Job) -> None:
         """See `Pool`. The worker that has least to do is asked."""
@@ -227,7 +227,7 @@ class ProcessPool:
         error: Exception | None = None
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self._admit(worker, (await worker.receive(lambda _, size: not size))[0])
+                self._admit(worker, await worker.greeting())
             while True:
                 self._settle(worker, *await worker.receive(functools.partial(self._has_room, worker)))
         except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
@@ -242,10 +242,10 @@ class ProcessPool:
             ending.add_done_callback(self._endings.discard)
             await asyncio.shield(ending)
 
-    def _admit(self, worker: WorkerHandle, hello: dict[str, Any]) -> None:
-        if "failed" in hello:
-            raise DetectError(str(hello["failed"]))
-        names = tuple(map(str, hello["names"]))
+    def _admit(self, worker: WorkerHandle, hello: Hello | StartFailure) -> None:
+        if isinstance(hello, StartFailure):
+            raise DetectError(hello.failed)
+        names = tuple(map(str, hello.names))
         if self.names and names != self.names:
             raise DetectError("the detector is another one than before; start the service again")
         worker.ready, self._starts.failed = True, 0
@@ -254,9 +254,9 @@ class ProcessPool:
         _LOG.info("worker ready", extra={"fields": {"worker": worker.process.pid}})
         self._dispatch()
 
-    def _has_room(self, worker: WorkerHandle, header: dict[str, Any], size: int) -> bool:
+    def _has_room(self, worker: WorkerHandle, answer: Answer | Failure, size: int) -> bool:
         """Whether somebody waits for an answer of so many bytes, and there is memory for it."""
-        task = worker.tasks[header["number"]]
+        task = worker.tasks[answer.number]
         if task.answer.done():
             return False
         try:
@@ -266,21 +266,21 @@ class ProcessPool:
             return False
         return True
 
-    def _settle(self, worker: WorkerHandle, header: dict[str, Any], body: bytearray | None) -> None:
-        task = worker.tasks[header["number"]]
+    def _settle(self, worker: WorkerHandle, answer: Answer | Failure, body: bytearray | None) -> None:
+        task = worker.tasks[answer.number]
         if task.answer.done() or body is None:
             pass
-        elif header.get("crowded") and not task.died:
-            self._retry_alone(task)
-        elif "problem" in header:
-            task.fail(Problem(header["problem"], header["detail"], where=header["where"]))
-        elif task.job.hide and not (body and header["format"] in MEDIA_TYPES):
+        elif isinstance(answer, Failure):
+            if answer.crowded and not task.died:
+                self._retry_alone(task)
+            else:
+                task.fail(Problem(answer.problem, answer.detail, where=answer.where))
+        elif task.job.hide and not (body and answer.format in MEDIA_TYPES):
             raise ValueError("an answer without a picture")
         else:
-            result = Result(
-                record=header["record"], seconds=header["seconds"], encoded=memoryview(body), format=header["format"]
+            task.answer.set_result(
+                Result(record=answer.record, seconds=answer.seconds, encoded=memoryview(body), format=answer.format)
             )
-            task.answer.set_result(result)
         del worker.tasks[task.number]  # only now: an answer that made no sense has not been given
         task.stop_clock()
         self._dispatch()

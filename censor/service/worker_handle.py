@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from censor.service.messages import LENGTHS, Answer, Failure, Hello, StartFailure, begin, read_answer, read_greeting
 from censor.service.work import Job, Result
-from censor.service.worker import LENGTHS, frame
 
 __all__ = ["Task", "WorkerHandle"]
 
@@ -98,7 +96,7 @@ class WorkerHandle:
         self.tasks: dict[int, Task] = {}
         self.ready = False
         self.killed = False
-        self.send(frame(b"", len(terms)), terms)
+        self.send(begin(terms), terms)
         self._sender = asyncio.create_task(self._pump())
 
     @property
@@ -129,28 +127,45 @@ class WorkerHandle:
         except OSError:  # it died, as who receives will see
             return
 
-    async def receive(self, keep: Callable[[dict[str, Any], int], bool]) -> tuple[dict[str, Any], bytearray | None]:
-        """The next frame, checked for its size: a worker may be in other hands.
-
-        Args:
-            keep: Called with a header and the bytes of its body: whether there is memory for it.
-
-        Returns:
-            The header, and the body or, where that was not kept, None.
+    async def greeting(self) -> Hello | StartFailure:
+        """What it says first.
 
         Raises:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
+        header, body = await self._header()
+        if body:
+            raise ValueError("more bytes than a greeting has")
+        return read_greeting(header)
+
+    async def receive(self, keep: Callable[[Answer | Failure, int], bool]) -> tuple[Answer | Failure, bytearray | None]:
+        """The next answer, checked for its size: a worker may be in other hands.
+
+        Args:
+            keep: Called with an answer and the bytes of its picture: whether there is memory for it.
+
+        Returns:
+            The answer, and the picture or, where that was not kept, None.
+
+        Raises:
+            EOFError: It died.
+            OSError, ValueError: It makes no sense.
+        """
+        header, body = await self._header()
+        answer = read_answer(header)
+        if keep(answer, body):
+            return answer, await self._exactly(body)
+        while body > 0:
+            body -= len(await self._exactly(min(body, _PIECE)))
+        return answer, None
+
+    async def _header(self) -> tuple[bytearray, int]:
+        """The next header, and the bytes of the body that follows."""
         size, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
         if size > _MAX_HEADER or body > self._most:
             raise ValueError("more bytes than any answer has")
-        header = json.loads(await self._exactly(size))
-        if keep(header, body):
-            return header, await self._exactly(body)
-        while body > 0:
-            body -= len(await self._exactly(min(body, _PIECE)))
-        return header, None
+        return await self._exactly(size), body
 
     async def _exactly(self, size: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(size)
