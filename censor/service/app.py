@@ -21,7 +21,7 @@ from censor.service.keys import KeyCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
 from censor.service.middleware.exchange import ExchangeMiddleware
-from censor.service.middleware.head import HeadMiddleware
+from censor.service.middleware.head_requests import HeadRequestMiddleware
 from censor.service.middleware.hosts import HostMiddleware
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
@@ -93,7 +93,7 @@ def create_app(
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
     app.add_middleware(HostMiddleware, patterns=settings.hosts)
-    app.add_middleware(HeadMiddleware)
+    app.add_middleware(HeadRequestMiddleware)
     app.add_middleware(ExchangeMiddleware, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
@@ -134,7 +134,7 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if headers.get("Allow") == "GET":
-        headers["Allow"] = "GET, HEAD"  # by `HeadMiddleware`
+        headers["Allow"] = "GET, HEAD"  # by `HeadRequestMiddleware`
     name = {404: "not-found", 405: "method-not-allowed", 400: "malformed-upload"}.get(status, "internal-error")
     return await _answer(request, Problem(name, headers=headers))
 

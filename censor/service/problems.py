@@ -116,7 +116,7 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
         name: One of `KINDS`.
         detail: What is wrong with this request, for its sender.
         headers: Headers of the answer beyond those of every problem.
-        where: For the log: type and place of the error behind it, if that happened in another process.
+        where: For the log: type and lines of code of the error behind it, if that happened in another process.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ class Pool(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Pictures that wait for a place."""
+        """Pictures that wait for a slot."""
         ...
 
     @property
@@ -102,7 +102,7 @@ class Pool(Protocol):
 
     @property
     def able(self) -> bool:
-        """Whether anybody can take pictures now, be it later when places are free."""
+        """Whether anybody can take pictures now, be it later when slots are free."""
         ...
 
     def refuse_if_full(self) -> None:
@@ -133,7 +133,7 @@ class Pool(Protocol):
         ...
 
     async def try_out(self, job: Job) -> None:
-        """Work on a test picture, also when all places are taken.
+        """Work on a test picture, also when all slots are taken.
 
         Raises:
             Exception: Whatever a client's picture would meet now.

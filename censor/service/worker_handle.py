@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from censor.service.messages import LENGTHS, Answer, Failure, Hello, StartFailure, begin, read_answer, read_greeting
 from censor.service.work import Job, Result
 
-__all__ = ["Task", "WorkerHandle"]
+__all__ = ["PendingJob", "WorkerHandle"]
 
 _PROGRAM = (
     "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
@@ -26,7 +26,7 @@ _MAX_HEADER, _PIECE = 2**20, 2**18
 
 
 @dataclass(eq=False)
-class Task:
+class PendingJob:
     """A job on its way; `died` counts the workers that died with it, `late` is one over its time.
 
     `hold` is called with the bytes of its answer before they are received, and raises where there is no memory.
@@ -64,7 +64,7 @@ class WorkerHandle:
 
     Attributes:
         process: The process.
-        tasks: What is in its hands, by number.
+        pending: What is in its hands, by number.
         ready: Whether it can take pictures.
         killed: Whether it was killed because a picture was overdue.
     """
@@ -93,26 +93,26 @@ class WorkerHandle:
                 raise
         self._most = most
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.tasks: dict[int, Task] = {}
+        self.pending: dict[int, PendingJob] = {}
         self.ready = False
         self.killed = False
         self.send(begin(terms), terms)
         self._sender = asyncio.create_task(self._pump())
 
     @property
-    def jobs(self) -> int:
+    def assigned(self) -> int:
         """Pictures of clients in its hands."""
-        return sum(not task.trial for task in self.tasks.values())
+        return sum(not each.trial for each in self.pending.values())
 
-    def begun(self, at_once: int) -> list[Task]:
+    def begun(self, at_once: int) -> list[PendingJob]:
         """What it works on: it takes clients' pictures in the order in which it was given them, so many at once."""
-        pictures = [task for task in self.tasks.values() if not task.trial]
-        return pictures[:at_once] + [task for task in self.tasks.values() if task.trial]
+        pictures = [each for each in self.pending.values() if not each.trial]
+        return pictures[:at_once] + [each for each in self.pending.values() if each.trial]
 
     @property
     def draining(self) -> bool:
         """Whether it should get nothing more: it may die of what it has, or be killed for it."""
-        return any(task.died or task.late for task in self.tasks.values())
+        return any(each.died or each.late for each in self.pending.values())
 
     def send(self, *parts: bytes) -> None:
         """Send bytes, in their order, when it takes them."""

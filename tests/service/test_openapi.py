@@ -135,8 +135,8 @@ def matches(document: dict[str, Any], schema: dict[str, Any], value: Any) -> Non
 def answered(client: httpx.Client, document: dict[str, Any], method: str, path: str, **asked: Any) -> httpx.Response:
     """An answer, held against what the document says of it."""
     response = client.request(method, path, **asked)
-    place = "/problems/{name}" if path.startswith("/problems/") else path.partition("?")[0]
-    said = document["paths"][place][method.lower()]["responses"][str(response.status_code)]["content"]
+    template = "/problems/{name}" if path.startswith("/problems/") else path.partition("?")[0]
+    said = document["paths"][template][method.lower()]["responses"][str(response.status_code)]["content"]
     kind = response.headers["content-type"]
     assert kind in said
     if "json" in kind:
