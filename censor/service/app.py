@@ -84,6 +84,13 @@ def create_app(
     if settings.page:
         app.include_router(page.router)
     _document(app, keys=bool(digests))
+    _add_middleware(app, settings, metrics)
+    _add_handlers(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """What surrounds every request, the innermost first."""
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -95,12 +102,15 @@ def create_app(
     app.add_middleware(HostMiddleware, patterns=settings.hosts)
     app.add_middleware(HeadRequestMiddleware)
     app.add_middleware(ExchangeMiddleware, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
+
+
+def _add_handlers(app: FastAPI) -> None:
+    """What is answered where there is no result."""
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(ClientDisconnect, _gone)
-    return app
 
 
 def from_environment() -> FastAPI:
