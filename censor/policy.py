@@ -12,17 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from censor.choices import EFFECTS, SHAPES
 from censor.errors import PolicyError
 from detect.errors import UnknownLabelError
 from detect.labels import resolve
 
-__all__ = ["CELL_EFFECTS", "EFFECTS", "MAX_CELLS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
-
-EFFECTS = ("pixelate", "blur", "solid", "sticker")
-CELL_EFFECTS = EFFECTS[:2]
-"""Those that show means of cells; the others show nothing."""
-
-SHAPES = ("box", "rounded", "ellipse")
+__all__ = ["EFFECTS", "MAX_CELLS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
 
 MAX_CELLS = 8
 """The information bound: never more cells than this along the longer side of a region."""

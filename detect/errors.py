@@ -15,6 +15,7 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingWeightsError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -32,6 +33,10 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
 
 
 class EngineError(DetectError):

@@ -8,7 +8,8 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from censor.policy import CELL_EFFECTS, EFFECTS, MAX_CELLS, SHAPES
+from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
+from censor.policy import MAX_CELLS
 from censor.service import documentation as doc
 from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
