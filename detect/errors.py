@@ -15,7 +15,9 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingModelError",
     "MissingWeightsError",
+    "ModelError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -37,6 +39,14 @@ class WeightsError(DetectError):
 
 class MissingWeightsError(WeightsError):
     """No weights are named, and none are installed."""
+
+
+class ModelError(WeightsError):
+    """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
+
+
+class MissingModelError(ModelError):
+    """A known model that has not been added."""
 
 
 class EngineError(DetectError):

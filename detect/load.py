@@ -126,7 +126,7 @@ def choose(
 
     What is named is taken or refused, never replaced. What is left open depends on the file, the machine and the
     number of pictures, on nothing else. A quantised file runs in ``int8``, on OpenVINO where that is installed, the
-    pictures are many and `detect.quantize` made the file, which looked at what it finds there. Any other runs in
+    pictures are many and `detect.models.quantize` made the file, which looked at what it finds there. Any other runs in
     ``bf16`` on OpenVINO where that is installed, the processor has instructions for it and the pictures are many,
     because OpenVINO takes longer to start, and again for each shape of input; else in ``f32`` on onnxruntime.
 

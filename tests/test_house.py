@@ -103,7 +103,8 @@ def test_detect_knows_nothing_of_the_command_above_it(path: Path) -> None:
     said = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
     for text in (each for each in said if isinstance(each, str)):
         assert not re.search(r"CENSOR_?[A-Z]*\b", text), text
-        assert own or not set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) & FLAGS, text
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) if " " in text else set()  # one word is pip's
+        assert own or not named & FLAGS, text
 
 
 def flags(command: click.Command) -> set[str]:
