@@ -51,13 +51,13 @@ def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bo
             assigned.append(replace(item, error=item.error or unsupported(str(item.source))))
             continue
         target = _in_place(item) if in_place else _target(item, out)
-        place = os.path.normcase(os.path.realpath(target))
+        real = os.path.normcase(os.path.realpath(target))
         same = _identity(target, _stamp(target))
-        if in_place and place in taken:
+        if in_place and real in taken:
             continue
         error: CensorError | None = None
         exists = os.path.lexists(target)
-        other = taken.get(place) or (None if in_place else taken.get(same))
+        other = taken.get(real) or (None if in_place else taken.get(same))
         if other is not None:
             error = OutputExistsError(f"{item.source}: its output {target} is already that of {other}")
         elif not in_place and {os.path.realpath(target), same} & sources:
@@ -65,7 +65,7 @@ def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bo
         elif not (in_place or overwrite) and exists:
             error = OutputExistsError(f"{item.source}: {target} exists already; use --force to overwrite it")
         else:
-            taken[place] = taken[same] = item.source
+            taken[real] = taken[same] = item.source
         # What is not there now is not overwritten: it would be another item's, in a file system that takes both names
         # for one, or somebody else's.
         assigned.append(replace(item, target=target, overwrite=exists, error=error))

@@ -174,7 +174,7 @@ def test_a_picture_that_takes_too_long(started: Callable[..., httpx.Client], gat
     start = time.perf_counter()
     assert problem(client.post("/v1/censor", content=scene_png, headers=PNG)) == "time-limit"
     assert time.perf_counter() - start < 2
-    assert client.get("/readyz").status_code == 503  # its only place is held by what never ends
+    assert client.get("/readyz").status_code == 503  # its only slot is held by what never ends
     gate.open.set()
     _until(lambda: client.get("/readyz").status_code == 200)
     assert client.post("/v1/censor", content=scene_png, headers=PNG).status_code == 200

@@ -39,7 +39,7 @@ def test_a_picture_that_takes_too_much_gets_a_problem_and_its_worker_goes_on(
     assert client.post("/v1/censor", content=scene_png, headers=PNG).status_code == 200
     assert workers_of(os.getpid()) == before
     (peak,) = resident(before)
-    assert peak < 320 * 2**20 + Settings(workers=1, in_flight=1, **SMALL).places_memory
+    assert peak < 320 * 2**20 + Settings(workers=1, in_flight=1, **SMALL).slots_memory
 
 
 def test_one_that_ends_its_worker_is_given_up_and_others_are_served(
@@ -69,7 +69,7 @@ def test_workers_are_limited_but_for_those_with_a_device(started: Callable[..., 
     assert 0 < soft < 2**31
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     assert Settings(provider="cuda").worker_limit is None
-    assert Settings().worker_limit == Settings().places_memory + 128 * 2**20
+    assert Settings().worker_limit == Settings().slots_memory + 128 * 2**20
 
 
 def test_work_that_the_limits_allow_fits(started: Callable[..., httpx.Client], encoded: Callable[..., bytes]) -> None:

@@ -9,7 +9,8 @@ import json
 import httpx
 import pytest
 
-from censor.service.answers import MEDIA_TYPES, JsonWithPicture
+from censor.service.answers import JsonWithPicture
+from censor.service.formats import MEDIA_TYPES
 from censor.service.negotiation import preferred
 
 PNG = {"content-type": "image/png"}
