@@ -38,16 +38,24 @@ class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
 
 
-class MissingWeightsError(WeightsError):
-    """No weights are named, and none are installed."""
-
-
 class ModelError(WeightsError):
     """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
 
 
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
+
+
 class MissingModelError(ModelError):
-    """A known model that has not been added."""
+    """A known model that has not been added.
+
+    Attributes:
+        models: Names of those of which one would do, the best first.
+    """
+
+    def __init__(self, message: str, models: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.models = models
 
 
 class EngineError(DetectError):

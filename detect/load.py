@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import platform
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from detect.detections import Detector
 from detect.errors import EngineError, MissingWeightsError, WeightsError
@@ -23,7 +24,16 @@ from detect.runtime.sessions import (
 )
 from detect.tiling import LongDetector
 
-__all__ = ["ENGINES", "PRECISIONS", "LoadedDetector", "choose", "find_weights", "load_detector"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "LoadedDetector",
+    "SessionOptions",
+    "choose",
+    "find_weights",
+    "load_detector",
+    "start_session",
+]
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 """What can run an ONNX file."""
@@ -106,7 +116,7 @@ def load_detector(
     if _is_safetensors(model):
         _check_names(engine, precision, provider)
         return _on_torch(path, engine, precision, provider, min_score=min_score, iou_threshold=iou_threshold)
-    session = _start_session(
+    session = start_session(
         model,
         str(path),
         threads=threads,
@@ -118,6 +128,41 @@ def load_detector(
     )
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LoadedDetector(detector, engine=session.engine, precision=session.precision)
+
+
+class SessionOptions(TypedDict, total=False):
+    """What `start_session` and all who call it take; each as `load_detector` says."""
+
+    threads: int
+    streams: int
+    engine: str
+    precision: str
+    provider: str
+    pictures: int | None
+
+
+def start_session(model: bytes, source: str, **options: Unpack[SessionOptions]) -> Session:
+    """Load an ONNX file into what shall run it.
+
+    Args:
+        model: The whole file.
+        source: Where it came from; named in errors.
+        options: See `load_detector`, where the defaults stand too.
+
+    Raises:
+        WeightsError: The file cannot be run, or is quantised where that was not asked for, or the reverse.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    threads, pictures = options.get("threads", 0), options.get("pictures")
+    provider, precision = options.get("provider", "cpu"), options.get("precision", "auto")
+    engine = _engine_of(provider, options.get("engine", "auto"), precision)
+    engine, precision = choose(model, source, engine=engine, precision=precision, pictures=pictures)
+    if engine == "openvino":
+        hint, streams = "bf16" if precision == "bf16" else "f32", options.get("streams", 0)
+        return OpenVinoSession(model, source=source, threads=threads, streams=streams, precision=hint)
+    brief = provider == "cpu" and pictures is not None and pictures <= _FEW
+    return OnnxRuntimeSession(model, source=source, threads=threads, provider=provider, brief=brief)
 
 
 def choose(
@@ -195,27 +240,6 @@ def _read_unaltered(path: Path, expected: str | None) -> bytes:
             "reinstall with: pip install --force-reinstall 'nsfw-censor[nudenet]'"
         )
     return model
-
-
-def _start_session(
-    model: bytes,
-    source: str,
-    *,
-    threads: int,
-    streams: int,
-    engine: str,
-    precision: str,
-    provider: str,
-    pictures: int | None,
-) -> Session:
-    """What runs an ONNX file, as `load_detector` is asked to."""
-    engine = _engine_of(provider, engine, precision)
-    engine, precision = choose(model, source, engine=engine, precision=precision, pictures=pictures)
-    if engine == "openvino":
-        hint = "bf16" if precision == "bf16" else "f32"
-        return OpenVinoSession(model, source=source, threads=threads, streams=streams, precision=hint)
-    brief = provider == "cpu" and pictures is not None and pictures <= _FEW
-    return OnnxRuntimeSession(model, source=source, threads=threads, provider=provider, brief=brief)
 
 
 def _check_names(engine: str, precision: str, provider: str = "cpu") -> None:

@@ -1,47 +1,59 @@
-"""Making pictures smaller before a detector sees them, for those that would shrink them anyway."""
+"""Making pictures smaller before networks see them, for those that would shrink them anyway."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.detections import Detector, HasSpareFactor, RGBImage
+from detect.detections import HasSpareFactor, RGBImage
 
-__all__ = ["FACTORS", "halved", "reduced", "reduction", "spare_factor"]
+__all__ = ["FACTORS", "MARGIN", "halved", "least_reduction", "reduced", "reduction", "spare_factor"]
 
 FACTORS = (8, 4, 2, 1)
 """What pictures may be reduced by: those factors that JPEG decoders know how to skip work for."""
 
-_MARGIN = 1.25
+MARGIN = 1.25
 """What is left after reduction has this many times the rows and columns that the detector looks at. Decoders shrink by
 other filters than averages: what the detector then shrinks itself evens that out. With 1.25 scores moved no more than
 with 1.5, with 1 more than twice as much."""
 
 
-def spare_factor(detector: Detector, height: int, width: int) -> float:
-    """By how much a detector shrinks a picture itself: what its method `spare_factor` says, 1 if it has none.
+def spare_factor(network: object, height: int, width: int) -> float:
+    """By how much a network shrinks a picture itself: what its method `spare_factor` says, 1 if it has none.
 
     Args:
-        detector: What will look at the picture.
+        network: A detector or a classifier, which will look at the picture.
         height: The picture's rows.
         width: Its columns.
     """
-    return float(detector.spare_factor(height, width)) if isinstance(detector, HasSpareFactor) else 1.0
+    return float(network.spare_factor(height, width)) if isinstance(network, HasSpareFactor) else 1.0
 
 
-def reduction(detector: Detector, height: int, width: int) -> int:
-    """How many times fewer rows and columns will do for a detector, one of `FACTORS`.
+def reduction(network: object, height: int, width: int) -> int:
+    """How many times fewer rows and columns will do for a network, one of `FACTORS`.
 
     Args:
-        detector: What will look at the picture.
+        network: A detector or a classifier, which will look at the picture.
         height: The picture's rows.
         width: Its columns.
     """
-    spare = spare_factor(detector, height, width)
-    return next((factor for factor in FACTORS if factor * _MARGIN <= spare), 1)
+    spare = spare_factor(network, height, width)
+    return next((factor for factor in FACTORS if factor * MARGIN <= spare), 1)
+
+
+def least_reduction(networks: Iterable[object], height: int, width: int) -> int:
+    """How many times fewer rows and columns will do for all who look at one picture: what the neediest can spare.
+
+    Args:
+        networks: Detectors and classifiers; without any nothing is reduced.
+        height: The picture's rows.
+        width: Its columns.
+    """
+    return min((reduction(network, height, width) for network in networks), default=1)
 
 
 def reduced(image: RGBImage, factor: int) -> RGBImage:

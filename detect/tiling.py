@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +11,16 @@ from detect import boxes
 from detect.detections import Detections, Detector, HasMinScore, RGBImage
 from detect.reduction import spare_factor
 
-__all__ = ["DetectorWrapper", "FlipDetector", "LongDetector", "TiledDetector", "joined", "lowest_score"]
+__all__ = [
+    "DetectorWrapper",
+    "FlipDetector",
+    "LongDetector",
+    "Stretches",
+    "TiledDetector",
+    "corners",
+    "joined",
+    "lowest_score",
+]
 
 
 class DetectorWrapper:
@@ -75,6 +85,36 @@ class TiledDetector(DetectorWrapper):
         return _look(self._detector, image, self._tile, self._tile, overlap=self._overlap, join_above=self._join_above)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stretches:
+    """Which pictures are long and narrow, and how they are cut.
+
+    Attributes:
+        ratio: Those whose longer side is more than this many times the shorter; each stretch is one and a half times as
+            long as the picture is narrow.
+        shortest: No stretch is shorter than this, in pixels.
+
+    Raises:
+        ValueError: `ratio` below 1.5, or `shortest` below 1.
+    """
+
+    ratio: float = 2.5
+    shortest: int = 320
+
+    def __post_init__(self) -> None:
+        if self.ratio < 1.5 or self.shortest < 1:
+            raise ValueError(f"need ratio >= 1.5 and shortest >= 1, not {self.ratio} and {self.shortest}")
+
+    def are_of(self, height: int, width: int) -> bool:
+        """Whether a picture of so many rows and columns is cut."""
+        return bool(max(height, width) > self.ratio * min(height, width))
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of each stretch."""
+        stretch = max(round(1.5 * min(height, width)), self.shortest)
+        return min(height, stretch), min(width, stretch)
+
+
 class LongDetector(DetectorWrapper):
     """Looks at long, narrow pictures in overlapping stretches, and at all others as they are.
 
@@ -94,29 +134,24 @@ class LongDetector(DetectorWrapper):
         Raises:
             ValueError: `ratio` below 1.5, or `shortest` below 1.
         """
-        if ratio < 1.5 or shortest < 1:
-            raise ValueError(f"need ratio >= 1.5 and shortest >= 1, not {ratio} and {shortest}")
         super().__init__(detector)
-        self._ratio = ratio
-        self._shortest = shortest
+        self._stretches = Stretches(ratio=ratio, shortest=shortest)
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""
-        plain = [image for image in images if not self._is_long(*image.shape[:2])]
+        plain = [image for image in images if not self._stretches.are_of(*image.shape[:2])]
         found = iter(self._detector.detect(plain) if plain else [])
-        return [self._detect_long(image) if self._is_long(*image.shape[:2]) else next(found) for image in images]
+        return [
+            self._detect_long(image) if self._stretches.are_of(*image.shape[:2]) else next(found) for image in images
+        ]
 
     def spare_factor(self, height: int, width: int) -> float:
         """As the wrapped detector; nothing for what is cut into stretches, whose length depends on the pixels."""
-        return 1.0 if self._is_long(height, width) else super().spare_factor(height, width)
-
-    def _is_long(self, height: int, width: int) -> bool:
-        return bool(max(height, width) > self._ratio * min(height, width))
+        return 1.0 if self._stretches.are_of(height, width) else super().spare_factor(height, width)
 
     def _detect_long(self, image: RGBImage) -> Detections:
-        height, width = image.shape[:2]
-        stretch = max(round(1.5 * min(height, width)), self._shortest)
-        return _look(self._detector, image, min(height, stretch), min(width, stretch), overlap=0.25, join_above=0.5)
+        rows, columns = self._stretches.size(*image.shape[:2])
+        return _look(self._detector, image, rows, columns, overlap=0.25, join_above=0.5)
 
 
 class FlipDetector(DetectorWrapper):
@@ -154,17 +189,12 @@ def _look(
     detector: Detector, image: RGBImage, tile_height: int, tile_width: int, *, overlap: float, join_above: float
 ) -> Detections:
     """Detect on a picture whole and in tiles, and join what they saw of one thing."""
-    height, width = image.shape[:2]
-    corners = [
-        (x, y)
-        for y in _starts(height, tile=tile_height, overlap=overlap)
-        for x in _starts(width, tile=tile_width, overlap=overlap)
-    ]
-    if len(corners) == 1:
+    starts = corners(*image.shape[:2], tile_height=tile_height, tile_width=tile_width, overlap=overlap)
+    if len(starts) == 1:
         return detector.detect([image])[0]
-    views = [image, *(image[y : y + tile_height, x : x + tile_width] for x, y in corners)]
+    views = [image, *(image[y : y + tile_height, x : x + tile_width] for x, y in starts)]
     found = detector.detect(views)
-    parts = [_moved(each, x, y) for each, (x, y) in zip(found, [(0, 0), *corners], strict=True)]
+    parts = [_moved(each, x, y) for each, (x, y) in zip(found, [(0, 0), *starts], strict=True)]
     return joined(Detections.concatenate(parts), above=join_above)
 
 
@@ -179,6 +209,23 @@ def joined(found: Detections, *, above: float = 0.5) -> Detections:
 def lowest_score(detector: Detector) -> float:
     """The score below which a detector reports nothing; 0 where it does not say."""
     return float(detector.min_score) if isinstance(detector, HasMinScore) else 0.0
+
+
+def corners(height: int, width: int, *, tile_height: int, tile_width: int, overlap: float) -> list[tuple[int, int]]:
+    """Where the tiles of a picture begin, as (x, y), row by row; one alone where the picture is no larger than a tile.
+
+    Args:
+        height: The picture's rows.
+        width: Its columns.
+        tile_height: A tile's rows.
+        tile_width: Its columns.
+        overlap: Share of a tile that its neighbour sees too, in [0, 1).
+    """
+    return [
+        (x, y)
+        for y in _starts(height, tile=tile_height, overlap=overlap)
+        for x in _starts(width, tile=tile_width, overlap=overlap)
+    ]
 
 
 def _starts(length: int, *, tile: int, overlap: float) -> list[int]:

@@ -139,7 +139,13 @@ KNOWN: tuple[KnownModel, ...] = (
         size=(224, 224),
         stride=32,
         tail=Tail(features="Relu_48:0", pooled="Reshape:0", nsfw=("nsfw",)),
-        said={"color": "BGR", "layout": "NCHW", "mean": "[104, 117, 123]", "resize": "squash"},
+        said={
+            "color": "BGR",
+            "layout": "NCHW",
+            "mean": "[104, 117, 123]",
+            "resize": "squash",
+            "heat_imgsz": "[320, 320]",
+        },
     ),
     KnownModel(
         name="image-safety-s",

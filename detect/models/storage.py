@@ -56,7 +56,7 @@ def read_model(folder: Path, name: str) -> bytes:
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingModelError(f"{path}: the model {name} has not been added") from error
+        raise MissingModelError(f"{path}: the model {name} has not been added", (name,)) from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
     verify_checksum(content, str(path))

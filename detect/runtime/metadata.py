@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from detect.errors import WeightsError
 from detect.labels import canonical
 
-__all__ = ["MAX_SIDE", "check_input", "read_literal", "read_names", "read_size", "read_stride"]
+__all__ = [
+    "MAX_SIDE",
+    "check_input",
+    "read_choice",
+    "read_literal",
+    "read_names",
+    "read_numbers",
+    "read_size",
+    "read_stride",
+]
 
 MAX_SIDE = 4096
 """Pixels of a side of a network's input. Detectors are trained at 320 to 1536. A picture is enlarged to what the file
@@ -16,6 +26,9 @@ asks for, and eight at this size take 1.6 GB before the network has computed any
 
 _MAX_PIXELS = 8 * MAX_SIDE**2
 """Of a whole batch."""
+
+_LARGEST = 1e6
+"""What a colour may be multiplied by, or have taken from it."""
 
 _LONGEST = 1_000_000
 """Characters of a value; a thousand labels take thirty thousand."""
@@ -40,37 +53,77 @@ def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
         raise WeightsError(f"{source}: metadata key {key!r} is not readable: {metadata[key][:80]!r}") from error
 
 
-def read_names(metadata: Mapping[str, str], source: str) -> tuple[str, ...]:
-    """The labels, older spellings brought up to date.
+def read_choice(
+    metadata: Mapping[str, str], key: str, choices: Sequence[str], source: str, *, default: str | None = None
+) -> str:
+    """A word, which stands as it is and not as a literal.
+
+    Args:
+        metadata: What the file says.
+        key: Of the word.
+        choices: What it may be.
+        source: Where the network came from; named in errors.
+        default: What a file means that says nothing; None where it must say something.
 
     Raises:
-        WeightsError: The key ``names`` is missing or does not list labels, each once.
+        WeightsError: The key is missing and has no default, or its word is another.
     """
-    value = read_literal(metadata, "names", source)
+    value = metadata.get(key, default)
+    if value is None or value not in choices:
+        found = "nothing" if value is None else repr(value[:80])
+        raise WeightsError(f"{source}: metadata key {key!r} must be {' or '.join(map(repr, choices))}, found {found}")
+    return value
+
+
+def read_numbers(
+    metadata: Mapping[str, str], key: str, count: int, source: str, *, default: float
+) -> tuple[float, ...]:
+    """So many numbers; a single one stands for as many.
+
+    Raises:
+        WeightsError: The value is something else.
+    """
+    value: Any = read_literal(metadata, key, source) if key in metadata else default
+    given = list(value) if isinstance(value, list | tuple) else [value] * count
+    numbers = [float(number) for number in given if type(number) in (int, float) and abs(number) < _LARGEST]
+    if len(numbers) != count or len(given) != count:
+        raise WeightsError(
+            f"{source}: metadata key {key!r} must hold {count} numbers below {_LARGEST:g}, found {metadata[key][:80]!r}"
+        )
+    return tuple(numbers)
+
+
+def read_names(metadata: Mapping[str, str], source: str, *, key: str = "names") -> tuple[str, ...]:
+    """The labels under a key, older spellings brought up to date.
+
+    Raises:
+        WeightsError: The key is missing or does not list labels, each once.
+    """
+    value = read_literal(metadata, key, source)
     if isinstance(value, dict):
         if sorted(value, key=str) != sorted(range(len(value)), key=str):
-            raise WeightsError(f"{source}: metadata key 'names' must number its labels 0..{len(value) - 1}: {value}")
+            raise WeightsError(f"{source}: metadata key {key!r} must number its labels 0..{len(value) - 1}: {value}")
         value = [value[position] for position in range(len(value))]
     if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) and name for name in value):
-        raise WeightsError(f"{source}: metadata key 'names' must list labels, found {value!r}")
+        raise WeightsError(f"{source}: metadata key {key!r} must list labels, found {value!r}")
     names = tuple(canonical(name) for name in value)
     if len(set(names)) != len(names):
-        raise WeightsError(f"{source}: metadata key 'names' gives one label twice: {value}")
+        raise WeightsError(f"{source}: metadata key {key!r} gives one label twice: {value}")
     return names
 
 
-def read_size(metadata: Mapping[str, str], source: str) -> tuple[int, int]:
-    """Rows and columns of the nominal input.
+def read_size(metadata: Mapping[str, str], source: str, *, key: str = "imgsz") -> tuple[int, int]:
+    """Rows and columns of the input: under ``imgsz`` the nominal ones.
 
     Raises:
-        WeightsError: The key ``imgsz`` is missing or is not one or two sizes of at most `MAX_SIDE`.
+        WeightsError: The key is missing or is not one or two sizes of at most `MAX_SIDE`.
     """
-    value = read_literal(metadata, "imgsz", source)
+    value = read_literal(metadata, key, source)
     sides = [value, value] if isinstance(value, int) else value
     if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(map(_is_side, sides)):
         raise WeightsError(
-            f"{source}: metadata key 'imgsz' must be one or two sizes of 1 to {MAX_SIDE} pixels, "
-            f"found {metadata['imgsz'][:80]}"
+            f"{source}: metadata key {key!r} must be one or two sizes of 1 to {MAX_SIDE} pixels, "
+            f"found {metadata[key][:80]}"
         )
     return sides[0], sides[1]
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from detect import boxes
 from detect.detections import Detections, RGBImage
 from detect.errors import WeightsError
+from detect.runtime.centerface import CenterFaceHead
 from detect.runtime.head import Candidates, Head
 from detect.runtime.letterbox import Letterbox
-from detect.runtime.metadata import check_input, read_names, read_size, read_stride
+from detect.runtime.metadata import check_input, read_choice, read_names, read_size, read_stride
 from detect.runtime.retinanet import RetinaNetHead
 from detect.runtime.sessions import OnnxRuntimeSession, Session
 from detect.runtime.yolo import YoloV8Head
@@ -24,7 +25,7 @@ __all__ = ["OnnxDetector"]
 
 
 class OnnxDetector:
-    """Runs a self-describing network with a head that is known here: YOLOv8's, or RetinaNet's.
+    """Runs a self-describing network with a head that is known here: YOLOv8's, RetinaNet's, or CenterFace's.
 
     Attributes:
         names: The network's labels, older spellings brought up to date.
@@ -61,6 +62,10 @@ class OnnxDetector:
             raise ValueError(f"max_detections and batch_size are at least 1, not {max_detections} and {batch_size}")
         self._session = session
         self._source = source
+        read_choice(session.metadata, "task", ("detect",), source, default="detect")
+        read_choice(session.metadata, "layout", ("NCHW",), source, default="NCHW")
+        read_choice(session.metadata, "resize", ("letterbox",), source, default="letterbox")
+        self._is_bgr = read_choice(session.metadata, "color", ("RGB", "BGR"), source, default="RGB") == "BGR"
         self.names = read_names(session.metadata, source)
         self._head = _read_head(session.metadata, classes=len(self.names), source=source)
         self.min_score = min_score
@@ -117,8 +122,12 @@ class OnnxDetector:
 
     def prepare(self, image: RGBImage) -> NDArray[np.float32]:
         """What the network is given for one picture: float32, (B, 3, H, W), B = 1 unless the network fixes it."""
-        batch = np.stack([self._fit(image, 0).apply(image)])
-        return self._head.prepare(self._filled(batch))
+        return self._fed(np.stack([self._fit(image, 0).apply(image)]))
+
+    def _fed(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the network is given for pictures (B, 3, H, W), RGB in [0, 1]."""
+        batch = self._filled(batch)
+        return self._head.prepare(np.ascontiguousarray(batch[:, ::-1]) if self._is_bgr else batch)
 
     def _fit(self, image: RGBImage, position: int) -> Letterbox:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -138,8 +147,8 @@ class OnnxDetector:
 
     def _run(self, images: Sequence[RGBImage], fits: Sequence[Letterbox]) -> list[Candidates]:
         """What is left in each picture after suppression, best score first, for pictures that are letterboxed alike."""
-        batch = self._filled(np.stack([fit.apply(image) for image, fit in zip(images, fits, strict=True)]))
-        outputs = [np.asarray(output) for output in self._session.run(self._head.prepare(batch))]
+        batch = self._fed(np.stack([fit.apply(image) for image, fit in zip(images, fits, strict=True)]))
+        outputs = [np.asarray(output) for output in self._session.run(batch)]
         found = self._head.decode(outputs, batch.shape, min_score=self.min_score, top_k=self._top_k)[: len(images)]
         kept = (boxes.nms(*each, iou_threshold=self._iou_threshold) for each in found)
         return [
@@ -181,4 +190,8 @@ def _read_head(metadata: Mapping[str, str], *, classes: int, source: str) -> Hea
         return YoloV8Head(classes=classes, source=source)
     if name == "retinanet":
         return RetinaNetHead.from_metadata(metadata, classes=classes, source=source)
-    raise WeightsError(f"{source}: metadata key 'head' must be 'yolov8' or 'retinanet', found {name!r}")
+    if name == "centerface":
+        if classes != 1:
+            raise WeightsError(f"{source}: a CenterFace head knows one label, metadata key 'names' lists {classes}")
+        return CenterFaceHead(source=source)
+    raise WeightsError(f"{source}: metadata key 'head' must be 'yolov8', 'retinanet' or 'centerface', found {name!r}")

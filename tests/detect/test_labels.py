@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detect import CLASSES, KNOWN_LABELS, DetectError, UnknownLabelError
-from detect.labels import ALIASES, canonical, resolve
+from detect.labels import ALIASES, KINDS, canonical, resolve, serves, taken
 
 
 def test_the_six_classes_stand_in_the_order_of_their_category_ids():
@@ -21,13 +21,13 @@ def test_the_six_classes_stand_in_the_order_of_their_category_ids():
     )
 
 
-def test_the_table_has_eighteen_labels_the_six_first_and_none_twice():
+def test_the_table_has_nineteen_labels_the_six_first_and_none_twice():
     assert KNOWN_LABELS[:6] == CLASSES
-    assert len(KNOWN_LABELS) == len(set(KNOWN_LABELS)) == 18
+    assert len(KNOWN_LABELS) == len(set(KNOWN_LABELS)) == 19
 
 
-def test_the_table_is_what_the_installed_detector_can_find(installed_detector):
-    assert set(installed_detector.names) == set(KNOWN_LABELS)
+def test_the_table_is_what_known_detectors_can_find(installed_detector):
+    assert {*installed_detector.names, "FACE"} == set(KNOWN_LABELS)
 
 
 def test_an_older_spelling_means_a_label_of_the_table_and_is_none_itself():
@@ -98,7 +98,7 @@ def test_a_detectors_own_name_comes_before_an_older_spelling():
         ("FEMALE_BREAST_EXPOSD", "FEMALE_BREAST_EXPOSED"),
         ("butocks exposed", "BUTTOCKS_EXPOSED"),
         ("EXPOSED_BREST_F", "FEMALE_BREAST_EXPOSED"),  # near an older spelling: today's is proposed
-        ("FACE", "FACE_MALE"),
+        ("FACES", "FACE"),
     ],
 )
 def test_an_unknown_label_is_an_error_that_proposes_the_nearest(label, meant):
@@ -121,3 +121,38 @@ def test_a_detectors_own_names_are_proposed_however_they_are_written():
 def test_a_label_near_nothing_says_where_the_labels_are_listed(label):
     with pytest.raises(UnknownLabelError, match=f"unknown label {label!r}; `censor labels` lists"):
         resolve(label)
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "rows"),
+    [
+        ("FACE", ("FACE_MALE", "FEET_EXPOSED", "FACE_FEMALE"), ("FACE_MALE", "FACE_FEMALE")),
+        ("FACE", ("FACE", "FACE_FEMALE"), ("FACE", "FACE_FEMALE")),
+        ("FACE_FEMALE", ("FACE", "FACE_FEMALE", "FACE_MALE"), ("FACE_FEMALE",)),
+        ("FACE_FEMALE", ("FACE",), ()),
+        ("ace of spades", ("ace of spades", "FACE"), ("ace of spades",)),
+    ],
+)
+def test_a_rule_takes_its_label_and_kinds_of_it(label, names, rows):
+    assert taken(label, names) == rows
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "does"),
+    [
+        ("FACE", ("FACE",), True),
+        ("FACE", ("FACE_MALE", "FACE_FEMALE"), True),
+        ("FACE", ("FACE_FEMALE",), False),
+        ("FACE", (), False),
+        ("FACE_FEMALE", ("FACE",), False),
+        ("FACE_FEMALE", ("FACE_FEMALE",), True),
+        ("BELLY_EXPOSED", ("FACE", "FEET_EXPOSED"), False),
+        ("ace of spades", ("ace of spades",), True),
+    ],
+)
+def test_a_detector_serves_a_label_if_it_finds_all_that_it_means(label, names, does):
+    assert serves(label, names) is does
+
+
+def test_kinds_are_labels_of_the_table():
+    assert {*KINDS, *(kind for kinds in KINDS.values() for kind in kinds)} <= set(KNOWN_LABELS)

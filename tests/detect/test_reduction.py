@@ -6,7 +6,7 @@ from fakes import finder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detect.reduction import halved, reduced, reduction
+from detect.reduction import halved, least_reduction, reduced, reduction
 from detect.tiling import FlipDetector, LongDetector, TiledDetector
 
 FACTORS = st.sampled_from([1, 2, 4, 8])
@@ -69,3 +69,16 @@ def test_detectors_around_detectors_pass_on_what_can_be_spared():
         assert reduction(wrapped, 3000, 4000) == 8
     assert reduction(LongDetector(detector), 3000, 9000) == 1
     assert reduction(TiledDetector(detector), 3000, 4000) == 1
+
+
+def test_several_networks_are_given_what_the_neediest_can_spare():
+    class Sparing:
+        def __init__(self, factor):
+            self._factor = factor
+
+        def spare_factor(self, height, width):
+            return self._factor
+
+    assert least_reduction([Sparing(10), Sparing(6), Sparing(20)], 9, 9) == 4
+    assert least_reduction([Sparing(10), object()], 9, 9) == 1
+    assert least_reduction([], 9, 9) == 1

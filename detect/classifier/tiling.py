@@ -1,0 +1,138 @@
+"""Classifiers made of another classifier: looking closer. The most suspicious look counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detect.classifier.fit import laid
+from detect.classifier.scores import Classifier, Scores
+from detect.detections import RGBImage
+from detect.reduction import spare_factor
+from detect.tiling import Stretches, corners
+
+__all__ = ["ClassifierWrapper", "LongClassifier", "TiledClassifier"]
+
+_FINEST = 512
+"""Cells along a side of a stitched map, at most."""
+
+
+class ClassifierWrapper:
+    """What a classifier around another says of itself: what the other says."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        """Wrap a classifier."""
+        self._classifier = classifier
+
+    @property
+    def name(self) -> str:
+        """The wrapped classifier's name."""
+        return self._classifier.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the wrapped classifier can say."""
+        return self._classifier.names
+
+    def spare_factor(self, height: int, width: int) -> float:
+        """What the wrapped classifier can spare: see `detect.reduction`."""
+        return spare_factor(self._classifier, height, width)
+
+
+class LongClassifier(ClassifierWrapper):
+    """Looks at long, narrow pictures whole and in overlapping stretches, and at all others as they are.
+
+    They are cut as `detect.tiling.LongDetector` cuts them: see there.
+    """
+
+    def __init__(self, classifier: Classifier, *, ratio: float = 2.5, shortest: int = 320) -> None:
+        """Wrap a classifier; the numbers are those of `LongDetector`.
+
+        Raises:
+            ValueError: `ratio` below 1.5, or `shortest` below 1.
+        """
+        super().__init__(classifier)
+        self._stretches = Stretches(ratio=ratio, shortest=shortest)
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        """See `Classifier.classify`, and `most_suspicious` for pictures that are looked at more than once."""
+        plain = [image for image in images if not self._stretches.are_of(*image.shape[:2])]
+        found = iter(self._classifier.classify(plain, heat=heat) if plain else [])
+        return [
+            _look(self._classifier, image, *self._stretches.size(*image.shape[:2]), overlap=0.25, heat=heat)
+            if self._stretches.are_of(*image.shape[:2])
+            else next(found)
+            for image in images
+        ]
+
+    def spare_factor(self, height: int, width: int) -> float:
+        """As the wrapped classifier; nothing for what is cut into stretches, whose length depends on the pixels."""
+        return 1.0 if self._stretches.are_of(height, width) else super().spare_factor(height, width)
+
+
+class TiledClassifier(ClassifierWrapper):
+    """Looks at a picture whole and in overlapping tiles, for small parts in large photographs."""
+
+    def __init__(self, classifier: Classifier, *, tile: int = 640, overlap: float = 0.25) -> None:
+        """Wrap a classifier; the numbers are those of `detect.tiling.TiledDetector`.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        if tile < 1 or not 0 <= overlap < 1:
+            raise ValueError(f"need tile >= 1 and overlap in [0, 1), not {tile} and {overlap}")
+        super().__init__(classifier)
+        self._tile, self._overlap = tile, overlap
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        """See `Classifier.classify`, and `most_suspicious`. One picture's tiles are in memory at a time."""
+        return [
+            _look(self._classifier, image, self._tile, self._tile, overlap=self._overlap, heat=heat) for image in images
+        ]
+
+    def spare_factor(self, height: int, width: int) -> float:  # noqa: ARG002
+        """Nothing: tiles are so many pixels of the picture as it is."""
+        return 1.0
+
+
+def _look(
+    classifier: Classifier, image: RGBImage, tile_height: int, tile_width: int, *, overlap: float, heat: bool
+) -> Scores:
+    """Classify a picture whole and in tiles."""
+    height, width = image.shape[:2]
+    starts = corners(height, width, tile_height=tile_height, tile_width=tile_width, overlap=overlap)
+    if len(starts) == 1:
+        return classifier.classify([image], heat=heat)[0]
+    views = [image, *(image[y : y + tile_height, x : x + tile_width] for x, y in starts)]
+    boxes = [(0.0, 0.0, 1.0, 1.0)] + [
+        (x / width, y / height, min(1, (x + tile_width) / width), min(1, (y + tile_height) / height)) for x, y in starts
+    ]
+    return most_suspicious(classifier.classify(views, heat=heat), boxes)
+
+
+def most_suspicious(looks: Sequence[Scores], boxes: Sequence[tuple[float, float, float, float]]) -> Scores:
+    """What several looks at one picture say together.
+
+    What adds up to the probability of NSFW is that of the most suspicious look; of every other name the most that any
+    look gave it, because a policy may name it: together they may add up to more than one. Maps are laid over one
+    another, each where its look lay, and a cell holds the most of all that touch it.
+
+    Args:
+        looks: One classifier's, at least one.
+        boxes: Where each lay, left, top, right, bottom, as shares of the picture.
+    """
+    worst = max(looks, key=lambda look: look.probability)
+    values = np.max([look.values for look in looks], axis=0)
+    counted = [worst.names.index(name) for name in worst.nsfw]
+    values[counted] = worst.values[counted]
+    maps = [(look.heat, box) for look, box in zip(looks, boxes, strict=True) if look.heat is not None]
+    if len(maps) < len(looks):  # a map of a part would pass for one of the whole
+        return Scores(values, worst.names, worst.nsfw)
+    # Twice as fine as the finest look: a cell of the one begins within half a cell of the other.
+    rows = max(2 * heat.shape[0] / (box[3] - box[1]) for heat, box in maps)
+    columns = max(2 * heat.shape[1] / (box[2] - box[0]) for heat, box in maps)
+    grid = np.zeros((min(_FINEST, int(np.ceil(rows))), min(_FINEST, int(np.ceil(columns)))), np.float32)
+    for heat, box in maps:
+        grid = laid(grid, heat, box)
+    return Scores(values, worst.names, worst.nsfw, grid)

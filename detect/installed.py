@@ -1,0 +1,174 @@
+"""The models in a user's folder: which of them finds what, and loading them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Unpack
+
+from detect.classifier.onnx_classifier import OnnxClassifier
+from detect.classifier.tiling import LongClassifier
+from detect.errors import MissingModelError, MissingWeightsError, ModelError, UnknownLabelError
+from detect.labels import serves, taken
+from detect.load import LoadedDetector, SessionOptions, find_weights, load_detector, start_session
+from detect.merging import MergedDetector
+from detect.models.catalogue import KNOWN, find
+from detect.models.storage import added_path, is_added, read_model
+from detect.runtime.onnx_detector import OnnxDetector, read_weights
+
+__all__ = ["LoadedClassifier", "added_classifiers", "load_classifiers", "load_detectors"]
+
+_DISTRIBUTED = "320n"
+"""The known model that an installed distribution brings ready to run."""
+
+
+class LoadedClassifier(LongClassifier):
+    """What `load_classifiers` answers: a classifier that says what runs it.
+
+    Attributes:
+        engine: ``onnxruntime`` or ``openvino``.
+        precision: What the network computes in: ``f32``, ``bf16``, ``int8``, or ``mixed`` where nobody can say.
+    """
+
+    def __init__(self, classifier: OnnxClassifier) -> None:
+        super().__init__(classifier)
+        self.engine = classifier.engine
+        self.precision = classifier.precision
+
+
+def added_classifiers(folder: Path | None) -> tuple[str, ...]:
+    """Names of the known classifiers that are there, in the order of the catalogue.
+
+    Args:
+        folder: Where models were added; None where there is no such folder.
+
+    Raises:
+        ModelError: The folder cannot be looked at.
+    """
+    known = (model.name for model in KNOWN if model.kind == "classifier")
+    return tuple(name for name in known if folder is not None and is_added(folder, name))
+
+
+def load_classifiers(
+    models: Iterable[str | Path], *, folder: Path | None, **options: Unpack[SessionOptions]
+) -> tuple[LoadedClassifier, ...]:
+    """Load classifiers by name, or from ONNX files that describe themselves.
+
+    Long, narrow pictures are looked at in stretches: see `LongClassifier`.
+
+    Args:
+        models: Names of known models, and paths of files.
+        folder: Where known models were added; None where there is no such folder.
+        options: What runs them: see `detect.load.load_detector`.
+
+    Returns:
+        One for each of `models`, in their order.
+
+    Raises:
+        MissingModelError: A known model that has not been added.
+        WeightsError: A name that no known model has; a file that cannot be read, was changed, or is no classifier; or
+            two that call themselves the same.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    loaded: dict[str, LoadedClassifier] = {}
+    for model in models:
+        if isinstance(model, Path):
+            source, content = str(model), read_weights(model)
+        else:
+            source, content = _read_added(folder, model)
+        classifier = OnnxClassifier(start_session(content, source, **options), source=source)
+        if classifier.name in loaded:
+            raise ModelError(f"{source}: another classifier is called {classifier.name} already")
+        loaded[classifier.name] = LoadedClassifier(classifier)
+    return tuple(loaded.values())
+
+
+def load_detectors(
+    labels: Collection[str],
+    *,
+    folder: Path | None,
+    weights: str | Path | None = None,
+    min_score: float = 0.05,
+    iou_threshold: float = 0.45,
+    **options: Unpack[SessionOptions],
+) -> LoadedDetector | MergedDetector:
+    """Load what finds these labels, and nothing that is not needed for them.
+
+    Each label is served by the installed model that finds it best: by one that has the very label before one that has
+    every kind of it. What a model finds besides is reported too, but for kinds of a label that another one serves.
+
+    Args:
+        labels: As the class table spells them; at least one.
+        folder: Where models were added; None where there is no such folder. The 320n weights of an installed `nudenet`
+            distribution count as added.
+        weights: A file that takes the place of every model, whatever it finds.
+        min_score: In [0, 1]; lower-scored boxes are not reported.
+        iou_threshold: In [0, 1]; see `OnnxDetector`.
+        options: What runs them: see `detect.load.load_detector`.
+
+    Raises:
+        MissingModelError: No model that finds a label has been added; the message names those that would.
+        UnknownLabelError: No known model finds a label.
+        WeightsError: A file that cannot be read, was changed, or is no detector.
+        EngineError: See `load_detector`.
+        ValueError: No labels; else see `load_detector`.
+    """
+    if weights is not None:
+        return load_detector(weights, min_score=min_score, iou_threshold=iou_threshold, **options)
+    if not labels:
+        raise ValueError("need at least one label")
+    served: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        served.setdefault(_best(label, folder), []).append(label)
+    loaded = []
+    for name, asked in served.items():
+        if name == _DISTRIBUTED and not (folder is not None and is_added(folder, name)):
+            detector = load_detector(min_score=min_score, iou_threshold=iou_threshold, **options)
+        else:
+            source, content = _read_added(folder, name)
+            session = start_session(content, source, **options)
+            plain = OnnxDetector(session, source=source, min_score=min_score, iou_threshold=iou_threshold)
+            detector = LoadedDetector(plain, engine=session.engine, precision=session.precision)
+        loaded.append((detector, _reported(detector.names, asked, labels)))
+    return loaded[0][0] if len(loaded) == 1 else MergedDetector(loaded)
+
+
+def _best(label: str, folder: Path | None) -> str:
+    """Name of the installed model that finds a label best."""
+    able = [known for known in KNOWN if known.kind == "detector" and serves(label, known.names)]
+    able.sort(key=lambda known: label not in known.names)
+    if not able:
+        raise UnknownLabelError(f"no known model finds {label!r}")
+    for known in able:
+        if _is_installed(known.name, folder):
+            return known.name
+    names = tuple(known.name for known in able)
+    raise MissingModelError(f"no model that finds {label} has been added: {' or '.join(names)} would do", names)
+
+
+def _is_installed(name: str, folder: Path | None) -> bool:
+    if folder is not None and is_added(folder, name):
+        return True
+    if name != _DISTRIBUTED:
+        return False
+    try:
+        find_weights()
+    except MissingWeightsError:
+        return False
+    return True
+
+
+def _reported(names: Iterable[str], asked: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
+    """Those of a detector's names that it shall report, when it serves some labels and others serve the rest."""
+    names, asked = tuple(names), tuple(asked)
+    own = {name for label in asked for name in taken(label, names)}
+    others = {name for label in labels if label not in asked for name in taken(label, names)}
+    return tuple(name for name in names if name in own or name not in others)
+
+
+def _read_added(folder: Path | None, name: str) -> tuple[str, bytes]:
+    """Where a known model lies, and its content."""
+    if folder is None:
+        raise MissingModelError(f"the model {find(name).name} has not been added", (name,))
+    return str(added_path(folder, name)), read_model(folder, name)

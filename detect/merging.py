@@ -1,0 +1,72 @@
+"""Several detectors as one: each label comes from the one that finds it best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from detect.detections import Detections, Detector, HasEngine, RGBImage
+from detect.reduction import spare_factor
+from detect.tiling import lowest_score
+
+__all__ = ["MergedDetector"]
+
+
+class MergedDetector:
+    """Asks each of several detectors, and reports of each the labels that it is asked for.
+
+    Attributes:
+        names: Every label that is reported, detector by detector.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Detector, Iterable[str]]]) -> None:
+        """Take detectors, and which of its own labels each is to report.
+
+        Raises:
+            ValueError: There are no parts, a part has no label, a label is none of its detector's, or two report one.
+        """
+        self._parts = [(detector, tuple(labels)) for detector, labels in parts]
+        self.names = tuple(label for _, labels in self._parts for label in labels)
+        if not self._parts or len(set(self.names)) < len(self.names):
+            raise ValueError(f"need detectors that report each label once, not {self.names}")
+        for detector, labels in self._parts:
+            if not labels or not set(labels) <= set(detector.names):
+                raise ValueError(f"a detector of {detector.names} cannot report {labels}")
+
+    @property
+    def min_score(self) -> float:
+        """The score below which one of the detectors reports nothing."""
+        return max(lowest_score(detector) for detector, _ in self._parts)
+
+    @property
+    def engine(self) -> str:
+        """What runs the networks, each once; empty where none says."""
+        return _joined(detector.engine for detector, _ in self._parts if isinstance(detector, HasEngine))
+
+    @property
+    def precision(self) -> str:
+        """What the networks compute in, each once; empty where none says."""
+        return _joined(detector.precision for detector, _ in self._parts if isinstance(detector, HasEngine))
+
+    def spare_factor(self, height: int, width: int) -> float:
+        """What the neediest of the detectors can spare: see `detect.reduction`."""
+        return min(spare_factor(detector, height, width) for detector, _ in self._parts)
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """See `Detector.detect`. Boxes come detector by detector; masks do not, since not every detector has them."""
+        columns = [
+            [self._reported(found, labels) for found in detector.detect(images)] for detector, labels in self._parts
+        ]
+        return [Detections.concatenate(found) for found in zip(*columns, strict=True)]
+
+    def _reported(self, found: Detections, labels: tuple[str, ...]) -> Detections:
+        """Those of a detector's boxes that are to be reported, labelled by `names`."""
+        places = np.array([self.names.index(name) if name in labels else -1 for name in found.names], np.int64)
+        placed = places[found.labels]
+        keep = placed >= 0
+        return Detections(found.xyxy[keep], found.scores[keep], placed[keep], self.names)
+
+
+def _joined(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
