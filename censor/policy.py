@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from censor.choices import EFFECTS, SHAPES
 from censor.errors import PolicyError
 from detect.errors import UnknownLabelError
 from detect.labels import resolve
 
 __all__ = ["EFFECTS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
-
-EFFECTS = ("pixelate", "blur", "solid", "sticker")
-SHAPES = ("box", "rounded", "ellipse")
 
 _MAX_CELLS = 8
 

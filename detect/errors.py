@@ -15,6 +15,9 @@ __all__ = [
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingModelError",
+    "MissingWeightsError",
+    "ModelError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -32,6 +35,18 @@ class UnknownLabelError(DetectError):
 
 class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
+
+
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
+
+
+class ModelError(WeightsError):
+    """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
+
+
+class MissingModelError(ModelError):
+    """A known model that has not been added."""
 
 
 class EngineError(DetectError):

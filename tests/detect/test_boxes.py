@@ -232,7 +232,7 @@ def test_merge_covers_everything_and_leaves_nothing_to_join(
         assert (around & (best >= score)).any()
     for label in set(labels.tolist()):
         same = joined[kinds == label]
-        overlap = boxes.overlap_of_smaller(same, same) - np.eye(len(same))
+        overlap = boxes.overlap_of_smaller(same, same) - np.eye(len(same), dtype=np.float32)
         assert (overlap <= threshold).all()
         assert best[kinds == label].max() == scores[labels == label].max()
         # Nothing is invented: every edge is an edge of a part.

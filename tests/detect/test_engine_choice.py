@@ -144,7 +144,6 @@ def test_bf16_that_openvino_cannot_bring_is_refused(
 def test_f32_is_what_onnxruntime_computes_bit_for_bit(
     astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
     runs: list[int] = []
     original = OnnxRuntimeSession.run
 
@@ -162,7 +161,6 @@ def test_f32_is_what_onnxruntime_computes_bit_for_bit(
 def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(
     astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
     asked = []
     original = OnnxRuntimeSession.__init__
 

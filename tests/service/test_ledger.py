@@ -88,7 +88,7 @@ def test_an_answer_takes_the_place_of_the_upload_and_of_an_earlier_answer() -> N
 
 
 def test_who_stands_still_gives_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("censor.service.ledger._GIVES_WAY_SECONDS", 0.05)
+    monkeypatch.setattr("censor.service.ledger._GIVES_WAY_SECONDS", 50)  # a busy machine may take long over the first
     cut: list[str] = []
 
     async def stand(name: str, account: Account) -> None:
@@ -111,6 +111,7 @@ def test_who_stands_still_gives_way_to_others(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.sleep(0.01)
         with pytest.raises(Problem, match="busy"):
             accounts[2].hold(50)  # nobody has stood still for long enough
+        monkeypatch.setattr("censor.service.ledger._GIVES_WAY_SECONDS", 0.05)
         await asyncio.sleep(0.08)
         with pytest.raises(Problem, match="busy"):
             accounts[2].hold(101)  # all of them would not do, so nobody is cut off
