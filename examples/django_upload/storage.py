@@ -39,7 +39,7 @@ class CensoredStorage(FileSystemStorage):
         super().__init__(**options)
         self.policy = policy
 
-    def save(self, name: str | None, content: File, max_length: int | None = None) -> str:  # type: ignore[type-arg]
+    def save(self, name: str | None, content: File, max_length: int | None = None) -> str:
         """Censor, then save under a name whose suffix tells the truth."""
         content.seek(0)
         try:

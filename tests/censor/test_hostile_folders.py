@@ -91,7 +91,7 @@ def test_what_is_swapped_for_a_link_before_it_is_written_is_not_followed(
     (face.parent / "sub").mkdir()
     face.rename(face.parent / "sub" / "face.jpg")
     before = (outside / "face.jpg").read_bytes()
-    original = pipeline.write_atomic
+    original = write_atomic
 
     def swapped(*arguments: object, **given: object) -> None:
         (face.parent / "sub").rename(face.parent / "away")
@@ -111,7 +111,7 @@ def test_a_file_that_another_has_replaced_meanwhile_is_not_overwritten(
 ) -> None:
     from censor import pipeline
 
-    original = pipeline.write_atomic
+    original = write_atomic
 
     def swapped(*arguments: object, **given: object) -> None:
         face.unlink()
@@ -224,7 +224,7 @@ def test_force_overwrites_only_what_was_there_when_targets_were_assigned(
 ) -> None:
     from censor import pipeline
 
-    original = pipeline.write_atomic
+    original = write_atomic
 
     def appears(*arguments: object, **given: object) -> None:
         face.with_name("face.censored.jpg").write_bytes(b"somebody else's")

@@ -382,7 +382,7 @@ PIECES = st.sampled_from(
     body=st.lists(PIECES | st.binary(max_size=5), max_size=25).map(b"".join),
 )
 def test_no_form_is_an_error_of_ours(client: httpx.Client, kind: str, body: bytes) -> None:
-    headers = {"content-type": f"multipart/form-data; boundary={kind}".encode("latin-1")}
+    headers = {b"content-type": f"multipart/form-data; boundary={kind}".encode("latin-1")}
     assert 400 <= client.post("/v1/check", content=body, headers=headers).status_code < 500
 
 

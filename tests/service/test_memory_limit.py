@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -19,7 +20,7 @@ from censor.service import Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the limit is Linux's")
 
-SMALL = {"max_bytes": 100_000, "max_pixels": 100_000}
+SMALL: dict[str, Any] = {"max_bytes": 100_000, "max_pixels": 100_000}
 
 
 def resident(processes: Sequence[int]) -> list[int]:

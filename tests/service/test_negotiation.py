@@ -107,7 +107,7 @@ def test_json_is_made_in_pieces_that_are_whole_together(size: int) -> None:
     async def receive() -> dict[str, object]:
         raise AssertionError
 
-    asyncio.run(response({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    asyncio.run(response({"type": "http"}, receive, send))
     bodies = [message["body"] for message in sent[1:]]
     assert all(isinstance(body, bytes) and len(body) <= 2**16 for body in bodies)
     body = b"".join(body for body in bodies if isinstance(body, bytes))

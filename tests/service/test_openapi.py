@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
+from schemathesis.core.result import Ok
 
 from censor.policy import EFFECTS, SHAPES
 from censor.service import Settings
@@ -51,6 +52,7 @@ def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> Non
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
     seen = set()
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok)
         operation = result.ok()
         seen.add(f"{operation.method.upper()} {operation.path}")
         _probe(operation)
@@ -60,12 +62,12 @@ def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> Non
     }  # fmt: skip
 
 
-def _probe(operation: schemathesis.APIOperation) -> None:
+def _probe(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
     for mode in schemathesis.GenerationMode:
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
-        def probe(case: schemathesis.Case) -> None:
+        def probe(case: schemathesis.Case[Any]) -> None:
             case.call_and_validate()
 
         # Of an operation that takes nothing there is no wrong call.

@@ -15,6 +15,7 @@ from watched import WatchedFolders, files, reason, wait_for
 
 from censor.errors import WriteError
 from censor.media import still
+from censor.media.writing import write_atomic
 from censor.watch import claims as claims_module
 from censor.watch import processor as processor_module
 from censor.watch import watcher as watcher_module
@@ -25,7 +26,7 @@ from detect.detections import Detections, RGBImage
 
 def full(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[], None]:
     """Let writes below a folder fail as on a full disk, until the returned function is called."""
-    original, state = processor_module.write_atomic, {"full": True}
+    original, state = write_atomic, {"full": True}
 
     def write(path: Path, *arguments: object, **options: object) -> None:
         if state["full"] and Path(path).is_relative_to(folder):
