@@ -106,7 +106,7 @@ def by_command(case: Case, folder: Path) -> list[RGB]:
         target.unlink(missing_ok=True)
         done = subprocess.run(command, capture_output=True, check=False, timeout=60)
         if done.returncode == 0 and target.exists():
-            image = Image.open(target)
+            image: Image.Image = Image.open(target)
             if image.mode == "RGB" and (icc := image.info.get("icc_profile")):  # which is for the next reader to apply
                 image = to_srgb(image, icc) or image
             deep = image.mode.startswith("I")
@@ -166,7 +166,7 @@ def main() -> int:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # Pillow's, of broken tags
     table: dict[str, Counter[str]] = {}
-    different = []
+    different: list[str] = []
 
     def look(case: Case, *, loud: bool) -> None:
         found = outcome(case, chromium, Path(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def cuda_inference(reference: nn.Module, weights: Path, size: int, batch: int, d
         if compiled and device == "cpu":
             continue
         detector = TorchDetector(weights, device=device, precision=precision, compiled=compiled, batch_size=batch)
-        works[name] = lambda detector=detector: detector.detect([picture] * batch)
+        works[name] = partial(detector.detect, [picture] * batch)
     return works
 
 
@@ -74,14 +75,15 @@ def cuda_training(reference: nn.Module, model: RetinaNet, about: Description, si
     targets = [{"boxes": each, "labels": label} for each, label in zip(boxes, labels, strict=True)]
     reference.train()
     model.train()
-    network, losses_of = model, model.losses
+    network: Any = model
+    losses_of: Any = model.losses
     if device.type == "cuda":
         network, losses_of = torch.compile(network), torch.compile(losses_of)
     steps = {which: torch.optim.SGD(which.parameters(), lr=1e-6, momentum=0.9) for which in (reference, model)}
 
     def learn(which: nn.Module, losses: dict[str, Tensor]) -> None:
         steps[which].zero_grad()
-        sum(losses.values(), torch.zeros((), device=device)).backward()
+        sum(losses.values(), torch.zeros((), device=device)).backward()  # type: ignore[no-untyped-call]  # torch has none
         steps[which].step()
 
     def theirs(bf16: bool) -> None:

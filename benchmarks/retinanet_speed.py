@@ -24,6 +24,7 @@ import json
 import platform
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def on_cpu(options: argparse.Namespace) -> dict[str, Any]:
         except DetectError as error:
             print(f"{name}: left out: {error}", file=sys.stderr)
             continue
-        works[name] = lambda detector=detector: detector.detect([picture])
+        works[name] = partial(detector.detect, [picture])
     taken = alternate(works, rounds=options.rounds, device="cpu")
     rates = matrix_rates(options.matrix, options.threads, options.rounds)
     rows = rows_of(taken, "torchvision f32, eager", forward_flops(about.build().eval(), size), rates)
@@ -91,8 +92,8 @@ def on_cpu(options: argparse.Namespace) -> dict[str, Any]:
     profiles = {}
     for precision in ("bf16", "int8"):
         if options.profile or f"ours {precision}, OpenVINO" in missed:
-            file = files["int8" if precision == "int8" else "f32"]
-            profiles[precision] = profile(file, picture, precision, options.threads)
+            weights = files["int8" if precision == "int8" else "f32"]
+            profiles[precision] = profile(weights, picture, precision, options.threads)
     return {"rows": rows, "matrix": rates, "missed": missed, "profiles": profiles, "ap": accuracy(options, files)}
 
 

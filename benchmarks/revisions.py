@@ -154,7 +154,8 @@ def main() -> int:
                     for each in sides.values():
                         each.close()
         first = next(pictures["jpeg-0.5mp"].iterdir())
-        for name, arguments in {"start --help": ["--help"], "start check": ["check", "-q", first]}.items():
+        starts: dict[str, list[object]] = {"start --help": ["--help"], "start check": ["check", "-q", first]}
+        for name, arguments in starts.items():
             if not options.only or name in options.only:
                 commands = {side: command_of(tree, *arguments) for side, tree in trees.items()}
                 within &= told(name, commands, options.rounds, options.bound)

@@ -22,7 +22,7 @@ def random_case(rng: np.random.Generator, only: str | None) -> Case:
     start, end = _before_pixels(family, case.data)
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(start, end))
-        data[at] = int(rng.choice([rng.integers(256), data[at] ^ (1 << rng.integers(8)), 0, 255]))
+        data[at] = int(rng.choice([int(rng.integers(256)), data[at] ^ (1 << int(rng.integers(8))), 0, 255]))
         changes.append(f"{at}={data[at]}")
     return Case(family, f"{case.name}; {', '.join(changes)}", _summed(bytes(data)) if family == "png" else bytes(data))
 

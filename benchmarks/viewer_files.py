@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pillow_heif
@@ -277,6 +277,7 @@ def avif_cases() -> Iterator[tuple[str, bytes]]:
     for transfer in range(21):
         yield f"transfer {transfer}", with_points(base, 1, transfer)
         yield f"BT.2020, transfer {transfer}", with_points(base, 9, transfer)
+    points: tuple[int, int, int]
     for points in ((9, 16, 9), (9, 18, 9), (1, 13, 1), (1, 13, 6), (12, 13, 6), (9, 1, 9), (1, 13, 0), (2, 2, 2)):
         for full in (True, False):
             for depth in (8, 10, 12):
@@ -314,7 +315,7 @@ def tiff_cases() -> Iterator[tuple[str, bytes]]:
         scale = 257 if deep == np.uint16 else 1
         for compression in (None, "zlib"):
             for planar in ("contig", "separate"):
-                for order in "<>":
+                for order in ("<", ">"):
                     yield from _tiffs(rgb, rgba, deep, scale, compression, planar, order)
     for name, icc in profiles().items():
         yield f"ICC {name}", saved("TIFF", rgb, icc_profile=icc)
@@ -329,7 +330,7 @@ def tiff_cases() -> Iterator[tuple[str, bytes]]:
 
 
 def _tiffs(
-    rgb: RGB, rgba: RGB, deep: type, scale: int, compression: str | None, planar: str, order: str
+    rgb: RGB, rgba: RGB, deep: type, scale: int, compression: str | None, planar: str, order: Literal["<", ">"]
 ) -> Iterator[tuple[str, bytes]]:
     kinds: dict[str, tuple[RGB, dict[str, Any]]] = {
         "RGB": (rgb, {"photometric": "rgb"}),
@@ -341,7 +342,7 @@ def _tiffs(
         "CMYK": (255 - rgba, {"photometric": "separated"}),
     }
     for name, (pixels, plain) in kinds.items():
-        options = plain
+        options: dict[str, Any] = plain
         stream = io.BytesIO()
         values = pixels.astype(deep) * deep(scale)
         if name == "RGBa":

@@ -77,7 +77,7 @@ class WatchedFolders:
 
     def start(self) -> subprocess.Popen[bytes]:
         """A watcher of the inbox."""
-        command = [
+        command: list[str | Path] = [
             sys.executable, "-m", "censor", "watch", self.inbox, "--out", self.public, "--failed", self.quarantine,
             "--originals", "delete", "--policy", "faces", "--settle", "0.2", "--rescan", "0.5", "--workers", "2",
         ]  # fmt: skip
@@ -87,7 +87,7 @@ class WatchedFolders:
 
     def mount(self) -> bool:
         """Give the quarantine a disk of its own. Returns whether that was allowed."""
-        command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", self.quarantine]
+        command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(self.quarantine)]
         self.mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
         return self.mounted
 

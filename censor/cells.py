@@ -17,14 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.masks import Region
+from censor.policy import MAX_CELLS
 
 __all__ = ["MAX_CELLS", "SMALLEST_CELL", "CellMeans", "Pixels", "cell_means", "merge_overlapping"]
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 3) RGB or (H, W, 4) RGBA."""
-
-MAX_CELLS = 8
-"""The information bound: never more cells than this along the longer side of a region."""
 
 SMALLEST_CELL = 4
 """Pixels a side, and their square is the least that a cell holds, unless its region holds fewer. Without it one of

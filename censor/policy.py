@@ -17,9 +17,10 @@ from censor.errors import PolicyError
 from detect.errors import UnknownLabelError
 from detect.labels import resolve
 
-__all__ = ["EFFECTS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
+__all__ = ["EFFECTS", "MAX_CELLS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
 
-_MAX_CELLS = 8
+MAX_CELLS = 8
+"""The information bound: never more cells than this along the longer side of a region."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +111,8 @@ class Policy:
         object.__setattr__(self, "color", tuple(self.color))
         if not any(rule.hides or rule.judges for rule in self.rules.values()):
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
-        if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= _MAX_CELLS:
-            raise ValueError(f"cells must be a whole number in 1..{_MAX_CELLS}, not {self.cells!r}")
+        if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= MAX_CELLS:
+            raise ValueError(f"cells must be a whole number in 1..{MAX_CELLS}, not {self.cells!r}")
         if len(self.color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in self.color):
             raise ValueError(f"color must be three numbers in 0..255, not {self.color!r}")
         if not isinstance(self.sticker, str) or not self.sticker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.errors import CensorError
+from censor.records import (
+    BoxRecord,
+    CensoredRecord,
+    CheckedRecord,
+    ErrorRecord,
+    FailedRecord,
+    LevelName,
+    OutcomeLine,
+    Record,
+)
 from censor.results import Censored, Checked
 from censor.verdict import Verdict
 from detect.detections import Detections
 from detect.errors import DetectError
 
-__all__ = ["Outcome", "as_json", "draw_boxes"]
+__all__ = ["Outcome", "as_json", "draw_boxes", "error_record", "log_line", "seconds_by_stage"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +37,7 @@ class Outcome:
     Attributes:
         file: The source, as it was named.
         output: Where the censored copy is.
-        record: For JSON: verdict or null, boxes, what was hidden, what was kept, seconds by stage; or the error.
+        record: For JSON; its fields are those of `censor.records`.
         error: Why there is neither output nor verdict.
         level: The verdict's level ("safe", "review", "nsfw"); None where there is no verdict.
         line: One line for a person.
@@ -34,57 +45,94 @@ class Outcome:
     """
 
     file: str
-    record: dict[str, Any]
+    record: Record
     line: str
     output: str | None = None
     error: str | None = None
-    level: str | None = None
+    level: LevelName | None = None
     regions: int = 0
 
     @classmethod
     def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
-        verdict, found = result.verdict, result.detections
-        record: dict[str, Any] = {
-            "file": file,
-            "width": result.width,
-            "height": result.height,
-            "verdict": None if verdict is None else verdict.to_dict(),
-            "boxes": _boxes(found),
-            "seconds": {stage: round(seconds, 4) for stage, seconds in result.seconds.items()},
-        }
-        regions, level = 0, None if verdict is None else verdict.level.value
         if isinstance(result, Checked):
             line = _judgement(file, result.verdict)
-        else:
-            regions = len(result.redactions)
-            record["output"] = output
-            record["hidden"] = [
-                {
-                    "label": hidden.label,
-                    "score": round(hidden.score, 4),
-                    "xyxy": [round(edge, 1) for edge in hidden.xyxy],
-                    "effect": hidden.effect,
-                    "rechecked": hidden.rechecked,
-                }
-                for hidden in result.redactions
-            ]
-            record["kept"] = _boxes(result.kept)
-            what = f"{regions} region{'' if regions == 1 else 's'} hidden"
-            line = f"{file} -> {output}  ({what}, {level or 'no verdict'})"
+            return cls(
+                file=file, output=output, record=_checked(file, result), line=line, level=result.verdict.level.value
+            )
+        level = None if result.verdict is None else result.verdict.level.value
+        regions = len(result.redactions)
+        what = f"{regions} region{'' if regions == 1 else 's'} hidden"
+        line = f"{file} -> {output}  ({what}, {level or 'no verdict'})"
+        record = _censored(file, result, output)
         return cls(file=file, output=output, record=record, line=line, level=level, regions=regions)
 
     @classmethod
     def failed(cls, file: str, error: Exception) -> Outcome:
         """Of a picture that was not."""
-        kind, message = type(error).__name__, " ".join(str(error).split())
-        record = {"file": file, "error": {"type": kind, "message": message}}
+        told = error_record(error)
+        kind, message = told["type"], told["message"]
+        record: FailedRecord = {"file": file, "error": told}
         ours = isinstance(error, CensorError | DetectError)
         line = message if message.startswith(file) else f"{file}: {'' if ours else kind + ': '}{message}"
         return cls(file=file, record=record, error=message, line=line)
 
 
-def _boxes(found: Detections) -> list[dict[str, Any]]:
+def error_record(error: Exception) -> ErrorRecord:
+    """What is said of an error, in one line."""
+    return {"type": type(error).__name__, "message": " ".join(str(error).split())}
+
+
+def log_line(result: Censored, output: str | None) -> OutcomeLine:
+    """What a log says of a picture that was censored; nothing of what it shows."""
+    return {
+        "output": output,
+        "level": None if result.verdict is None else result.verdict.level.value,
+        "regions": len(result.redactions),
+        "seconds": round(sum(result.seconds.values()), 3),
+    }
+
+
+def _checked(file: str, result: Checked) -> CheckedRecord:
+    return {
+        "file": file,
+        "width": result.width,
+        "height": result.height,
+        "verdict": result.verdict.to_dict(),
+        "boxes": _boxes(result.detections),
+        "seconds": seconds_by_stage(result.seconds),
+    }
+
+
+def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord:
+    return {
+        "file": file,
+        "width": result.width,
+        "height": result.height,
+        "verdict": None if result.verdict is None else result.verdict.to_dict(),
+        "boxes": _boxes(result.detections),
+        "seconds": seconds_by_stage(result.seconds),
+        "output": output,
+        "hidden": [
+            {
+                "label": hidden.label,
+                "score": round(hidden.score, 4),
+                "xyxy": [round(edge, 1) for edge in hidden.xyxy],
+                "effect": hidden.effect,
+                "rechecked": hidden.rechecked,
+            }
+            for hidden in result.redactions
+        ],
+        "kept": _boxes(result.kept),
+    }
+
+
+def seconds_by_stage(seconds: Mapping[str, float]) -> dict[str, float]:
+    """For JSON; rounded to what they are worth."""
+    return {stage: round(value, 4) for stage, value in seconds.items()}
+
+
+def _boxes(found: Detections) -> list[BoxRecord]:
     return [
         {
             "label": found.label(row),

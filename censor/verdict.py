@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from censor.errors import PolicyError
 from censor.policy import Policy, reached
+from censor.records import ReasonRecord, VerdictRecord
 from detect.boxes import area, clip
 from detect.detections import Detections
 
@@ -77,7 +77,7 @@ class Reason:
     def __str__(self) -> str:
         return f"{self.label} {self.score:.2f} >= {self.rule} {self.threshold:g}, {self.area:.1%} of the picture"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ReasonRecord:
         """For JSON; numbers rounded to what they are worth."""
         return {
             "label": self.label,
@@ -110,7 +110,7 @@ class Verdict:
         """Whether the level is `Level.NSFW`."""
         return self.level is Level.NSFW
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> VerdictRecord:
         """For JSON."""
         return {
             "level": self.level.value,

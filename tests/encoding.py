@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ def grey_ramp() -> NDArray[np.uint8]:
     return np.tile(np.arange(0, 240, 4, dtype=np.uint8), (50, 1))
 
 
-def profile(kind: str) -> bytes:
+def profile(kind: Literal["LAB", "XYZ", "sRGB"]) -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile(kind)).tobytes()
 
 

@@ -110,7 +110,9 @@ class Scripted:
     """A detector that answers from a list, one entry a call, the last one for ever; entries are lists of
     (label, score, box) for every picture, or exceptions."""
 
-    def __init__(self, names: Sequence[str], *answers: list[tuple[str, float, Sequence[float]]] | Exception) -> None:
+    def __init__(
+        self, names: Sequence[str], *answers: Sequence[tuple[str, float, Sequence[float]]] | Exception
+    ) -> None:
         self.names = tuple(names)
         self.answers = list(answers)
         self.seen: list[list[NDArray[np.uint8]]] = []

@@ -155,7 +155,7 @@ def test_a_quick_run_draws_and_writes_a_table(quick: Path) -> None:
     assert drawn == {"check", "censor", "megapixels", "pictures", "regions", "workers", "start", "scaled", "long"}
     for path in quick.glob("*.png"):
         with Image.open(path) as image:
-            assert image.convert("L").getextrema()[0] < 100  # ink
+            assert np.asarray(image.convert("L")).min() < 100  # ink
             assert min(image.size) > 300
     text = (quick / "results.md").read_text()
     table = text.split("| measured |")[1].split("\n\n")[0].splitlines()[2:]

@@ -194,3 +194,8 @@ def test_invented_and_british_names_are_found(tmp_path: Path) -> None:
     found = [words(each) for each in identifiers(tmp_path / "a.py")]
     assert sum(bool(each & INVENTED) for each in found) == 2
     assert sum(any(BRITISH.fullmatch(word) for word in each) for each in found) == 3
+
+
+def test_mypy_sees_the_conftest_of_every_folder() -> None:
+    folders = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("tests/*/**/conftest.py")}
+    assert folders == imports(ROOT / "tests" / "typed.py") - {"__future__", "typing"}

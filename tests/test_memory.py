@@ -26,7 +26,14 @@ finally:
 def test_a_12_megapixel_jpeg_takes_at_most_400_mb(astronaut: NDArray[np.uint8], tmp_path: Path) -> None:
     large = cv2.resize(astronaut[:384], (4000, 3000), interpolation=cv2.INTER_LINEAR)
     Image.fromarray(np.asarray(large)).save(tmp_path / "large.jpg", quality=90)
-    command = [sys.executable, "-c", PROGRAM, tmp_path / "large.jpg", "-o", tmp_path / "out.jpg", "--policy", "faces"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        *map(str, (tmp_path / "large.jpg", "-o", tmp_path / "out.jpg")),
+        "--policy",
+        "faces",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "1 region hidden" in done.stdout
     assert int(done.stdout.split()[-1]) / 1024 < 400

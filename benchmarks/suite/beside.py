@@ -32,7 +32,7 @@ def _beside(bench: Bench, verb: str) -> Section:
     out = bench.fresh("out")
     rows: list[Row] = []
     data: dict[str, Any] = {}
-    sides = {PEER: (nudenet, verb, out), ONE: (ours, verb, out, ("--workers", "1"), 1)}
+    sides: dict[str, tuple[Any, ...]] = {PEER: (nudenet, verb, out), ONE: (ours, verb, out, ("--workers", "1"), 1)}
     default = ONE
     if bench.workers > 1:
         default = f"censor, {bench.workers} workers"

@@ -65,4 +65,4 @@ def grown(megapixels: float, *, seed: int = 0) -> NDArray[np.uint8]:
     way = cv2.INTER_CUBIC if width > wide else cv2.INTER_AREA
     image = cv2.resize(crop[:, ::-1] if seed % 2 else crop, (width, height), interpolation=way).astype(np.int16)
     image += rng.integers(-8, 9, (height, width, 1), np.int16)  # of brightness: cameras smooth colour
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)

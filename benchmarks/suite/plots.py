@@ -182,7 +182,7 @@ def _workers(data: dict[str, Any]) -> Any:
 def _start(data: dict[str, Any]) -> Any:
     figure, (axes,) = _figure("From the start of a process to its end", height=3)
     names = list(data["seconds"])[::-1]
-    values = {name: [1000 * each for each in data["seconds"][name]] for name in names}
+    values: dict[str, Sequence[float]] = {name: [1000 * each for each in data["seconds"][name]] for name in names}
     _bars(axes, values, names)
     for row, name in enumerate(names):
         _beside_bar(axes, values[name], row, f"{spread(values[name]).median:,.0f} ms")

@@ -111,10 +111,10 @@ def hide(
 def _hide_files(
     photos: tuple[str, ...], output: OutputOptions, hiding: HidingOptions, shared: SharedOptions, report: Path | None
 ) -> Tally:
-    from censor.batch import gather, plan
+    from censor.batch import assign_targets, gather
 
     gathered = gather(photos, out=output.out)
-    items = plan(gathered.items, out=output.out, in_place=output.in_place, overwrite=output.force)
+    items = assign_targets(gathered.items, out=output.out, in_place=output.in_place, overwrite=output.force)
     outputs = 0 if output.in_place else len(gathered.items) - len(items)
     if report is not None:
         _check_report(report, items, hiding, shared)
@@ -133,7 +133,8 @@ def _hide_files(
 
 def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome:
     from censor.errors import OutputExistsError
-    from censor.files import encode, write_atomic
+    from censor.media.encoding import encode
+    from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
     from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported

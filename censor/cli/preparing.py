@@ -81,7 +81,6 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
     from concurrent.futures import ThreadPoolExecutor
 
     from censor.policy_toml import load_policy
-    from detect.runtime.sessions import cores
     from detect.tiling import FlipDetector, TiledDetector
 
     base = load_policy(shared.policy.source)
@@ -101,7 +100,6 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
         policy=_at(adjusted, thresholds),
         detector=detector,
         recheck=hiding is None or not hiding.no_recheck,
-        overlap=cores() > shared.limits.at_once(pictures),
         max_bytes=shared.limits.max_bytes,
         max_pixels=shared.limits.max_pixels,
     )

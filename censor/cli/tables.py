@@ -94,7 +94,7 @@ def policy_check(source: str, weights: Path | None) -> None:
 def policy_write(source: str, target: Path, force: bool) -> None:
     """Write a policy, every value spelled out, as a start for one's own."""
     from censor.errors import CensorError
-    from censor.files import write_atomic
+    from censor.media.writing import write_atomic
     from censor.policy_toml import format_policy, load_policy
 
     with preparing():

@@ -248,7 +248,7 @@ def _log(*, quiet: bool, verbose: bool) -> Log:
 
 def _beat(path: Path | None, log: Log) -> Callable[[Mapping[str, object]], None]:
     from censor.errors import WriteError
-    from censor.files import write_atomic
+    from censor.media.writing import write_atomic
 
     def beat(health: Mapping[str, object]) -> None:
         if path is None:

@@ -10,18 +10,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["MEDIA_TYPES", "JsonWithPicture"]
+from censor.service.formats import MEDIA_TYPES
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "HEIF": "image/heic",
-    "TIFF": "image/tiff",
-    "BMP": "image/bmp",
-    "GIF": "image/gif",
-}
+__all__ = ["JsonWithPicture"]
 
 _PIECE = 3 * 2**14
 """Bytes that become base64 at a time; three at a time make four characters."""

@@ -21,7 +21,7 @@ from censor.service.keys import KeyCheck
 from censor.service.logs import where
 from censor.service.metrics import Metrics
 from censor.service.middleware.exchange import ExchangeMiddleware
-from censor.service.middleware.head import HeadMiddleware
+from censor.service.middleware.head_requests import HeadRequestMiddleware
 from censor.service.middleware.hosts import HostMiddleware
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
@@ -84,6 +84,13 @@ def create_app(
     if settings.page:
         app.include_router(page.router)
     _document(app, keys=bool(digests))
+    _add_middleware(app, settings, metrics)
+    _add_handlers(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """What surrounds every request, the innermost first."""
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -93,14 +100,17 @@ def create_app(
             expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
         )
     app.add_middleware(HostMiddleware, patterns=settings.hosts)
-    app.add_middleware(HeadMiddleware)
+    app.add_middleware(HeadRequestMiddleware)
     app.add_middleware(ExchangeMiddleware, metrics=metrics, patience=settings.upload_seconds, rate=settings.upload_rate)
+
+
+def _add_handlers(app: FastAPI) -> None:
+    """What is answered where there is no result."""
     for kind in (Problem, CensorError, DetectError):
         app.add_exception_handler(kind, _answer)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(ClientDisconnect, _gone)
-    return app
 
 
 def from_environment() -> FastAPI:
@@ -134,7 +144,7 @@ async def _http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if headers.get("Allow") == "GET":
-        headers["Allow"] = "GET, HEAD"  # by `HeadMiddleware`
+        headers["Allow"] = "GET, HEAD"  # by `HeadRequestMiddleware`
     name = {404: "not-found", 405: "method-not-allowed", 400: "malformed-upload"}.get(status, "internal-error")
     return await _answer(request, Problem(name, headers=headers))
 

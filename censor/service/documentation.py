@@ -5,84 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
+from censor.service.formats import MEDIA_TYPES
+from censor.service.models import Censored, Checked, ProblemDocument
 from censor.service.policies import Censoring, Judging
 from censor.service.problems import KINDS, MEDIA_TYPE
 
-__all__ = ["CENSOR", "CHECK", "LABELS", "POLICIES", "complete", "problems"]
+__all__ = ["CENSOR", "CHECK", "LABELS", "OPTIONS", "POLICIES", "complete", "problems"]
 
-_TAKEN = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/tiff", "image/bmp", "image/gif")
+_PROBLEM = "#/components/schemas/ProblemDocument"
 
-_SCORE: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
-_BOX: dict[str, Any] = {
-    "type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4,
-    "description": "x0, y0, x1, y1 in pixels of the upright picture.",
-}  # fmt: skip
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _list(items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": items}
-
-
-_REASON = _object(
-    label={"type": "string"},
-    score=_SCORE,
-    rule={"enum": ["nsfw_at", "review_at"]},
-    threshold=_SCORE,
-    area={**_SCORE, "description": "Share of the picture that the box covers."},
-    xyxy=_BOX,
-)
-_RECORD: dict[str, Any] = {
-    "width": {"type": "integer", "minimum": 1},
-    "height": {"type": "integer", "minimum": 1},
-    "verdict": _object(
-        level={"enum": ["safe", "review", "nsfw"]},
-        nsfw={"type": "boolean"},
-        score=_SCORE,
-        policy={"type": "string"},
-        reasons=_list(_REASON),
-    ),
-    "boxes": _list(_object(label={"type": "string"}, score=_SCORE, xyxy=_BOX)),
-    "seconds": {"type": "object", "additionalProperties": {"type": "number"}, "description": "Time by stage."},
-}
-_CENSORED = _RECORD | {
-    "verdict": {
-        **_RECORD["verdict"],
-        "type": ["object", "null"],
-        "description": "null: the policy has no rule for a verdict, so nobody knows whether the picture is safe.",
-    }
-}
-_HIDDEN = _object(
-    label={"type": "string"}, score=_SCORE, xyxy=_BOX, effect={"type": "string"}, rechecked={"type": "boolean"}
-)
-_PICTURE = _object(media_type={"enum": list(_TAKEN)}, base64={"type": "string", "contentEncoding": "base64"})
-
-_CHECK_EXAMPLE = {
-    "width": 512,
-    "height": 512,
-    "verdict": {"level": "safe", "nsfw": False, "score": 0.0, "policy": "faces", "reasons": []},
-    "boxes": [{"label": "FACE_FEMALE", "score": 0.8361, "xyxy": [180.4, 59.3, 270.9, 180.2]}],
-    "seconds": {"decode": 0.003, "detect": 0.021, "wait": 0.0},
-}
-_HIDDEN_EXAMPLE = {
-    "label": "FACE_FEMALE", "score": 0.8361, "xyxy": [180.4, 59.3, 270.9, 180.2], "effect": "pixelate",
-    "rechecked": False,
-}  # fmt: skip
-_CENSOR_EXAMPLE = {
-    **_CHECK_EXAMPLE,
-    "hidden": [_HIDDEN_EXAMPLE],
-    "picture": {"media_type": "image/jpeg", "base64": "/9j/4AAQSkZJRgABAQAAAQABAAD…"},
-}
-
-_PROBLEM_SCHEMA = _object(
-    type={"enum": [f"/problems/{name}" for name in KINDS]},
-    title={"type": "string"},
-    status={"type": "integer"},
-    detail={"type": "string"},
-)
+_TAKEN = tuple(MEDIA_TYPES.values())
 
 
 def problems(*names: str) -> dict[int | str, dict[str, Any]]:
@@ -92,7 +26,7 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
         kind = KINDS[name]
         entry = responses.setdefault(
             kind.status,
-            {"description": "", "content": {MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA, "examples": {}}}},
+            {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": _PROBLEM}, "examples": {}}}},
         )
         entry["description"] = f"{entry['description']} {kind.title}.".strip()
         value = {"type": f"/problems/{name}", "title": kind.title, "status": kind.status, "detail": kind.meaning}
@@ -130,32 +64,32 @@ def _request(options: type[Judging]) -> dict[str, Any]:
 
 def _headers() -> dict[str, Any]:
     missing = "Missing if the policy has no rule for a verdict."
+    verdict = _nested_schema(Censored, "Verdict")
     return {
         "Censor-Verdict": {
-            "schema": {"enum": ["safe", "review", "nsfw"]},
+            "schema": verdict["level"],
             "description": f"On the picture as it came. {missing}",
         },
-        "Censor-Score": {"schema": _SCORE, "description": f"The best score that can count for the verdict. {missing}"},
+        "Censor-Score": {"schema": verdict["score"], "description": missing},
         "Censor-Regions": {"schema": {"type": "integer", "minimum": 0}, "description": "Regions hidden."},
     }
 
 
-def _json(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema, "example": example}}
+def _nested_schema(model: type[BaseModel], name: str) -> dict[str, Any]:
+    """The properties of a model within another."""
+    properties: dict[str, Any] = model.model_json_schema()["$defs"][name]["properties"]
+    return properties
 
 
 CENSOR: dict[str, Any] = {
     "summary": "Censor a picture",
     "openapi_extra": _request(Censoring),
-    "response_model": None,
+    "response_model": Censored,
     "responses": {
         200: {
             "description": "The censored picture, or JSON where `Accept` prefers that.",
             "headers": _headers(),
-            "content": {
-                **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TAKEN},
-                **_json(_object(**_CENSORED, hidden=_list(_HIDDEN), picture=_PICTURE), _CENSOR_EXAMPLE),
-            },
+            "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TAKEN},
         },
         **problems(*_UPLOAD_PROBLEMS, "not-acceptable", "unknown-label", "cannot-encode", "still-visible"),
     },
@@ -164,58 +98,23 @@ CENSOR: dict[str, Any] = {
 CHECK: dict[str, Any] = {
     "summary": "Judge a picture",
     "openapi_extra": _request(Judging),
-    "response_model": None,
-    "responses": {
-        200: {"description": "The verdict.", "content": _json(_object(**_RECORD), _CHECK_EXAMPLE)},
-        **problems(*_UPLOAD_PROBLEMS, "policy-cannot-judge"),
-    },
+    "response_model": Checked,
+    "response_description": "The verdict.",
+    "responses": problems(*_UPLOAD_PROBLEMS, "policy-cannot-judge"),
 }
 
-_LABEL = _object(
-    label={"type": "string"},
-    **{"class": {"type": ["integer", "null"], "description": "COCO category id of the six trained classes."}},
-    reported={"type": "boolean", "description": "Whether this detector reports it."},
-    aliases=_list({"type": "string"}),
-)
-_LABEL_EXAMPLE = {"label": "BELLY_EXPOSED", "class": 1, "reported": True, "aliases": ["BELLY", "EXPOSED_BELLY"]}
 
-LABELS: dict[str, Any] = {
-    "summary": "List labels",
-    "response_model": None,
-    "responses": {
-        200: {
-            "description": "All labels.",
-            "content": _json(_object(labels=_list(_LABEL)), {"labels": [_LABEL_EXAMPLE]}),
-        },
-        **problems("unauthorized", "unknown-host", "internal-error"),
-    },
-}
+def _listing(summary: str, description: str) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "response_description": description,
+        "responses": problems("unauthorized", "unknown-host", "internal-error"),
+    }
 
-_POLICY = _object(
-    name={"type": "string"},
-    default={"type": "boolean"},
-    cells={"type": "integer", "minimum": 1, "maximum": 8},
-    color={"type": "string"},
-    feather=_SCORE,
-    labels={"type": "object", "additionalProperties": {"type": "object"}, "description": "Label to rule."},
-)
-_POLICY_EXAMPLE = {
-    "name": "default", "default": True, "cells": 6, "color": "#000000", "feather": 0.0,
-    "labels": {"BUTTOCKS_EXPOSED": {"censor_at": 0.2, "review_at": 0.2, "nsfw_at": 0.4, "min_area": 0.0,
-                                    "expand": 0.1, "effect": "pixelate", "shape": "rounded", "required": True}},
-}  # fmt: skip
 
-POLICIES: dict[str, Any] = {
-    "summary": "List policies",
-    "response_model": None,
-    "responses": {
-        200: {
-            "description": "All policies.",
-            "content": _json(_object(policies=_list(_POLICY)), {"policies": [_POLICY_EXAMPLE]}),
-        },
-        **problems("unauthorized", "unknown-host", "internal-error"),
-    },
-}
+LABELS = _listing("List labels", "All labels.")
+POLICIES = _listing("List policies", "All policies.")
+OPTIONS = _listing("List options", "What can be asked for, and the limits.")
 
 
 def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Sequence[str], keys: bool) -> None:
@@ -229,9 +128,9 @@ def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Seque
     """
     # FastAPI's own answer to wrong parameters never goes out: problems do.
     document["paths"]["/problems/{name}"]["get"]["responses"].pop("422", None)
-    document.get("components", {}).pop("schemas", None)
+    _complete_schemas(document["components"]["schemas"])
     if keys:
-        document.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in document["paths"].items():
         for operation in methods.values():
             options = {
@@ -247,6 +146,14 @@ def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Seque
                     properties["label"]["items"]["enum"] = list(labels)
             if keys and path.startswith("/v1/"):
                 operation["security"] = [{"key": []}]
+
+
+def _complete_schemas(schemas: dict[str, Any]) -> None:
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+    for schema in schemas.values():
+        schema["description"] = schema["description"].partition("\n\n")[0]  # a docstring's first paragraph
 
 
 def _without_null(schema: dict[str, Any]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from censor.service import documentation as doc
 from censor.service.metrics import CONTENT_TYPE
+from censor.service.models import Health, ProblemType
 from censor.service.problems import KINDS, Problem
 from censor.service.routes import engine_of
 
@@ -15,18 +16,18 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.get("/healthz", response_model=None)
-async def healthz() -> Response:
+@router.get("/healthz")
+async def healthz() -> Health:
     """Alive: the event loop turns."""
-    return JSONResponse({"status": "alive"})
+    return Health(status="alive")
 
 
-@router.get("/readyz", response_model=None, responses=doc.problems("not-ready", "internal-error"))
-async def readyz(request: Request) -> Response:
+@router.get("/readyz", responses=doc.problems("not-ready", "internal-error"))
+async def readyz(request: Request) -> Health:
     """Ready: the detector is loaded, and a test picture went all the way within the last ten seconds."""
     if not await engine_of(request).is_ready():
         raise Problem("not-ready")
-    return JSONResponse({"status": "ready"})
+    return Health(status="ready")
 
 
 @router.get("/metrics", response_model=None, include_in_schema=False)
@@ -35,14 +36,10 @@ async def metrics(request: Request) -> Response:
     return Response(engine_of(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
-@router.get(
-    "/problems/{name}", response_model=None, responses=doc.problems("not-found", "unknown-host", "internal-error")
-)
-async def problem(name: str) -> Response:
+@router.get("/problems/{name}", responses=doc.problems("not-found", "unknown-host", "internal-error"))
+async def problem(name: str) -> ProblemType:
     """What a type of problem means."""
     kind = KINDS.get(name)
     if kind is None:
         raise Problem("not-found", f"There are {', '.join(KINDS)}.")
-    return JSONResponse(
-        {"type": f"/problems/{name}", "title": kind.title, "status": kind.status, "meaning": kind.meaning}
-    )
+    return ProblemType(type=f"/problems/{name}", title=kind.title, status=kind.status, meaning=kind.meaning)

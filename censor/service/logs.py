@@ -16,7 +16,7 @@ class JsonFormatter(logging.Formatter):
     """A record as one JSON object: time, level, event, process, and the fields that came as ``extra={"fields": …}``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record. Of an exception, type and place are told; its message may quote what a client sent."""
+        """Format a record. Of an exception type and lines of code are told: messages may quote clients."""
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
@@ -32,8 +32,8 @@ class JsonFormatter(logging.Formatter):
 def where(error: BaseException) -> dict[str, Any]:
     """Type of an exception and the lines of code it came through, outermost first."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno}" for frame in frames]
-    return {"type": type(error).__name__, "at": places[-8:]}
+    lines = [f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno}" for frame in frames]
+    return {"type": type(error).__name__, "at": lines[-8:]}
 
 
 CONFIG: dict[str, Any] = {

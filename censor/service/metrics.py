@@ -38,7 +38,7 @@ class Metrics:
         self.pixels = Counter("censor_pixels", "Their pixels.", registry=registry)
         self.regions = Counter("censor_regions", "Regions hidden.", registry=registry)
         self.inside = self._gauge("censor_pictures_inside", "Pictures worked on or waiting.")
-        self.waiting = self._gauge("censor_queue_depth", "Pictures waiting for a place.")
+        self.waiting = self._gauge("censor_queue_depth", "Pictures waiting for a slot.")
         self.held = self._gauge("censor_upload_bytes_held", "Bytes of bodies in memory.")
         self.resident = self._gauge("censor_resident_bytes", "Resident memory, workers included.")
         self.workers = self._gauge("censor_workers", "Workers that can take pictures.")

@@ -6,13 +6,16 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import core_schema
 
 from censor.errors import PolicyError
-from censor.policy import Policy
+from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Policy
 from censor.policy_toml import PRESETS, load_policy
+from censor.service.formats import FORMATS
+from censor.service.models import OfferedPolicy
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
@@ -25,6 +28,16 @@ _O = TypeVar("_O", bound="Judging")
 
 _FAULTS, _NAME = 5, 50
 """How many faults, and how many characters of a name that the client made up, a problem's detail repeats."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _OneOf:
+    """One of the texts that are listed elsewhere: a `Literal` made while the program runs."""
+
+    texts: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.texts))
 
 
 class Judging(BaseModel):
@@ -44,15 +57,13 @@ class Censoring(Judging):
         list[Annotated[str, Field(max_length=100)]],
         Field(max_length=50, description="Hide these labels and no others; see GET /v1/labels. Repeatable."),
     ] = []
-    replacewith: Annotated[
-        Literal["pixelate", "blur", "solid", "sticker"] | None, Field(description="What is shown instead.")
-    ] = None
-    shape: Annotated[Literal["box", "rounded", "ellipse"] | None, Field(description="Of hidden regions.")] = None
+    replacewith: Annotated[Annotated[str, _OneOf(EFFECTS)] | None, Field(description="What is shown instead.")] = None
+    shape: Annotated[Annotated[str, _OneOf(SHAPES)] | None, Field(description="Of hidden regions.")] = None
     cells: Annotated[
-        int | None, Field(ge=1, le=8, description="Squares along a region's longer side: fewer hide more.")
+        int | None, Field(ge=1, le=MAX_CELLS, description="Squares along a region's longer side: fewer hide more.")
     ] = None
     format: Annotated[
-        Literal["jpeg", "png", "webp", "avif", "heif", "tiff", "bmp", "gif"] | None,
+        Annotated[str, _OneOf(tuple(each.name for each in FORMATS))] | None,
         Field(description="Of the censored picture; by default that of the picture sent."),
     ] = None
     quality: Annotated[
@@ -217,17 +228,17 @@ class Policies:
             policy = policy.each(**own)
         return policy if options.cells is None else dataclasses.replace(policy, cells=options.cells)
 
-    def tables(self) -> list[dict[str, Any]]:
-        """All of them, for JSON, the default first."""
+    def listed(self) -> list[OfferedPolicy]:
+        """All of them, for clients, the default first."""
         ordered = sorted(self._offered, key=lambda name: name != self.default)
         return [
-            {
-                "name": name,
-                "default": name == self.default,
-                "cells": self._offered[name].cells,
-                "color": f"#{bytes(self._offered[name].color).hex()}",
-                "feather": self._offered[name].feather,
-                "labels": {label: dataclasses.asdict(rule) for label, rule in self._offered[name].rules.items()},
-            }
+            OfferedPolicy(
+                name=name,
+                default=name == self.default,
+                cells=self._offered[name].cells,
+                color=f"#{bytes(self._offered[name].color).hex()}",
+                feather=self._offered[name].feather,
+                labels=dict(self._offered[name].rules),
+            )
             for name in ordered
         ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from censor import errors
+from censor.service.formats import listed
 from detect.errors import (
     AnimatedImageError,
     DetectError,
@@ -66,9 +67,7 @@ KINDS: dict[str, Kind] = {
     ),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
-    "not-a-picture": Kind(
-        422, "Not a picture that is taken", "JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP and GIF are taken."
-    ),
+    "not-a-picture": Kind(422, "Not a picture that is taken", f"{listed()} are taken."),
     "damaged-picture": Kind(
         422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
     ),
@@ -117,7 +116,7 @@ class Problem(Exception):  # noqa: N818  # the standard's own word
         name: One of `KINDS`.
         detail: What is wrong with this request, for its sender.
         headers: Headers of the answer beyond those of every problem.
-        where: For the log: type and place of the error behind it, if that happened in another process.
+        where: For the log: type and lines of code of the error behind it, if that happened in another process.
     """
 
     def __init__(

@@ -17,14 +17,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from censor.service.answers import MEDIA_TYPES
+from censor.service.formats import MEDIA_TYPES
 from censor.service.logs import where
+from censor.service.messages import Answer, Failure, Hello, StartFailure, Terms, ask, cancel
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.thread_pool import first_of
 from censor.service.work import ClientGone, Job, Result, time_limit
-from censor.service.worker import Terms, ask, frame
-from censor.service.worker_handle import Task, WorkerHandle
+from censor.service.worker_handle import PendingJob, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
 
@@ -81,8 +81,8 @@ class ProcessPool:
         self._at_once, self._room = settings.at_once, settings.workers * settings.at_once + settings.queue
         self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
         self._numbers = itertools.count()
-        self._queue: deque[Task] = deque()
-        self._workers: list[WorkerHandle] = []
+        self._queue: deque[PendingJob] = deque()
+        self._handles: list[WorkerHandle] = []
         self._supervisors: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[None]] = set()
         self._starts = _Starts(asyncio.get_running_loop().create_future())
@@ -104,18 +104,18 @@ class ProcessPool:
     @property
     def inside(self) -> int:
         """See `Pool`."""
-        return len(self._queue) + sum(worker.jobs for worker in self._workers)
+        return len(self._queue) + sum(handle.assigned for handle in self._handles)
 
     @property
     def waiting(self) -> int:
         """See `Pool`."""
-        ahead = sum(max(0, worker.jobs - self._at_once) for worker in self._workers)
+        ahead = sum(max(0, handle.assigned - self._at_once) for handle in self._handles)
         return len(self._queue) + ahead
 
     @property
     def processes(self) -> tuple[int, ...]:
         """See `Pool`."""
-        return tuple(worker.process.pid for worker in self._able())
+        return tuple(handle.process.pid for handle in self._able())
 
     @property
     def able(self) -> bool:
@@ -123,7 +123,7 @@ class ProcessPool:
         return bool(self._able())
 
     def _able(self) -> list[WorkerHandle]:
-        return [worker for worker in self._workers if worker.ready and not worker.killed]
+        return [handle for handle in self._handles if handle.ready and not handle.killed]
 
     def refuse_if_full(self) -> None:
         """See `Pool`."""
@@ -137,77 +137,77 @@ class ProcessPool:
     ) -> Result:
         """See `Pool`."""
         self.refuse_if_full()
-        task = self._task(job, hold)
-        self._queue.append(task)
+        pending = self._pending_job(job, hold)
+        self._queue.append(pending)
         self._dispatch()
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
         try:
-            await first_of(task.answer, gone)
-            if not task.answer.done():
+            await first_of(pending.answer, gone)
+            if not pending.answer.done():
                 raise ClientGone
-            result = task.answer.result()
-            result.seconds["wait"] = task.waited
+            result = pending.answer.result()
+            result.seconds["wait"] = pending.waited
             return result
         finally:
             gone.cancel()
-            self._abandon(task)
+            self._abandon(pending)
 
-    def _task(self, job: Job, hold: Callable[[int], None], *, trial: bool = False) -> Task:
+    def _pending_job(self, job: Job, hold: Callable[[int], None], *, trial: bool = False) -> PendingJob:
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # or asyncio would complain
-        return Task(next(self._numbers), job, answer, time.perf_counter(), hold, trial)
+        return PendingJob(next(self._numbers), job, answer, time.perf_counter(), hold, trial)
 
-    def _abandon(self, task: Task) -> None:
-        """Nobody waits any more. Where it is worked on, its place stays taken until that ends."""
-        task.answer.cancel()  # which one that is done passes over
-        task.forget_picture()
-        if task in self._queue:
-            self._queue.remove(task)
-        for worker in self._workers:
-            if task.number in worker.tasks:
-                worker.send(frame(pickle.dumps({"cancel": task.number})))
+    def _abandon(self, pending: PendingJob) -> None:
+        """Nobody waits any more. Where it is worked on, its slot stays taken until that ends."""
+        pending.answer.cancel()  # which one that is done passes over
+        pending.forget_picture()
+        if pending in self._queue:
+            self._queue.remove(pending)
+        for handle in self._handles:
+            if pending.number in handle.pending:
+                handle.send(cancel(pending.number))
 
     async def try_out(self, job: Job) -> None:
         """See `Pool`. The worker that has least to do is asked."""
         if not (able := self._able()):
             raise _not_ready()
-        task = self._task(job, lambda _: None, trial=True)
-        worker = min(able, key=lambda worker: (worker.draining, worker.jobs))
-        self._assign(task, worker)
-        self._start_clock(task, worker)
-        await task.answer
+        pending = self._pending_job(job, lambda _: None, trial=True)
+        handle = min(able, key=lambda handle: (handle.draining, handle.assigned))
+        self._assign(pending, handle)
+        self._start_clock(pending, handle)
+        await pending.answer
 
     def _dispatch(self) -> None:
         """Give waiting pictures to workers, in their order."""
-        while self._queue and (worker := self._worker_for(self._queue[0])):
-            self._assign(self._queue.popleft(), worker)
-        for worker in self._workers:
-            for task in worker.begun(self._at_once):
-                if task.timer is None:
-                    self._start_clock(task, worker)
+        while self._queue and (handle := self._handle_for(self._queue[0])):
+            self._assign(self._queue.popleft(), handle)
+        for handle in self._handles:
+            for pending in handle.begun(self._at_once):
+                if pending.timer is None:
+                    self._start_clock(pending, handle)
 
-    def _worker_for(self, task: Task) -> WorkerHandle | None:
-        most = 1 if task.died else _PREFETCH * self._at_once
-        free = [worker for worker in self._able() if worker.jobs < most and not worker.draining]
-        return min(free, key=lambda worker: worker.jobs, default=None)
+    def _handle_for(self, pending: PendingJob) -> WorkerHandle | None:
+        most = 1 if pending.died else _PREFETCH * self._at_once
+        free = [handle for handle in self._able() if handle.assigned < most and not handle.draining]
+        return min(free, key=lambda handle: handle.assigned, default=None)
 
-    def _assign(self, task: Task, worker: WorkerHandle) -> None:
-        worker.tasks[task.number] = task
-        worker.send(ask(task.number, task.job, trial=task.trial), task.job.data)
+    def _assign(self, pending: PendingJob, handle: WorkerHandle) -> None:
+        handle.pending[pending.number] = pending
+        handle.send(ask(pending.number, pending.job, trial=pending.trial), pending.job.data)
 
-    def _start_clock(self, task: Task, worker: WorkerHandle) -> None:
-        task.waited = time.perf_counter() - task.submitted
+    def _start_clock(self, pending: PendingJob, handle: WorkerHandle) -> None:
+        pending.waited = time.perf_counter() - pending.submitted
         loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
-        task.timer = loop.call_later(seconds, self._overdue, task, worker)
+        pending.timer = loop.call_later(seconds, self._overdue, pending, handle)
 
-    def _overdue(self, task: Task, worker: WorkerHandle) -> None:
-        task.late = True
-        task.fail(time_limit(self._settings.picture_seconds))
-        task.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._kill, worker)
+    def _overdue(self, pending: PendingJob, handle: WorkerHandle) -> None:
+        pending.late = True
+        pending.fail(time_limit(self._settings.picture_seconds))
+        pending.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._kill, handle)
 
-    def _kill(self, worker: WorkerHandle) -> None:
-        worker.killed = True
-        worker.process.kill()
+    def _kill(self, handle: WorkerHandle) -> None:
+        handle.killed = True
+        handle.process.kill()
 
     async def _supervise(self) -> None:
         """Keep one worker alive."""
@@ -219,93 +219,98 @@ class ProcessPool:
     async def _supervise_one(self) -> None:
         """Start a worker, and settle what it answers until it dies."""
         try:
-            worker = WorkerHandle(self._terms, self._most)
+            handle = WorkerHandle(self._terms, self._most)
         except OSError as refused:
             self._start_failed(refused)
             return
-        self._workers.append(worker)
+        self._handles.append(handle)
         error: Exception | None = None
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self._admit(worker, (await worker.receive(lambda _, size: not size))[0])
+                self._admit(handle, await handle.greeting())
             while True:
-                self._settle(worker, *await worker.receive(functools.partial(self._has_room, worker)))
+                self._settle(handle, *await handle.receive(functools.partial(self._has_room, handle)))
         except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
             error = caught
         finally:
-            worker.process.kill()
-            self._workers.remove(worker)
+            handle.process.kill()
+            self._handles.remove(handle)
             if error is not None:
-                self._reap(worker, error)
-            ending = asyncio.create_task(worker.end())
+                self._reap(handle, error)
+            ending = asyncio.create_task(handle.end())
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
             await asyncio.shield(ending)
 
-    def _admit(self, worker: WorkerHandle, hello: dict[str, Any]) -> None:
-        if "failed" in hello:
-            raise DetectError(str(hello["failed"]))
-        names = tuple(map(str, hello["names"]))
+    def _admit(self, handle: WorkerHandle, hello: Hello | StartFailure) -> None:
+        if isinstance(hello, StartFailure):
+            raise DetectError(hello.failed)
+        names = tuple(map(str, hello.names))
         if self.names and names != self.names:
             raise DetectError("the detector is another one than before; start the service again")
-        worker.ready, self._starts.failed = True, 0
+        handle.ready, self._starts.failed = True, 0
         if not self._starts.first.done():
             self._starts.first.set_result(names)
-        _LOG.info("worker ready", extra={"fields": {"worker": worker.process.pid}})
+        _LOG.info("worker ready", extra={"fields": {"worker": handle.process.pid}})
         self._dispatch()
 
-    def _has_room(self, worker: WorkerHandle, header: dict[str, Any], size: int) -> bool:
+    def _has_room(self, handle: WorkerHandle, answer: Answer | Failure, size: int) -> bool:
         """Whether somebody waits for an answer of so many bytes, and there is memory for it."""
-        task = worker.tasks[header["number"]]
-        if task.answer.done():
+        pending = handle.pending[answer.number]
+        if pending.answer.done():
             return False
         try:
-            task.hold(size)
+            pending.hold(size)
         except Problem as refused:
-            task.fail(refused)
+            pending.fail(refused)
             return False
         return True
 
-    def _settle(self, worker: WorkerHandle, header: dict[str, Any], body: bytearray | None) -> None:
-        task = worker.tasks[header["number"]]
-        if task.answer.done() or body is None:
+    def _settle(self, handle: WorkerHandle, answer: Answer | Failure, body: bytearray | None) -> None:
+        pending = handle.pending[answer.number]
+        if pending.answer.done() or body is None:
             pass
-        elif header.get("crowded") and not task.died:
-            self._retry_alone(task)
-        elif "problem" in header:
-            task.fail(Problem(header["problem"], header["detail"], where=header["where"]))
-        elif task.job.hide and not (body and header["format"] in MEDIA_TYPES):
+        elif isinstance(answer, Failure):
+            if answer.crowded and not pending.died:
+                self._retry_alone(pending)
+            else:
+                pending.fail(Problem(answer.problem, answer.detail, where=answer.where))
+        elif pending.job.hide and not (body and answer.format in MEDIA_TYPES):
             raise ValueError("an answer without a picture")
         else:
-            result = Result(
-                record=header["record"], seconds=header["seconds"], encoded=memoryview(body), format=header["format"]
+            pending.answer.set_result(
+                Result(record=answer.record, seconds=answer.seconds, encoded=memoryview(body), format=answer.format)
             )
-            task.answer.set_result(result)
-        del worker.tasks[task.number]  # only now: an answer that made no sense has not been given
-        task.stop_clock()
+        del handle.pending[pending.number]  # only now: an answer that made no sense has not been given
+        pending.stop_clock()
         self._dispatch()
 
-    def _retry_alone(self, task: Task) -> None:
+    def _retry_alone(self, pending: PendingJob) -> None:
         """Work on it again with nothing beside it: the memory that it wanted may have been another's fault."""
-        task.died = 1
-        self._queue.appendleft(task)
+        pending.died = 1
+        self._queue.appendleft(pending)
 
-    def _reap(self, worker: WorkerHandle, error: Exception) -> None:
+    def _reap(self, handle: WorkerHandle, error: Exception) -> None:
         """Hand on what it had, and say so."""
         kept = []
-        for task in worker.tasks.values():
-            task.stop_clock()
-            if task.answer.done():
+        for pending in handle.pending.values():
+            pending.stop_clock()
+            if pending.answer.done():
                 continue
-            task.died += not worker.killed  # one that was killed for another's picture died by no fault of this
-            if task.trial or task.died >= _TRIES:
-                task.fail(Problem("worker-died"))
+            pending.died += not handle.killed  # one that was killed for another's picture died by no fault of this
+            if pending.trial or pending.died >= _TRIES:
+                pending.fail(Problem("worker-died"))
             else:
-                kept.append(task)
+                kept.append(pending)
         self._queue.extendleft(reversed(kept))
-        told = {"worker": worker.process.pid, "held": len(worker.tasks), "handed_on": len(kept), "error": where(error)}
-        _LOG.error("worker overdue" if worker.killed else "worker died", extra={"fields": told})
-        if not worker.ready:
+        told = {
+            "worker": handle.process.pid,
+            "held": len(handle.pending),
+            "handed_on": len(kept),
+            "error": where(error),
+        }
+        _LOG.error("worker overdue" if handle.killed else "worker died", extra={"fields": told})
+        if not handle.ready:
             self._start_failed(error)
         self._dispatch()
 
@@ -317,8 +322,8 @@ class ProcessPool:
         if not starts.first.done() and (isinstance(error, DetectError) or starts.failed >= _STARTS):
             starts.first.set_exception(DetectError(starts.said))
         if starts.failed >= _STARTS and not self.able:
-            for task in self._queue:
-                task.fail(_not_ready())
+            for pending in self._queue:
+                pending.fail(_not_ready())
             self._queue.clear()
 
     async def close(self) -> None:

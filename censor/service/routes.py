@@ -1,4 +1,4 @@
-"""The API: POST /v1/censor and /v1/check, GET /v1/labels and /v1/policies."""
+"""The API: POST /v1/censor and /v1/check, GET /v1/labels, /v1/policies and /v1/options."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
+from censor.policy import MAX_CELLS
 from censor.service import documentation as doc
-from censor.service.answers import MEDIA_TYPES, JsonWithPicture
+from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
+from censor.service.formats import FORMATS, MEDIA_TYPES
 from censor.service.ledger import Account
+from censor.service.models import (
+    Bounds,
+    Label,
+    Labels,
+    Limits,
+    OfferedEffect,
+    OfferedFormat,
+    OfferedPolicies,
+    Options,
+)  # fmt: skip
 from censor.service.negotiation import preferred
 from censor.service.policies import Censoring, Judging, asked, merged
 from censor.service.problems import Problem
@@ -85,29 +98,49 @@ async def check(request: Request) -> Response:
 
 
 @router.get("/labels", **doc.LABELS)
-async def labels(request: Request) -> Response:
+async def labels(request: Request) -> Labels:
     """Every label that can be named, its older spellings, and whether this detector reports it."""
     engine = engine_of(request)
     known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS))
-    return JSONResponse(
-        {
-            "labels": [
-                {
-                    "label": label,
-                    "class": CLASSES.index(label) + 1 if label in CLASSES else None,
-                    "reported": label in engine.names,
-                    "aliases": [alias for alias, meant in ALIASES.items() if meant == label],
-                }
-                for label in known
-            ]
-        }
+    return Labels(
+        labels=[
+            Label(
+                label=label,
+                class_=CLASSES.index(label) + 1 if label in CLASSES else None,
+                reported=label in engine.names,
+                aliases=[alias for alias, meant in ALIASES.items() if meant == label],
+            )
+            for label in known
+        ]
     )
 
 
 @router.get("/policies", **doc.POLICIES)
-async def policies(request: Request) -> Response:
+async def policies(request: Request) -> OfferedPolicies:
     """The policies that requests may name, the default first, with every rule."""
-    return JSONResponse({"policies": engine_of(request).policies.tables()})
+    return OfferedPolicies(policies=engine_of(request).policies.listed())
+
+
+@router.get("/options", **doc.OPTIONS)
+async def options(request: Request) -> Options:
+    """What requests may ask for: formats, effects, shapes, cells; and the limits on what they may send."""
+    settings = engine_of(request).settings
+    return Options(
+        formats=[
+            OfferedFormat(
+                name=each.name,
+                title=each.title,
+                media_type=each.media_type,
+                suffix=each.suffix,
+                in_browsers=each.in_browsers,
+            )
+            for each in FORMATS
+        ],
+        effects=[OfferedEffect(name=name, cells=name in CELL_EFFECTS) for name in EFFECTS],
+        shapes=list(SHAPES),
+        cells=Bounds(minimum=1, maximum=MAX_CELLS),
+        limits=Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
+    )
 
 
 def _choose(accept: str, *media_types: str) -> str:

@@ -21,7 +21,7 @@ _BASE = 320 * 2**20
 """What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
 
 _NETWORKS = 160 * 2**20
-"""What each place takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
+"""What each slot takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
 
 _STACKS = 128 * 2**20
 """Stacks of the threads that a decoder or encoder starts, 8 MiB each: counted by the system, never filled."""
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         return self.threads or max(1, cores() // (self.workers * self.at_once))
 
     @property
-    def places_memory(self) -> int:
+    def slots_memory(self) -> int:
         """Bytes that the pictures in one worker may take together."""
         return self.at_once * (_NETWORKS + 3 * self.max_bytes + self.max_pixels * _BYTES_A_PIXEL)
 
@@ -138,12 +138,12 @@ class Settings(BaseSettings):
 
         Drivers of devices set aside far more address space than they take, and would fail.
         """
-        return self.places_memory + _STACKS if self.provider == "cpu" else None
+        return self.slots_memory + _STACKS if self.provider == "cpu" else None
 
     @property
     def memory_bound(self) -> int:
         """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
-        return _HTTP + self.upload_memory + self.workers * (_BASE + self.places_memory)
+        return _HTTP + self.upload_memory + self.workers * (_BASE + self.slots_memory)
 
     def key_digests(self) -> tuple[bytes, ...]:
         """SHA-256 of every API key; empty where no keys are asked for.

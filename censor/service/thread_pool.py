@@ -23,7 +23,7 @@ __all__ = ["ThreadPool", "first_of"]
 class ThreadPool:
     """A `Pool` of a bounded number of threads, with a bounded queue before them.
 
-    Work that overruns its time keeps its place until it ends, so that the number of pictures in memory stays what it
+    Work that overruns its time keeps its slot until it ends, so that the number of pictures in memory stays what it
     is. What ends the process ends all requests: `ProcessPool` has processes of their own for pictures.
     """
 
@@ -61,7 +61,7 @@ class ThreadPool:
 
     @property
     def able(self) -> bool:
-        """Not while every place is held by work that should long be over."""
+        """Not while every slot is held by work that should long be over."""
         return sum(deadline.overdue for deadline in self._deadlines) < self._slots
 
     def refuse_if_full(self) -> None:

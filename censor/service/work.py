@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from censor.files import output_format
+from censor.media.encoding import output_format
 from censor.pipeline import Censor
 from censor.policy import Policy
-from censor.report import Outcome
+from censor.records import CensoredAnswer, CheckedAnswer
+from censor.report import Outcome, seconds_by_stage
 from censor.service.problems import Problem
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
@@ -33,7 +34,7 @@ class Job:
         policy: What to judge and hide by.
         hide: Censor and encode it; otherwise it is judged alone.
         format: Pillow's name of the format asked for; by default that of the picture.
-        quality: As `censor.files.encode` takes it.
+        quality: As `censor.media.encoding.encode` takes it.
     """
 
     data: bytes
@@ -48,7 +49,7 @@ class Result:
     """What became of a picture.
 
     Attributes:
-        record: For JSON: size, verdict or None, boxes, what was hidden.
+        record: For JSON: a `censor.records.CheckedAnswer`, or a `CensoredAnswer`.
         seconds: Time by stage.
         encoded: The censored picture; empty where none was asked for.
         format: Its format as Pillow calls it; empty where no picture was asked for.
@@ -73,7 +74,7 @@ class Result:
     @property
     def document(self) -> dict[str, Any]:
         """The record with the times, for a client."""
-        return self.record | {"seconds": {stage: round(value, 4) for stage, value in self.seconds.items()}}
+        return self.record | {"seconds": seconds_by_stage(self.seconds)}
 
 
 class Pool(Protocol):
@@ -91,7 +92,7 @@ class Pool(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Pictures that wait for a place."""
+        """Pictures that wait for a slot."""
         ...
 
     @property
@@ -101,7 +102,7 @@ class Pool(Protocol):
 
     @property
     def able(self) -> bool:
-        """Whether anybody can take pictures now, be it later when places are free."""
+        """Whether anybody can take pictures now, be it later when slots are free."""
         ...
 
     def refuse_if_full(self) -> None:
@@ -132,7 +133,7 @@ class Pool(Protocol):
         ...
 
     async def try_out(self, job: Job) -> None:
-        """Work on a test picture, also when all places are taken.
+        """Work on a test picture, also when all slots are taken.
 
         Raises:
             Exception: Whatever a client's picture would meet now.
@@ -214,7 +215,7 @@ def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int,
     try:
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive
-            return Result(record=_record(Outcome.of("", checked)), seconds=checked.seconds)
+            return Result(record=_record(Outcome.of("", checked), CheckedAnswer), seconds=checked.seconds)
         done = censor.apply(job.data)
         start = time.perf_counter()
         deadline.check()
@@ -223,11 +224,12 @@ def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int,
     kind = output_format(done.picture, format=job.format)
     encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}
-    return Result(record=_record(Outcome.of("", done)), seconds=seconds, encoded=encoded, format=kind)
+    return Result(record=_record(Outcome.of("", done), CensoredAnswer), seconds=seconds, encoded=encoded, format=kind)
 
 
-def _record(outcome: Outcome) -> dict[str, Any]:
-    return {key: value for key, value in outcome.record.items() if key not in ("file", "output", "kept")}
+def _record(outcome: Outcome, kind: type[CheckedAnswer | CensoredAnswer]) -> dict[str, Any]:
+    """What a client is told: it knows of no files."""
+    return {key: value for key, value in outcome.record.items() if key in kind.__annotations__}
 
 
 def time_limit(seconds: float) -> Problem:

@@ -1,82 +1,25 @@
-"""A process that works on pictures and does nothing else: what `ProcessPool` starts, and how the two talk.
-
-Over a pair of sockets go frames: the lengths of a header and of a body, the header, the body. Bodies are encoded
-pictures. Headers are pickles on the way to the worker. On the way back they are JSON: whoever takes a worker over
-through a decoder's fault must not hand its parent code to run.
-"""
+"""A process that works on pictures and does nothing else: what `ProcessPool` starts."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
-import json
 import os
 import pickle
 import signal
 import socket
-import struct
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from censor.policy import Policy
 from censor.rlimits import limit_memory
 from censor.service.batching import batching
 from censor.service.logs import where
+from censor.service.messages import LENGTHS, Answer, Ask, Cancel, Failure, FromWorker, Hello, StartFailure, Terms, tell
 from censor.service.problems import out_of_memory, problem_of
-from censor.service.work import Deadline, Job, Result, perform
+from censor.service.work import Deadline, Job, perform
 from detect.detections import Detector
 
-__all__ = ["LENGTHS", "Terms", "Worker", "ask", "frame", "main"]
-
-LENGTHS = struct.Struct("!IQ")
-"""Bytes of the header and of the body, before both."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What a worker is told when it starts.
-
-    Attributes:
-        load: Loads the detector.
-        at_once: Pictures worked on at once.
-        batch: Pictures detected in one run of the network.
-        batch_wait: Seconds that a picture waits for others to join its run.
-        max_bytes: Cap on an encoded picture.
-        max_pixels: Cap on width times height.
-        seconds: How long work on one picture may take.
-        memory: Bytes that pictures may take together beyond what the process has with its detector; None for no limit.
-    """
-
-    load: Callable[[], Detector]
-    at_once: int
-    batch: int
-    batch_wait: float
-    max_bytes: int
-    max_pixels: int
-    seconds: float
-    memory: int | None = None
-
-
-def frame(header: bytes, size: int = 0) -> bytes:
-    """What goes before a body of so many bytes."""
-    return LENGTHS.pack(len(header), size) + header
-
-
-def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
-    """What goes before the picture of a job.
-
-    Args:
-        number: What the answer will bear.
-        job: The job.
-        trial: Work on it also when all places are taken.
-    """
-    policy = {each.name: getattr(job.policy, each.name) for each in dataclasses.fields(Policy)}
-    policy["rules"] = dict(job.policy.rules)
-    header = {"number": number, "trial": trial, "policy": policy}
-    header["job"] = {"hide": job.hide, "format": job.format, "quality": job.quality}
-    return frame(pickle.dumps(header), len(job.data))
+__all__ = ["Worker", "main"]
 
 
 class Worker:
@@ -98,15 +41,15 @@ class Worker:
     def serve(self) -> None:
         """Work until the other side closes, or dies."""
         while received := _receive(self._connection):
-            header, data = pickle.loads(received[0]), received[1]  # noqa: S301  # the parent's own
-            if "cancel" in header:
-                if deadline := self._deadlines.get(header["cancel"]):
+            said: Ask | Cancel = pickle.loads(received[0])  # noqa: S301  # the parent's own
+            if isinstance(said, Cancel):
+                if deadline := self._deadlines.get(said.number):
                     deadline.cancel()
                 continue
-            job = Job(data=data, policy=Policy(**header["policy"]), **header["job"])
-            self._deadlines[header["number"]] = deadline = Deadline(self._seconds)
-            executor = self._trial_executor if header["trial"] else self._executor
-            executor.submit(self._do, header["number"], job, deadline)
+            job = dataclasses.replace(said.job, data=received[1])
+            self._deadlines[said.number] = deadline = Deadline(self._seconds)
+            executor = self._trial_executor if said.trial else self._executor
+            executor.submit(self._do, said.number, job, deadline)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
@@ -116,23 +59,26 @@ class Worker:
         self._close()
 
     def _do(self, number: int, job: Job, deadline: Deadline) -> None:
-        told: dict[str, Any]
+        said: FromWorker
+        body: bytes | memoryview
         beside = len(self._deadlines) > 1
         try:
             result = self._perform(job, deadline=deadline)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
-            problem = problem_of(error)
             crowded = out_of_memory(error) and (beside or len(self._deadlines) > 1)
-            told = {"problem": problem.name, "detail": problem.detail, "where": where(error), "crowded": crowded}
-            result = Result(record={}, seconds={})
+            problem, body = problem_of(error), b""
+            said = Failure(
+                number=number, problem=problem.name, detail=problem.detail, where=where(error), crowded=crowded
+            )
         else:
-            told = {"record": result.record, "seconds": result.seconds, "format": result.format}
+            body = result.encoded
+            said = Answer(number=number, record=result.record, seconds=result.seconds, format=result.format)
         del self._deadlines[number]
-        self._post.submit(self._send, {"number": number, **told}, result.encoded)
+        self._post.submit(self._send, said, body)
 
-    def _send(self, header: dict[str, Any], body: bytes | memoryview) -> None:
+    def _send(self, said: FromWorker, body: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):  # the parent is gone, and so will we be
-            self._connection.sendall(frame(json.dumps(header).encode(), len(body)))
+            self._connection.sendall(tell(said, len(body)))
             self._connection.sendall(body)
 
 
@@ -152,13 +98,12 @@ def main(number: int) -> None:
         try:
             terms: Terms = pickle.loads(received[1])  # noqa: S301  # the parent's own
             detector = terms.load()
-            hello = {"names": list(detector.names)}
             if terms.memory is not None:
                 limit_memory(terms.memory)
         except Exception as error:  # noqa: BLE001  # the parent says it, and decides
-            connection.sendall(frame(json.dumps({"failed": str(error), "where": where(error)}).encode()))
+            connection.sendall(tell(StartFailure(failed=str(error), where=where(error))))
             return
-        connection.sendall(frame(json.dumps(hello).encode()))
+        connection.sendall(tell(Hello(names=list(detector.names))))
         Worker(connection, detector, terms).serve()
 
 

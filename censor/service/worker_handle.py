@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from censor.service.messages import LENGTHS, Answer, Failure, Hello, StartFailure, begin, read_answer, read_greeting
 from censor.service.work import Job, Result
-from censor.service.worker import LENGTHS, frame
 
-__all__ = ["Task", "WorkerHandle"]
+__all__ = ["PendingJob", "WorkerHandle"]
 
 _PROGRAM = (
     "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
@@ -28,7 +26,7 @@ _MAX_HEADER, _PIECE = 2**20, 2**18
 
 
 @dataclass(eq=False)
-class Task:
+class PendingJob:
     """A job on its way; `died` counts the workers that died with it, `late` is one over its time.
 
     `hold` is called with the bytes of its answer before they are received, and raises where there is no memory.
@@ -66,7 +64,7 @@ class WorkerHandle:
 
     Attributes:
         process: The process.
-        tasks: What is in its hands, by number.
+        pending: What is in its hands, by number.
         ready: Whether it can take pictures.
         killed: Whether it was killed because a picture was overdue.
     """
@@ -95,26 +93,26 @@ class WorkerHandle:
                 raise
         self._most = most
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.tasks: dict[int, Task] = {}
+        self.pending: dict[int, PendingJob] = {}
         self.ready = False
         self.killed = False
-        self.send(frame(b"", len(terms)), terms)
+        self.send(begin(terms), terms)
         self._sender = asyncio.create_task(self._pump())
 
     @property
-    def jobs(self) -> int:
+    def assigned(self) -> int:
         """Pictures of clients in its hands."""
-        return sum(not task.trial for task in self.tasks.values())
+        return sum(not each.trial for each in self.pending.values())
 
-    def begun(self, at_once: int) -> list[Task]:
+    def begun(self, at_once: int) -> list[PendingJob]:
         """What it works on: it takes clients' pictures in the order in which it was given them, so many at once."""
-        pictures = [task for task in self.tasks.values() if not task.trial]
-        return pictures[:at_once] + [task for task in self.tasks.values() if task.trial]
+        pictures = [each for each in self.pending.values() if not each.trial]
+        return pictures[:at_once] + [each for each in self.pending.values() if each.trial]
 
     @property
     def draining(self) -> bool:
         """Whether it should get nothing more: it may die of what it has, or be killed for it."""
-        return any(task.died or task.late for task in self.tasks.values())
+        return any(each.died or each.late for each in self.pending.values())
 
     def send(self, *parts: bytes) -> None:
         """Send bytes, in their order, when it takes them."""
@@ -129,28 +127,45 @@ class WorkerHandle:
         except OSError:  # it died, as who receives will see
             return
 
-    async def receive(self, keep: Callable[[dict[str, Any], int], bool]) -> tuple[dict[str, Any], bytearray | None]:
-        """The next frame, checked for its size: a worker may be in other hands.
-
-        Args:
-            keep: Called with a header and the bytes of its body: whether there is memory for it.
-
-        Returns:
-            The header, and the body or, where that was not kept, None.
+    async def greeting(self) -> Hello | StartFailure:
+        """What it says first.
 
         Raises:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
+        header, body = await self._header()
+        if body:
+            raise ValueError("more bytes than a greeting has")
+        return read_greeting(header)
+
+    async def receive(self, keep: Callable[[Answer | Failure, int], bool]) -> tuple[Answer | Failure, bytearray | None]:
+        """The next answer, checked for its size: a worker may be in other hands.
+
+        Args:
+            keep: Called with an answer and the bytes of its picture: whether there is memory for it.
+
+        Returns:
+            The answer, and the picture or, where that was not kept, None.
+
+        Raises:
+            EOFError: It died.
+            OSError, ValueError: It makes no sense.
+        """
+        header, body = await self._header()
+        answer = read_answer(header)
+        if keep(answer, body):
+            return answer, await self._exactly(body)
+        while body > 0:
+            body -= len(await self._exactly(min(body, _PIECE)))
+        return answer, None
+
+    async def _header(self) -> tuple[bytearray, int]:
+        """The next header, and the bytes of the body that follows."""
         size, body = LENGTHS.unpack(await self._exactly(LENGTHS.size))
         if size > _MAX_HEADER or body > self._most:
             raise ValueError("more bytes than any answer has")
-        header = json.loads(await self._exactly(size))
-        if keep(header, body):
-            return header, await self._exactly(body)
-        while body > 0:
-            body -= len(await self._exactly(min(body, _PIECE)))
-        return header, None
+        return await self._exactly(size), body
 
     async def _exactly(self, size: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(size)

@@ -23,17 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import WriteError
-from censor.files import write_atomic
+from censor.media.writing import write_atomic
 from censor.watch.inbox import STATE, Upload, is_name_of_upload
 from censor.watch.moves import names
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file, opened_folder
 
-__all__ = ["Claim", "Claims", "Record"]
+__all__ = ["Claim", "Claims", "Progress"]
 
 
 @dataclass(kw_only=True)
-class Record:
+class Progress:
     """How far the work on an upload has come; written before each step that must not be done twice.
 
     Attributes:
@@ -63,7 +63,7 @@ class Record:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     @classmethod
-    def of(cls, upload: Upload) -> Record:
+    def of(cls, upload: Upload) -> Progress:
         """At the beginning."""
         return cls(relative=str(upload.relative), size=upload.stamp.size, mtime_ns=upload.stamp.mtime_ns)
 
@@ -71,8 +71,8 @@ class Record:
 class Claim:
     """One upload, as long as nobody else may touch it."""
 
-    def __init__(self, folder: PathBeneath, descriptor: int, record: Record) -> None:
-        self.record = record
+    def __init__(self, folder: PathBeneath, descriptor: int, progress: Progress) -> None:
+        self.progress = progress
         self.retries = 0
         """How often in a row something around the picture, not the picture itself, stood in the way."""
         self._folder, self._descriptor = folder, descriptor
@@ -85,7 +85,7 @@ class Claim:
     @property
     def original(self) -> PathBeneath:
         """Where the upload was sent to."""
-        return PathBeneath(self._folder.root, Path(self.record.relative))
+        return PathBeneath(self._folder.root, Path(self.progress.relative))
 
     @property
     def held(self) -> PathBeneath:
@@ -99,7 +99,7 @@ class Claim:
             return self.held
         with contextlib.suppress(OSError):
             status = self.original.lstat()
-            same = (status.st_size, status.st_mtime_ns) == (self.record.size, self.record.mtime_ns)
+            same = (status.st_size, status.st_mtime_ns) == (self.progress.size, self.progress.mtime_ns)
             if same and stat.S_ISREG(status.st_mode):
                 return self.original
         return None
@@ -122,13 +122,13 @@ class Claim:
         raise FileExistsError(errno.EEXIST, "no name is free", str(self.original))
 
     def save(self) -> None:
-        """Write the record.
+        """Write down how far it has come.
 
         Raises:
             WriteError: It cannot be written.
         """
-        record = PathBeneath(self._folder.root, self._folder.relative / "record.json")
-        write_atomic(record, json.dumps(asdict(self.record)).encode(), overwrite=True)
+        path = PathBeneath(self._folder.root, self._folder.relative / "record.json")
+        write_atomic(path, json.dumps(asdict(self.progress)).encode(), overwrite=True)
 
     def drop(self) -> None:
         """Forget it: the work is done, or was never begun. The upload must have left the folder.
@@ -136,7 +136,7 @@ class Claim:
         Raises:
             OSError: The folder cannot be removed.
         """
-        if _exists("upload", self._descriptor):  # its record must not go before it
+        if _exists("upload", self._descriptor):  # what says so must not go before it
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(self._folder))
         for leftover in os.listdir(self._descriptor):  # noqa: PTH208  # paths cannot be descriptors
             os.unlink(leftover, dir_fd=self._descriptor)
@@ -182,13 +182,13 @@ class Claims:
         """Claim an upload, None if another has it or it is gone or changed.
 
         Raises:
-            WriteError: There is no space for the record.
+            WriteError: There is no space to write down how far it has come.
             OSError: It cannot be claimed: no right to rename it, another file system.
         """
-        record = Record.of(upload)
-        folder = self._claims / (record.key if self._keep else secrets.token_hex(16))
+        progress = Progress.of(upload)
+        folder = self._claims / (progress.key if self._keep else secrets.token_hex(16))
         self._make_folder(folder)
-        if (claim := self._hold(folder, record)) is None:
+        if (claim := self._hold(folder, progress)) is None:
             return None
         try:
             changed = Stamp.of(claim.original.lstat()) != upload.stamp
@@ -196,7 +196,7 @@ class Claims:
                 claim.drop()
                 return None
             if self._keep:
-                claim.record = _read(self.inbox, folder) or record  # left by one that was killed
+                claim.progress = _read(self.inbox, folder) or progress  # left by one that was killed
                 claim.save()
                 return claim
             claim.save()
@@ -243,20 +243,20 @@ class Claims:
 
     def is_done(self, upload: Upload) -> bool:
         """Whether the ledger of kept originals says so."""
-        key = Record.of(upload).key
+        key = Progress.of(upload).key
         if self._keep and key not in self._known and self._entry(key).exists():
             self._known.add(key)
         return key in self._known
 
-    def mark_done(self, record: Record) -> None:
+    def mark_done(self, progress: Progress) -> None:
         """Write into the ledger that an original that stays in the inbox is done.
 
         Raises:
             WriteError: It cannot be written.
         """
-        entry = {"relative": record.relative, "size": record.size, "mtime_ns": record.mtime_ns, "target": record.target}
-        write_atomic(self._entry(record.key), json.dumps(entry).encode(), overwrite=True)
-        self._known.add(record.key)
+        entry = {name: getattr(progress, name) for name in ("relative", "size", "mtime_ns", "target")}
+        write_atomic(self._entry(progress.key), json.dumps(entry).encode(), overwrite=True)
+        self._known.add(progress.key)
 
     def prune(self) -> None:
         """Strike from the ledger what is no longer in the inbox, or no longer the same.
@@ -280,7 +280,7 @@ class Claims:
     def _entry(self, key: str) -> PathBeneath:
         return PathBeneath(self.inbox, self._ledger / key)
 
-    def _hold(self, folder: Path, record: Record | None) -> Claim | None:
+    def _hold(self, folder: Path, progress: Progress | None) -> Claim | None:
         """Lock a claim's folder; None if another holds it, or it went while we waited for a look at it."""
         beneath = PathBeneath(self.inbox, folder)
         try:
@@ -295,7 +295,7 @@ class Claims:
         except OSError:
             os.close(descriptor)
             return None
-        return Claim(beneath, descriptor, record or _read(self.inbox, folder) or _lost(folder))
+        return Claim(beneath, descriptor, progress or _read(self.inbox, folder) or _lost(folder))
 
     def _abandon(self, claim: Claim) -> None:
         """Undo a claim that came to nothing; if not even that is possible, whoever looks next clears it away."""
@@ -312,31 +312,35 @@ def _exists(name: str, folder: int) -> bool:
     return True
 
 
-def _read(inbox: Path, folder: Path) -> Record | None:
-    """What the record in a claim's folder says, None if it is missing or makes no sense."""
+def _read(inbox: Path, folder: Path) -> Progress | None:
+    """What a claim's folder says of its progress, None if that is missing or makes no sense."""
     try:
         with open_file(PathBeneath(inbox, folder / "record.json")) as stream:
-            record = Record(**json.loads(stream.read()))
-        return record if _is_sensible(record) else None
+            progress = Progress(**json.loads(stream.read()))
+        return progress if _is_sensible(progress) else None
     except (OSError, ReadError, ValueError, TypeError, RecursionError):
         return None
 
 
-def _is_sensible(record: Record) -> bool:
-    """Whether a record can be ours: who may write in the inbox may have put it there, to have other files moved."""
-    numbers = (record.size, record.mtime_ns, record.attempts)
-    reasoned = record.reason is None or isinstance(record.reason.get("error"), dict)
-    if not all(isinstance(each, int) for each in numbers) or not isinstance(record.digest, str | None) or not reasoned:
+def _is_sensible(progress: Progress) -> bool:
+    """Whether it can be ours: who may write in the inbox may have put it there, to have other files moved."""
+    numbers = (progress.size, progress.mtime_ns, progress.attempts)
+    reasoned = progress.reason is None or isinstance(progress.reason.get("error"), dict)
+    if (
+        not all(isinstance(each, int) for each in numbers)
+        or not isinstance(progress.digest, str | None)
+        or not reasoned
+    ):
         return False
-    paths = [path for path in (record.relative, record.target, record.refused) if path is not None]
+    paths = [path for path in (progress.relative, progress.target, progress.refused) if path is not None]
     for path in paths:
         os.fsencode(path)  # raises for what is no name at all
         if "\0" in path or Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).name:
             return False
-    return all(map(is_name_of_upload, Path(record.relative).parts))
+    return all(map(is_name_of_upload, Path(progress.relative).parts))
 
 
-def _lost(folder: Path) -> Record:
-    """For an upload whose record did not survive a crash of the machine: nobody knows its name, so it is refused."""
+def _lost(folder: Path) -> Progress:
+    """For an upload whose progress did not survive a crash of the machine: nobody knows its name, so it is refused."""
     reason = {"type": "CrashedError", "message": "the note of where this upload came from is lost"}
-    return Record(relative=f"unknown-{folder.name}", size=-1, mtime_ns=-1, reason={"error": reason})
+    return Progress(relative=f"unknown-{folder.name}", size=-1, mtime_ns=-1, reason={"error": reason})

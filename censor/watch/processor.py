@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import CrashedError, OutputExistsError, WriteError
-from censor.files import output_format, write_atomic
 from censor.gather import mirrored
+from censor.media.encoding import output_format
+from censor.media.writing import write_atomic
 from censor.pipeline import Censor
-from censor.report import Outcome, as_json
+from censor.report import as_json, error_record, log_line
 from censor.results import Censored
-from censor.watch.claims import Claim, Claims, Record
+from censor.watch.claims import Claim, Claims, Progress
 from censor.watch.moves import is_for_good, make_folder, move, move_to_free_name, names
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file
@@ -76,7 +77,7 @@ class UploadProcessor:
             public: Folder of the outputs.
             quarantine: Folder of what could not be processed.
             originals: `DELETE`, `KEEP`, or a folder to move them to.
-            quality: As `censor.files.encode` takes it.
+            quality: As `censor.media.encoding.encode` takes it.
             attempts: Looks at one picture that may end the process before it is refused.
         """
         self._censor, self._claims, self._quality, self._attempts = censor, claims, quality, attempts
@@ -94,23 +95,24 @@ class UploadProcessor:
             raise PostponedError(" ".join(str(error).split())) from error
 
     def _process(self, claim: Claim) -> Fate:
-        record = claim.record
-        if record.reason is not None:
-            return self._refuse(claim, record.reason)
-        if self._is_published(record):
-            return self._finish(claim, {"output": record.target, "resumed": True})
+        progress = claim.progress
+        if progress.reason is not None:
+            return self._refuse(claim, progress.reason)
+        if self._is_published(progress):
+            return self._finish(claim, {"output": progress.target, "resumed": True})
         if claim.path is None:
             claim.drop()
-            return Fate(event="gone", upload=record.relative)
-        if record.attempts >= self._attempts:
-            message = f"{record.relative}: given up after {record.attempts} tries that ended the process or its memory"
-            return self._refuse(claim, self._reason(claim, CrashedError(message)))
+            return Fate(event="gone", upload=progress.relative)
+        if progress.attempts >= self._attempts:
+            tries = f"{progress.attempts} tries that ended the process or its memory"
+            error = CrashedError(f"{progress.relative}: given up after {tries}")
+            return self._refuse(claim, self._reason(claim, error))
         self._count(claim)
         try:
             done, data, target = self._look(claim, claim.path)
             self._publish(claim, data, target)
         except PostponedError:
-            record.attempts -= 1  # it was looked at, and the process lives
+            progress.attempts -= 1  # it was looked at, and the process lives
             with suppress(WriteError):
                 claim.save()
             raise
@@ -118,18 +120,15 @@ class UploadProcessor:
             raise PostponedError("out of memory") from error
         except Exception as error:  # noqa: BLE001  # a bug of ours must neither publish nor lose an upload
             return self._refuse(claim, self._reason(claim, error))
-        level = None if done.verdict is None else done.verdict.level.value
-        told = {"output": record.target, "level": level, "regions": len(done.redactions)}
-        seconds = round(sum(done.seconds.values()), 3)
-        return self._finish(claim, {**told, "seconds": seconds})
+        return self._finish(claim, {**log_line(done, progress.target)})
 
     def _count(self, claim: Claim) -> None:
         """Note an attempt before it is made; it is struck out again unless it ends the process."""
-        claim.record.attempts += 1
+        claim.progress.attempts += 1
         try:
             claim.save()
         except WriteError:
-            claim.record.attempts -= 1
+            claim.progress.attempts -= 1
             raise
 
     def _look(self, claim: Claim, path: PathBeneath) -> tuple[Censored, bytes, Path]:
@@ -144,7 +143,7 @@ class UploadProcessor:
             before = Stamp.of(os.fstat(stream.fileno()))
             try:
                 done = self._censor.apply(stream)
-                target = mirrored(Path(claim.record.relative), done.picture.format)  # as `censor hide -o` would
+                target = mirrored(Path(claim.progress.relative), done.picture.format)  # as `censor hide -o` would
                 kind = output_format(done.picture, target=target)
                 return done, done.encode(kind, self._quality), target
             finally:  # whatever came of a picture that was still being written, it counts for nothing
@@ -152,15 +151,15 @@ class UploadProcessor:
                     raise PostponedError("the upload changed while it was read", changing=True)
 
     def _publish(self, claim: Claim, data: bytes, wanted: Path) -> None:
-        """Take the first free name. The record says beforehand which: so a successor knows its own from others'."""
-        claim.record.digest = hashlib.sha256(data).hexdigest()
+        """Take the first free name. The claim says beforehand which: so a successor knows its own from others'."""
+        claim.progress.digest = hashlib.sha256(data).hexdigest()
         try:
             make_folder(PathBeneath(self._public, wanted))
             for free in itertools.islice(names(wanted), 1000):
                 target = PathBeneath(self._public, free)
                 if target.exists():
                     continue
-                claim.record.target = str(free)
+                claim.progress.target = str(free)
                 claim.save()
                 with suppress(OutputExistsError):
                     write_atomic(target, data, durable=True)
@@ -172,70 +171,70 @@ class UploadProcessor:
                 raise
             raise PostponedError(" ".join(str(error).split())) from error
 
-    def _is_published(self, record: Record) -> bool:
-        if record.target is None:
+    def _is_published(self, progress: Progress) -> bool:
+        if progress.target is None:
             return False
         try:
-            with open_file(PathBeneath(self._public, Path(record.target))) as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest() == record.digest
+            with open_file(PathBeneath(self._public, Path(progress.target))) as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest() == progress.digest
         except (FileNotFoundError, NotADirectoryError, ReadError):
             return False
 
     def _finish(self, claim: Claim, fields: dict[str, Any]) -> Fate:
         """Dispose of the original as told, and close the claim."""
-        record, path = claim.record, claim.path
+        progress, path = claim.progress, claim.path
         if path is not None:
             if self._originals == KEEP:
                 if path == claim.held:  # claimed by a watcher that was told otherwise
-                    back = move_to_free_name(path, self._claims.inbox, Path(record.relative))
-                    record = replace(record, relative=str(back.relative))
-                self._claims.mark_done(record)
+                    back = move_to_free_name(path, self._claims.inbox, Path(progress.relative))
+                    progress = replace(progress, relative=str(back.relative))
+                self._claims.mark_done(progress)
             elif isinstance(self._originals, Path):
                 self._move_original(claim, path, self._originals)
             else:
                 path.unlink()
         claim.drop()
-        return Fate(event="censored", upload=claim.record.relative, fields=fields)
+        return Fate(event="censored", upload=claim.progress.relative, fields=fields)
 
     def _move_original(self, claim: Claim, path: PathBeneath, root: Path) -> None:
         try:
-            move_to_free_name(path, root, Path(claim.record.relative))
+            move_to_free_name(path, root, Path(claim.progress.relative))
         except OSError as error:
             if not is_for_good(error):
                 raise
             move_to_free_name(path, root, Path(claim.name))  # the name is too long there, or a file is in the way
 
     def _reason(self, claim: Claim, error: Exception) -> dict[str, Any]:
-        relative = claim.record.relative
-        reason = Outcome.failed(relative, error).record
+        relative = claim.progress.relative
+        told = error_record(error)
         for path in (claim.held, claim.original):
-            reason["error"]["message"] = reason["error"]["message"].replace(str(path), relative)
-        return reason
+            told["message"] = told["message"].replace(str(path), relative)
+        return {"error": told}
 
     def _refuse(self, claim: Claim, reason: dict[str, Any]) -> Fate:
         """Into quarantine. The reason goes first and takes the name for both; then the upload follows in one step."""
-        record = claim.record
+        progress = claim.progress
         if (path := claim.path) is not None:
             if "claim" not in reason:
                 reason = {
-                    "upload": record.relative,
+                    "upload": progress.relative,
                     "error": reason["error"],
                     "bytes": path.lstat().st_size,
-                    "attempts": record.attempts,
+                    "attempts": progress.attempts,
                     "time": datetime.now(UTC).isoformat(timespec="seconds"),
                     "claim": claim.name,
                 }
-            record.reason = reason
+            progress.reason = reason
             claim.save()
             self._confine(claim, path, (as_json(reason, indent=1) + "\n").encode())
         claim.drop()
         return Fate(
-            event="quarantined", upload=record.relative, fields={"quarantine": record.refused, **reason["error"]}
+            event="quarantined", upload=progress.relative, fields={"quarantine": progress.refused, **reason["error"]}
         )
 
     def _confine(self, claim: Claim, path: PathBeneath, reason: bytes) -> None:
         """Move into the mirrored tree, or, where the name is too long or a file stands in the way, by the claim's."""
-        for wanted in (claim.record.refused, claim.record.relative, claim.name):
+        for wanted in (claim.progress.refused, claim.progress.relative, claim.name):
             try:
                 if wanted is not None and self._confine_as(claim, path, Path(wanted), reason):
                     return
@@ -243,7 +242,7 @@ class UploadProcessor:
                 cause = error.__cause__ if isinstance(error, WriteError) else error
                 if wanted == claim.name or not is_for_good(cause):
                     raise
-        raise FileExistsError(f"{claim.record.relative}: no name in the quarantine is free")
+        raise FileExistsError(f"{claim.progress.relative}: no name in the quarantine is free")
 
     def _confine_as(self, claim: Claim, path: PathBeneath, wanted: Path, reason: bytes) -> bool:
         make_folder(PathBeneath(self._quarantine, wanted))
@@ -253,7 +252,7 @@ class UploadProcessor:
             ours = _holds(beside, reason)
             if not ours and (target.exists() or beside.exists()):
                 continue
-            claim.record.refused = str(free)
+            claim.progress.refused = str(free)
             claim.save()
             try:
                 if not ours:

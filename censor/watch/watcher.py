@@ -140,7 +140,7 @@ class Watcher:
 
     def _recover(self) -> None:
         for claim in self._claims.orphans():
-            self._log("recovered", upload=claim.record.relative, attempts=claim.record.attempts)
+            self._log("recovered", upload=claim.progress.relative, attempts=claim.progress.attempts)
             self._held.append((0.0, claim))
 
     def _look(self) -> None:
@@ -161,10 +161,10 @@ class Watcher:
             now = time.monotonic()
             if self._stop.is_set() or now < self._resume_at or (claim := self._next(now)) is None:
                 return
-            if claim.record.attempts > 0 and self._running:
+            if claim.progress.attempts > 0 and self._running:
                 self._held.insert(0, (0.0, claim))
                 return
-            self._alone = claim.record.attempts > 0
+            self._alone = claim.progress.attempts > 0
             future = pool.submit(self._processor.process, claim)
             self._running[future] = (now, claim)
             future.add_done_callback(lambda _: self._wake.set())
@@ -215,7 +215,7 @@ class Watcher:
 
     def _postpone(self, claim: Claim, error: Exception) -> None:
         claim.retries += 1
-        upload = claim.record.relative
+        upload = claim.progress.relative
         if isinstance(error, PostponedError) and error.changing:
             claim.retries = 0
             self._held.append((time.monotonic() + self._settle, claim))

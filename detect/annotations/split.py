@@ -59,7 +59,7 @@ def split_document(
 
 def _counts(document: Document, groups: NDArray[np.intp]) -> NDArray[np.float64]:
     """Boxes of each category, then negatives, then images, that each group holds."""
-    column = {category["id"]: place for place, category in enumerate(document["categories"])}
+    column = {category["id"]: position for position, category in enumerate(document["categories"])}
     row = {image["id"]: int(group) for image, group in zip(document["images"], groups, strict=True)}
     counts = np.zeros((int(groups.max()) + 1, len(column) + 2))
     empty = dict(row)

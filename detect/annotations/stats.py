@@ -91,11 +91,11 @@ def draw_stats(dataset: CocoDataset, path: Path, *, overwrite: bool = False) -> 
         counts.legend()
     counts.set_title(f"{stats.images} images, {stats.negatives} without boxes")
     filled = [row for row in rows if len(measures[row][0])]
-    for axes, place, title in ((shares, 1, "size, as a share of the picture's"), (aspects, 2, "width / height")):
+    for axes, column, title in ((shares, 1, "size, as a share of the picture's"), (aspects, 2, "width / height")):
         axes.set_title(title)
         if filled:  # the ticks are the class names, which a boxplot would replace with numbers
             axes.boxplot(
-                [measures[row][place] for row in filled],
+                [measures[row][column] for row in filled],
                 positions=filled,
                 orientation="horizontal",
                 sym=".",

@@ -171,12 +171,12 @@ def _around(icc: bytes, table: bytes) -> bytes:
     ):  # whose matrix is for XYZ as input alone (10.10): LittleCMS applies it, skcms not
         table = table[:12] + b"".join(_number(each) for each in (1, 0, 0, 0, 1, 0, 0, 0, 1)) + table[48:]
     start = 132 + 12
-    head = bytearray(128)
-    head[0:4] = struct.pack(">I", start + len(table))
-    head[8] = min(max(icc[8], 2), 4)
-    head[12:16], head[16:24], head[36:40] = b"mntr", icc[16:24], b"acsp"
-    head[68:80] = b"".join(_number(each) for each in D50)
-    return bytes(head) + struct.pack(">I4sII", 1, b"A2B0", start, len(table)) + table
+    header = bytearray(128)
+    header[0:4] = struct.pack(">I", start + len(table))
+    header[8] = min(max(icc[8], 2), 4)
+    header[12:16], header[16:24], header[36:40] = b"mntr", icc[16:24], b"acsp"
+    header[68:80] = b"".join(_number(each) for each in D50)
+    return bytes(header) + struct.pack(">I4sII", 1, b"A2B0", start, len(table)) + table
 
 
 def encoded(linear: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -251,9 +251,9 @@ def _written(colorants: NDArray[np.float64], curves: Sequence[bytes]) -> bytes:
     for name, value in tags.items():
         entries += name + struct.pack(">II", start + len(body), len(value))
         body += value + bytes(-len(value) % 4)
-    head = bytearray(128)
-    head[0:4] = struct.pack(">I", start + len(body))
-    head[8:12], head[12:24], head[36:40] = b"\x04\x20\0\0", b"mntrRGB XYZ ", b"acsp"
-    head[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # a date there must be
-    head[68:80] = b"".join(_number(each) for each in D50)
-    return bytes(head) + struct.pack(">I", len(tags)) + entries + body
+    header = bytearray(128)
+    header[0:4] = struct.pack(">I", start + len(body))
+    header[8:12], header[12:24], header[36:40] = b"\x04\x20\0\0", b"mntrRGB XYZ ", b"acsp"
+    header[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # a date there must be
+    header[68:80] = b"".join(_number(each) for each in D50)
+    return bytes(header) + struct.pack(">I", len(tags)) + entries + body

@@ -115,7 +115,7 @@ def take_apart(data: bytes, name: str) -> JpegParts:
     count = segments[-1][1][0]
     if frame.process == _PROGRESSIVE or count < len(frame.factors):
         scans += _later_scans(data, end, name)
-    head = b"".join([b"\xff\xd8", *_heeded(segments, frame)])
+    header = b"".join([b"\xff\xd8", *_heeded(segments, frame)])
     tail = data[end:]
     if frame.process < _PROGRESSIVE and (odd := [at for at in scans[1:] if tail[at : at + 3] != _WHOLE_BLOCKS]):
         mended = bytearray(tail)
@@ -126,7 +126,7 @@ def take_apart(data: bytes, name: str) -> JpegParts:
     return JpegParts(
         frame,
         len(scans),
-        head + tail,
+        header + tail,
         next((b"Exif\0\0" + body[6:] for body in apps if body[:5] == b"Exif\0" and len(body) > 6), None),
         next((body[29:] for body in apps[::-1] if body.startswith(b"http://ns.adobe.com/xap/1.0/\0")), None),
         _profile([body[12:] for marker, body in segments if marker == _APP2 and body[:12] == b"ICC_PROFILE\0"]),

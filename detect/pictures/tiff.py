@@ -190,12 +190,12 @@ def _read(data: bytes) -> tuple[dict[int, NDArray[np.uint64]], int]:
             raise ValueError(f"tag {tag} twice")
         form = _TYPES.get(kind)
         size = int(form[1]) * length if form else 0
-        place = at + 4 + value_size
+        offset = at + 4 + value_size
         if form and size > value_size:
-            place = number(place, value_size)
-        if place + size > len(data):
+            offset = number(offset, value_size)
+        if offset + size > len(data):
             raise ValueError(f"tag {tag} lies beyond the end")
-        values = np.frombuffer(data, ("<" if order == "little" else ">") + form, length, place) if form else ()
+        values = np.frombuffer(data, ("<" if order == "little" else ">") + form, length, offset) if form else ()
         tags[tag] = np.asarray(values, np.uint64)
     return tags, following
 

@@ -202,7 +202,7 @@ class OpenVinoSession:
         self.precision = "int8" if (quantized := is_quantized(model)) else precision
         floats = ("bf16" if has_bf16 else "f32") if quantized else precision
         self._source, self._floats = source, floats
-        self._lock, self._places = threading.Lock(), defaultdict[tuple[int, int], _Places](_Places)
+        self._lock, self._slots = threading.Lock(), defaultdict[tuple[int, int], _Slots](_Slots)
         try:
             self._network = core.read_model(model)
         except RuntimeError as error:
@@ -231,19 +231,19 @@ class OpenVinoSession:
 
     @contextmanager
     def _turn(self, rows: int, columns: int) -> Iterator[Any]:
-        """A network for pictures of one size, in batches of any, with a place for a run that nobody else has."""
+        """A network for pictures of one size, in batches of any, with a slot for a run that nobody else has."""
         with self._lock:
-            places = self._places[rows, columns]
-            if places.free.empty() and places.made < self._at_once:
+            slots = self._slots[rows, columns]
+            if slots.free.empty() and slots.made < self._at_once:
                 network = self._compile(rows, columns)
                 for _ in range(1 if self._alone else self._at_once):
-                    places.free.put(network)
-                    places.made += 1
-        network = places.free.get()
+                    slots.free.put(network)
+                    slots.made += 1
+        network = slots.free.get()
         try:
             yield network
         finally:
-            places.free.put(network)
+            slots.free.put(network)
 
     def _compile(self, rows: int, columns: int) -> Any:
         network = self._network.clone()
@@ -276,7 +276,7 @@ class OpenVinoSession:
             return list(answer.values())
 
 
-class _Places:
+class _Slots:
     """Networks compiled for one size of input, each as often as it may run at once and does not."""
 
     def __init__(self) -> None:

@@ -19,7 +19,6 @@ from django.core.files.storage import FileSystemStorage
 from django.utils.deconstruct import deconstructible
 
 from censor import Censor, CensorError
-from censor.files import encode
 from detect import DetectError
 from detect.pictures.formats import SUFFIXES
 
@@ -40,13 +39,13 @@ class CensoredStorage(FileSystemStorage):
         super().__init__(**options)
         self.policy = policy
 
-    def save(self, name: str | None, content: File, max_length: int | None = None) -> str:  # type: ignore[type-arg]
+    def save(self, name: str | None, content: File, max_length: int | None = None) -> str:
         """Censor, then save under a name whose suffix tells the truth."""
         content.seek(0)
         try:
             done = censor_for(self.policy).apply(content.read())
             kind = done.picture.format or "PNG"
-            data = encode(done.picture, format=kind)
+            data = done.encode(kind)
         except (CensorError, DetectError) as error:
             raise SuspiciousFileOperation(f"not saved: {error}") from error
         suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == kind)

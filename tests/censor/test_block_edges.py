@@ -39,7 +39,7 @@ def jpeg(*, quality: int = 75, subsampling: str = "444") -> bytes:
         )
         planes.append(128 + hills)
     pixels = np.clip(np.stack(planes, axis=2), 0, 255).astype(np.uint8)
-    return simplejpeg.encode_jpeg(pixels, quality=quality, colorsubsampling=subsampling)
+    return bytes(simplejpeg.encode_jpeg(pixels, quality=quality, colorsubsampling=subsampling))
 
 
 def redactions(picture: Picture, *, aware: bool, rules: Policy) -> list[Redaction]:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from command import FACES, Censor, hidden
 
+from censor.verdict import judge
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -170,7 +172,7 @@ def test_a_bug_in_one_picture_does_not_stop_the_others(
             raise error
         return original(*arguments, **options)  # type: ignore[arg-type]
 
-    original = pipeline.judge
+    original = judge
     monkeypatch.setattr(pipeline, "judge", trap)
     result = censor(face.parent, "--workers", 1, *FACES)
     assert result.exit_code == 1

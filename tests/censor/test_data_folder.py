@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -23,13 +24,15 @@ from censor.errors import DataFolderError
         ({}, "/home/me/.local/share/nsfw-censor/models"),
     ],
 )
-def test_the_variable_wins_then_the_specification(environment, folder, monkeypatch):
+def test_the_variable_wins_then_the_specification(
+    environment: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert models_folder(environment) == Path(folder)
 
 
-def test_nobody_without_a_home(monkeypatch):
-    def homeless(cls):
+def test_nobody_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(cls: object) -> Never:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", classmethod(homeless))

@@ -28,7 +28,7 @@ def touched(box: tuple[float, float, float, float], width: int, height: int) -> 
     x0, y0, x1, y1 = box
     columns = np.array([x + 1 > x0 and x < x1 for x in range(width)])
     rows = np.array([y + 1 > y0 and y < y1 for y in range(height)])
-    return rows[:, None] & columns[None, :]
+    return np.asarray(rows[:, None] & columns[None, :], np.bool_)
 
 
 @pytest.mark.parametrize(

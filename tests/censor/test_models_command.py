@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from pathlib import Path
+from typing import Any, Never
 
 import pytest
 from click.testing import CliRunner
@@ -16,17 +18,17 @@ from detect.models.storage import read_model
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An empty folder for models, whatever the user has."""
     monkeypatch.setenv("CENSOR_MODELS", str(tmp_path / "models"))
     return tmp_path / "models"
 
 
-def run(*arguments):
+def run(*arguments: Any) -> Any:
     return CliRunner().invoke(main, ["models", *map(str, arguments)])
 
 
-def test_the_list_names_all_that_the_catalogue_knows(folder):
+def test_the_list_names_all_that_the_catalogue_knows(folder: Any) -> None:
     done = run()
     assert done.exit_code == 0
     for known in KNOWN:
@@ -36,7 +38,7 @@ def test_the_list_names_all_that_the_catalogue_knows(folder):
     assert done.output.endswith(f"models lie in {folder}\n")
 
 
-def test_the_list_as_json_says_what_is_here_and_what_is_not(folder, models_folder):
+def test_the_list_as_json_says_what_is_here_and_what_is_not(folder: Any, models_folder: Any) -> None:
     folder.mkdir()
     shutil.copy(models_folder / "centerface.onnx", folder)
     (folder / "open_nsfw.onnx").write_bytes(b"cut")
@@ -50,7 +52,7 @@ def test_the_list_as_json_says_what_is_here_and_what_is_not(folder, models_folde
     assert {"default", "strict", "faces"} <= set(listed["320n"]["policies"])
 
 
-def wheel_of(model: bytes, known, folder):
+def wheel_of(model: bytes, known: Any, folder: Any) -> Any:
     """No original is at hand, only what was made of it: enough for what stands before the conversion."""
     from zipfile import ZipFile
 
@@ -60,7 +62,7 @@ def wheel_of(model: bytes, known, folder):
     return path
 
 
-def test_adding_what_is_there_does_nothing(folder, models_folder):
+def test_adding_what_is_there_does_nothing(folder: Any, models_folder: Any) -> None:
     folder.mkdir()
     shutil.copy(models_folder / "centerface.onnx", folder)
     before = (folder / "centerface.onnx").stat()
@@ -69,7 +71,7 @@ def test_adding_what_is_there_does_nothing(folder, models_folder):
     assert (folder / "centerface.onnx").stat() == before
 
 
-def test_one_that_cannot_be_added_leaves_the_others_be(folder, models_folder, tmp_path):
+def test_one_that_cannot_be_added_leaves_the_others_be(folder: Any, models_folder: Any, tmp_path: Path) -> None:
     folder.mkdir()
     shutil.copy(models_folder / "centerface.onnx", folder)
     shutil.copy(models_folder / "open_nsfw.onnx", folder)
@@ -84,7 +86,7 @@ def test_one_that_cannot_be_added_leaves_the_others_be(folder, models_folder, tm
     assert {each.name for each in folder.iterdir()} == {"centerface.onnx", "open_nsfw.onnx"}
 
 
-def test_an_installed_distribution_gives_its_file(folder, tmp_path):
+def test_an_installed_distribution_gives_its_file(folder: Any, tmp_path: Path) -> None:
     """nudenet is installed among the tests: its file, as a wheel, goes all the way."""
     from detect.load import find_weights
 
@@ -105,14 +107,14 @@ def test_an_installed_distribution_gives_its_file(folder, tmp_path):
         (("remove",), "No such command 'remove'"),
     ],
 )
-def test_what_makes_no_sense_is_usage(arguments, message, folder):
+def test_what_makes_no_sense_is_usage(arguments: Any, message: Any, folder: Any) -> None:
     done = run(*arguments)
     assert done.exit_code == 2
     assert message in done.output
     assert not folder.exists()
 
 
-def test_without_onnx_the_error_names_the_extra(folder, tmp_path, monkeypatch):
+def test_without_onnx_the_error_names_the_extra(folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from detect.load import find_weights
 
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -122,10 +124,8 @@ def test_without_onnx_the_error_names_the_extra(folder, tmp_path, monkeypatch):
     assert not folder.exists()
 
 
-def test_a_user_without_a_home_is_told_what_to_do(monkeypatch):
-    from pathlib import Path
-
-    def homeless(cls):
+def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(cls: object) -> Never:
         raise RuntimeError
 
     monkeypatch.delenv("CENSOR_MODELS", raising=False)

@@ -44,6 +44,7 @@ def test_what_is_found_is_hidden_and_said(scene: NDArray[np.uint8], effect: str,
     assert red(result.image) == 0
     assert result.image.shape == scene.shape
     assert (result.image[:15] == scene[:15]).all()
+    assert result.verdict is not None
     assert result.verdict.level is Level.NSFW
     assert [(hidden.label, hidden.xyxy, hidden.effect) for hidden in result.redactions] == [
         (LABEL, (50, 30, 90, 70), effect)
@@ -57,6 +58,7 @@ def test_nothing_found_changes_nothing_and_is_safe() -> None:
     finder = RedFinder()
     result = Censor(policy=one_rule(), detector=finder).apply(image)
     assert (result.image == image).all()
+    assert result.verdict is not None
     assert result.verdict.level is Level.SAFE
     assert result.redactions == ()
     assert finder.calls == 1  # the output is the input: looking again would tell nothing
@@ -65,6 +67,7 @@ def test_nothing_found_changes_nothing_and_is_safe() -> None:
 def test_a_score_below_the_threshold_is_not_hidden_and_not_nsfw(scene: NDArray[np.uint8]) -> None:
     result = Censor(policy=one_rule(), detector=RedFinder(score=0.49)).apply(scene)
     assert red(result.image) == 800
+    assert result.verdict is not None
     assert result.verdict.level is Level.SAFE
     assert result.verdict.score == np.float32(0.49)
 
@@ -234,6 +237,7 @@ def test_what_lies_under_full_transparency_is_judged_and_leaves_with_the_source(
     assert result.redactions == ()
     assert (result.image[30:70, 50:90] == 0).all()
     assert result.picture.beneath is None
+    assert result.verdict is not None
     assert result.verdict.level is Level.NSFW  # the file holds it, and a careless viewer shows it
     assert censor.check(rgba).verdict == result.verdict
 
@@ -263,7 +267,7 @@ def test_a_detector_that_fails_on_the_second_look_gives_no_output(scene: NDArray
 @pytest.mark.parametrize("answer", [[], None, [1], (Detections.empty([LABEL]),), [Detections.empty(["FACE_MALE"])]])
 def test_a_detector_that_breaks_its_contract_is_an_error(scene: NDArray[np.uint8], answer: object) -> None:
     class Broken(RedFinder):
-        def detect(self, images: object) -> object:  # type: ignore[override]
+        def detect(self, images: object) -> Any:
             return answer
 
     with pytest.raises(DetectorError, match="the detector must answer"):
@@ -344,6 +348,7 @@ def test_a_real_face_is_hidden_and_not_found_again(faces: Censor, astronaut: NDA
     face = np.s_[int(y0) : int(y1), int(x0) : int(x1)]
     assert (result.image[face] != astronaut[face]).mean() > 0.9
     assert (result.image[300:] == astronaut[300:]).all()
+    assert result.verdict is not None
     assert result.verdict.level is Level.SAFE
     assert not faces.apply(result.image).redactions
 
@@ -362,5 +367,6 @@ def test_threads_share_one_censor(faces: Censor, astronaut: NDArray[np.uint8]) -
 
 def test_the_default_policy_finds_nothing_in_a_clothed_portrait(astronaut: NDArray[np.uint8]) -> None:
     result = Censor().apply(astronaut)
+    assert result.verdict is not None
     assert result.verdict.level is Level.SAFE
     assert (result.image == astronaut).all()

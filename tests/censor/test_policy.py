@@ -58,8 +58,8 @@ def test_a_policy_is_a_value(name: str) -> None:
         assert again == policy
         assert hash(again) == hash(policy)
         with pytest.raises(TypeError):
-            again.rules["FACE_MALE"] = Rule()
-    turned = dataclasses.replace(policy, rules=dict(reversed(policy.rules.items())), color=[0, 0, 0])  # type: ignore[arg-type]
+            again.rules["FACE_MALE"] = Rule()  # type: ignore[index]  # which is what must not work
+    turned = dataclasses.replace(policy, rules=dict(reversed([*policy.rules.items()])), color=[0, 0, 0])  # type: ignore[arg-type]
     assert turned == policy
     assert hash(turned) == hash(policy)
     others = {policy.at(0.5), policy.each(expand=0.77), dataclasses.replace(policy, cells=3)}

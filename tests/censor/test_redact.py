@@ -218,8 +218,14 @@ drawn = st.lists(boxes, max_size=3).map(tuple)
 found_boxes = st.lists(st.tuples(boxes, st.floats(-0.5, 0.5)), max_size=4).map(
     lambda some: Evidence(
         boxes=Detections(
-            [[edge + (shift if edge == x0 else 0) for edge in (x0, y0, x1, y1)] for (x0, y0, x1, y1), shift in some],
-            [0.9] * len(some),
+            np.array(
+                [
+                    [edge + (shift if edge == x0 else 0) for edge in (x0, y0, x1, y1)]
+                    for (x0, y0, x1, y1), shift in some
+                ],
+                np.float32,
+            ).reshape(-1, 4),
+            np.full(len(some), 0.9, np.float32),
             np.zeros(len(some), np.int64),
             ("a",),
         )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import simplejpeg
 from fakes import RED, RedFinder, finder
+from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor
-from censor.errors import RecheckError
-from censor.files import encode
 from censor.masks import Region
+from censor.media.encoding import encode
 from censor.policy_toml import load_policy
+from censor.redact import Redaction
 from censor.views import Canvas, Views
+from detect import Detections
 from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
 
@@ -35,19 +38,21 @@ class Shrinking(RedFinder):
         self.asked = (height, width)
         return self.spare
 
-    def detect(self, images):
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         self.seen += [image.shape[:2] for image in images]
         return super().detect([np.where(np.abs(image - np.array(RED)).max(axis=2, keepdims=True) < 60, RED, image)
                                .astype(np.uint8) for image in images])  # fmt: skip
 
 
-def scene(height: int = 320, width: int = 480, box: tuple[int, int, int, int] = (160, 80, 240, 160)):
+def scene(
+    height: int = 320, width: int = 480, box: tuple[int, int, int, int] = (160, 80, 240, 160)
+) -> NDArray[np.uint8]:
     image = np.full((height, width, 3), 128, np.uint8)
     image[box[1] : box[3], box[0] : box[2]] = RED
     return image
 
 
-def jpeg(image, orientation: int = 1) -> bytes:
+def jpeg(image: NDArray[np.uint8], orientation: int = 1) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stream = io.BytesIO()
@@ -55,7 +60,7 @@ def jpeg(image, orientation: int = 1) -> bytes:
     return stream.getvalue()
 
 
-def test_check_decodes_no_more_than_the_detector_looks_at():
+def test_check_decodes_no_more_than_the_detector_looks_at() -> None:
     detector = Shrinking(spare=12.4)
     checked = Censor(detector=detector).check(jpeg(scene()))
     assert detector.seen == [(40, 60)]
@@ -67,12 +72,12 @@ def test_check_decodes_no_more_than_the_detector_looks_at():
 class Watching(Shrinking):
     """Keeps the pixels it was shown."""
 
-    def detect(self, images):
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         self.shown = [*getattr(self, "shown", []), *(image.copy() for image in images)]
         return super().detect(images)
 
 
-def test_a_whole_check_sees_what_hiding_sees():
+def test_a_whole_check_sees_what_hiding_sees() -> None:
     # Levels that are cut off at black and white: averaged before that by the JPEG decoder, and after it by us.
     noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (320, 480, 3), p=[0.2, 0.8])
     data, whole, hiding, small = jpeg(noise), Watching(spare=12.0), Watching(spare=12.0), Watching(spare=12.0)
@@ -84,7 +89,7 @@ def test_a_whole_check_sees_what_hiding_sees():
     assert np.abs(whole.shown[0].astype(int) - small.shown[0]).mean() > 1
 
 
-def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture():
+def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture() -> None:
     detector = Shrinking(spare=6.0)
     checked = Censor(detector=detector).check(jpeg(scene(321, 483), orientation=6))
     assert detector.seen == [(121, 81)]
@@ -94,20 +99,20 @@ def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture():
     assert np.abs(checked.detections.xyxy[0] - [161, 160, 241, 240]).max() <= 4
 
 
-def test_a_box_at_the_edge_of_a_reduced_picture_ends_with_the_picture():
+def test_a_box_at_the_edge_of_a_reduced_picture_ends_with_the_picture() -> None:
     checked = Censor(detector=Shrinking(spare=12.0)).check(jpeg(scene(323, 485, (400, 240, 485, 323))))
     assert checked.detections.xyxy[0].tolist() == [400, 240, 485, 323]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_other_formats_are_decoded_whole_and_reduced_after(kind):
+def test_other_formats_are_decoded_whole_and_reduced_after(kind: str) -> None:
     detector = Shrinking(spare=12.0)
     data = encode(Picture(scene()), format=kind, quality=100)
     assert Censor(detector=detector).check(data).detections.xyxy[0].tolist() == [160, 80, 240, 160]
     assert detector.seen == [(40, 60)]
 
 
-def test_a_cut_jpeg_is_refused_though_it_is_only_judged():
+def test_a_cut_jpeg_is_refused_though_it_is_only_judged() -> None:
     data = jpeg(np.random.default_rng(0).integers(0, 256, (800, 800, 3), np.uint8))
     for kept in (0.3, 0.9, 0.999):
         with pytest.raises(DamagedImageError):
@@ -116,19 +121,19 @@ def test_a_cut_jpeg_is_refused_though_it_is_only_judged():
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 9), (64, 64), (129, 257)])
-def test_a_reduced_jpeg_says_how_large_it_is(factor, height, width):
+def test_a_reduced_jpeg_says_how_large_it_is(factor: int, height: int, width: int) -> None:
     picture = decode(jpeg(np.full((height, width, 3), 90, np.uint8)), spare=lambda rows, columns: factor)
     assert (picture.height, picture.width) == (height, width)
     assert picture.pixels.shape[:2] == (-(-height // factor), -(-width // factor))
 
 
-def test_a_reduced_picture_is_never_written():
+def test_a_reduced_picture_is_never_written() -> None:
     picture = decode(jpeg(scene()), spare=lambda rows, columns: 8)
     with pytest.raises(ValueError, match="reduced in decoding"):
         encode(picture, format="PNG")
 
 
-def test_a_reduced_look_sees_what_was_painted():
+def test_a_reduced_look_sees_what_was_painted() -> None:
     detector = Shrinking(spare=12.0)
     done = Censor(policy=BLACK, detector=detector).apply(jpeg(scene()))
     assert detector.seen == [(40, 60), (40, 60)]
@@ -140,7 +145,7 @@ def test_a_reduced_look_sees_what_was_painted():
 class Stubborn(Shrinking):
     """Finds a second box once the first is hidden."""
 
-    def detect(self, images):
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         found = super().detect(images)
         if len(self.seen) == 2:
             return [type(each)(np.array([[2, 2, 10, 10]], np.float32), np.array([0.9]), np.array([0]), self.names)
@@ -148,7 +153,7 @@ class Stubborn(Shrinking):
         return found
 
 
-def test_what_only_the_second_look_finds_is_hidden_from_the_original():
+def test_what_only_the_second_look_finds_is_hidden_from_the_original() -> None:
     image = scene()
     image[16:80, 16:80] = np.arange(64)[:, None, None] * 3
     done = Censor(policy=BLACK, detector=Stubborn(spare=12.0)).apply(encode(Picture(image), format="PNG"))
@@ -158,7 +163,7 @@ def test_what_only_the_second_look_finds_is_hidden_from_the_original():
 
 
 @pytest.mark.parametrize("source", ["array", "image"])
-def test_the_callers_pixels_are_left_alone(source):
+def test_the_callers_pixels_are_left_alone(source: str) -> None:
     image = scene()
     before = image.copy()
     given = image if source == "array" else Image.fromarray(image)
@@ -169,16 +174,23 @@ def test_the_callers_pixels_are_left_alone(source):
     assert not np.array_equal(done.image, before)
 
 
-def test_a_canvas_gives_back_what_was_painted_over():
+def test_a_canvas_gives_back_what_was_painted_over() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    before, canvas = pixels.copy(), Canvas(pixels)
-    canvas.begin([Region(2, 3, 9, 8), Region(20, 10, 25, 15)])[3:15, 2:25] = 0
+    before, canvas = pixels.copy(), Canvas(pixels, BLACK)
+    first, second, third = (
+        Redaction(label="FACE_MALE", score=1, xyxy=(0, 0, 1, 1), effect="solid", rechecked=False, region=each)
+        for each in (Region(2, 3, 9, 8), Region(20, 10, 25, 15), Region(0, 0, 3, 4))
+    )
+    canvas.paint([first, second])
     assert canvas.window == (slice(3, 15), slice(2, 25))
-    canvas.begin([Region(0, 0, 30, 20)])
+    assert not pixels[3:8, 2:9].any()
+    canvas.paint([third])
+    assert not pixels[:4, :3].any()
+    pixels[:4, :3] = before[:4, :3]
     assert np.array_equal(pixels, before)
 
 
-def test_a_refreshed_look_is_that_of_the_whole_picture():
+def test_a_refreshed_look_is_that_of_the_whole_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), np.uint8)
     detector = Shrinking(spare=6.0)
     views = Views.at(Picture(pixels), detector)
@@ -189,7 +201,7 @@ def test_a_refreshed_look_is_that_of_the_whole_picture():
     assert np.array_equal(view, fresh)
 
 
-def test_the_real_detector_judges_reduced_and_whole_alike(astronaut):
+def test_the_real_detector_judges_reduced_and_whole_alike(astronaut: NDArray[np.uint8]) -> None:
     """The tolerance that docs/benchmarks.md states, on a picture that it finds a face in."""
     image = np.asarray(Image.fromarray(astronaut).resize((3000, 3000), Image.Resampling.BICUBIC))
     data = simplejpeg.encode_jpeg(image, quality=90, colorsubsampling="420")
@@ -201,32 +213,3 @@ def test_the_real_detector_judges_reduced_and_whole_alike(astronaut):
         assert reduced.labels[row] == whole.labels[row]
         assert abs(reduced.scores[row] - whole.scores[row]) <= 0.03
         assert np.abs(reduced.xyxy[row] - whole.xyxy[row]).max() <= 30  # of 3,000
-
-
-@pytest.mark.parametrize("finder_of", [Shrinking, Stubborn])
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_encoding_during_the_second_look_writes_the_same_file(tmp_path, finder_of, suffix):
-    """Also where the look finds more, and what was encoded meanwhile must not be written."""
-    image = scene()
-    image[:80, :100] = np.random.default_rng(0).integers(0, 150, (80, 100, 3))
-    files = []
-    for overlap in (False, True):
-        censor = Censor(policy=BLACK, detector=finder_of(spare=1.0), overlap=overlap)
-        files.append(tmp_path / f"{overlap}.{suffix}")
-        done = censor.apply_file(encode(Picture(image), format="PNG"), files[-1])
-        assert [hidden.rechecked for hidden in done.redactions] == [False, True][: 1 + (finder_of is Stubborn)]
-        assert set(done.seconds) == {"decode", "detect", "hide", "recheck", "encode", "write"}
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert not decode(files[1]).pixels[80:160, 160:240].max() > 8
-
-
-def test_what_was_encoded_early_is_not_written_if_the_look_fails(tmp_path):
-    class Relentless(Shrinking):
-        def detect(self, images):
-            found = super().detect(images)
-            again = np.array([[9 * len(self.seen), 2, 9 * len(self.seen) + 8, 10]], np.float32)
-            return [type(each)(again, np.array([0.9]), np.array([0]), self.names) for each in found]
-
-    with pytest.raises(RecheckError):
-        Censor(policy=BLACK, detector=Relentless(spare=1.0), overlap=True).apply_file(scene(), tmp_path / "out.png")
-    assert list(tmp_path.iterdir()) == []

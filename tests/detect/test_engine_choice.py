@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, load_from_string
 from PIL import Image
 
@@ -17,7 +19,7 @@ import detect
 from censor.cli import main, options
 from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
-from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, _has_bf16, choose
+from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, LoadedDetector, _has_bf16, choose
 from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantized
 from detect.runtime.telemetry import import_quietly
 
@@ -26,12 +28,12 @@ HEAD = np.array([[20, 20], [20, 20], [20, 20], [20, 16], [0.5, 0.75], [0, 0]])
 
 
 @pytest.fixture
-def plain(constant_network):
+def plain(constant_network: Callable[..., bytes]) -> bytes:
     return constant_network(HEAD, note="this file has no QuantizeLinear")
 
 
 @pytest.fixture
-def quantized(constant_network):
+def quantized(constant_network: Callable[..., bytes]) -> bytes:
     """A network that rounds its answer to whole numbers on the way out."""
     model = load_from_string(constant_network(HEAD))
     model.graph.node[-1].output[0] = "exact"
@@ -39,21 +41,21 @@ def quantized(constant_network):
     model.graph.initializer.append(helper.make_tensor("zero", TensorProto.UINT8, [], [0]))
     model.graph.node.append(helper.make_node("QuantizeLinear", ["exact", "scale", "zero"], ["whole"]))
     model.graph.node.append(helper.make_node("DequantizeLinear", ["whole", "scale", "zero"], ["output0"]))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``machine(openvino, bf16)``: what is installed and what the processor can do."""
 
-    def pretend(openvino, bf16):
+    def pretend(openvino: bool, bf16: bool) -> None:
         monkeypatch.setattr("detect.load._openvino_is_installed", lambda: openvino)
         monkeypatch.setattr("detect.load._has_bf16", lambda: bf16)
 
     return pretend
 
 
-def test_a_quantized_file_is_known_by_its_nodes(plain, quantized):
+def test_a_quantized_file_is_known_by_its_nodes(plain: bytes, quantized: bytes) -> None:
     assert is_quantized(quantized)
     assert not is_quantized(plain)
 
@@ -66,7 +68,9 @@ def test_a_quantized_file_is_known_by_its_nodes(plain, quantized):
         (False, True, ("onnxruntime", "f32")),
     ],
 )
-def test_openvino_is_chosen_where_it_pays(plain, machine, openvino, bf16, expected):
+def test_openvino_is_chosen_where_it_pays(
+    plain: bytes, machine: Callable[..., Any], openvino: bool, bf16: bool, expected: tuple[str, str]
+) -> None:
     machine(openvino, bf16)
     assert choose(plain, "x") == expected
     enough = -(-_MANY // len(plain))
@@ -74,7 +78,7 @@ def test_openvino_is_chosen_where_it_pays(plain, machine, openvino, bf16, expect
     assert choose(plain, "x", pictures=enough - 1) == ("onnxruntime", "f32")
 
 
-def test_a_quantized_file_runs_in_int8(quantized, machine):
+def test_a_quantized_file_runs_in_int8(quantized: bytes, machine: Callable[..., Any]) -> None:
     model = load_from_string(quantized)
     model.metadata_props.add(key="quantised", value="checked on onnxruntime and openvino")
     checked = model.SerializeToString()
@@ -87,7 +91,7 @@ def test_a_quantized_file_runs_in_int8(quantized, machine):
     assert choose(checked, "x", precision="int8") == ("onnxruntime", "int8")
 
 
-def test_what_is_named_is_taken_on_every_machine(plain, quantized, machine):
+def test_what_is_named_is_taken_on_every_machine(plain: bytes, quantized: bytes, machine: Callable[..., Any]) -> None:
     for installed in (True, False):
         for bf16 in (True, False):
             machine(installed, bf16)
@@ -99,7 +103,7 @@ def test_what_is_named_is_taken_on_every_machine(plain, quantized, machine):
             assert choose(quantized, "x", engine="openvino", precision="int8") == ("openvino", "int8")
 
 
-def test_what_cannot_be_is_refused(plain, quantized):
+def test_what_cannot_be_is_refused(plain: bytes, quantized: bytes) -> None:
     with pytest.raises(ValueError, match="onnxruntime computes in f32 or int8; bf16 needs the engine openvino"):
         choose(plain, "x", engine="onnxruntime", precision="bf16")
     with pytest.raises(ValueError, match="precision must be one of auto, f32, bf16, int8, not 'f64'"):
@@ -111,7 +115,9 @@ def test_what_cannot_be_is_refused(plain, quantized):
             choose(quantized, "w.onnx", precision=precision)
 
 
-def test_a_detector_says_what_runs_it(plain, quantized, tmp_path, machine):
+def test_a_detector_says_what_runs_it(
+    plain: bytes, quantized: bytes, tmp_path: Path, machine: Callable[..., Any]
+) -> None:
     machine(True, False)
     (tmp_path / "plain.onnx").write_bytes(plain)
     (tmp_path / "quantised.onnx").write_bytes(quantized)
@@ -125,7 +131,9 @@ def test_a_detector_says_what_runs_it(plain, quantized, tmp_path, machine):
 
 
 @needs_bf16
-def test_bf16_that_openvino_cannot_bring_is_refused(plain, tmp_path, monkeypatch):
+def test_bf16_that_openvino_cannot_bring_is_refused(
+    plain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "plain.onnx").write_bytes(plain)
     assert load_detector(tmp_path / "plain.onnx", precision="bf16").precision == "bf16"
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
@@ -133,21 +141,30 @@ def test_bf16_that_openvino_cannot_bring_is_refused(plain, tmp_path, monkeypatch
         load_detector(tmp_path / "plain.onnx", precision="bf16")
 
 
-def test_f32_is_what_onnxruntime_computes_bit_for_bit(astronaut, monkeypatch):
-    runs = []
+def test_f32_is_what_onnxruntime_computes_bit_for_bit(
+    astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
     original = OnnxRuntimeSession.run
-    monkeypatch.setattr(OnnxRuntimeSession, "run", lambda self, batch: runs.append(1) or original(self, batch))
+
+    def counted(self: OnnxRuntimeSession, batch: Any) -> Any:
+        runs.append(1)
+        return original(self, batch)
+
+    monkeypatch.setattr(OnnxRuntimeSession, "run", counted)
     named = load_detector(engine="onnxruntime", precision="f32").detect([astronaut])
     assert load_detector(precision="f32").detect([astronaut]) == named
     assert load_detector(pictures=_FEW + 1).detect([astronaut]) == named
     assert len(runs) == 3
 
 
-def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(astronaut, monkeypatch):
+def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(
+    astronaut: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     original = OnnxRuntimeSession.__init__
 
-    def watched(self, model, *, brief, **options):
+    def watched(self: Any, model: bytes, *, brief: bool, **options: Any) -> None:
         asked.append(brief)
         original(self, model, brief=brief, **options)
 
@@ -160,7 +177,7 @@ def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(a
     np.testing.assert_allclose(few.xyxy, many.xyxy, atol=0.01)
 
 
-def test_one_picture_is_not_made_to_wait_for_openvino(astronaut, tmp_path):
+def test_one_picture_is_not_made_to_wait_for_openvino(astronaut: NDArray[np.uint8], tmp_path: Path) -> None:
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     script = f"""
 import sys
@@ -176,12 +193,14 @@ finally:
     assert done.stderr.startswith("engine onnxruntime, precision f32, threads ")
 
 
-def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantized):
+def test_the_command_passes_its_options_on(
+    astronaut: NDArray[np.uint8], tmp_path: Path, plain: bytes, quantized: bytes
+) -> None:
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     (tmp_path / "plain.onnx").write_bytes(plain)
     (tmp_path / "quantised.onnx").write_bytes(quantized)
 
-    def run(*options):
+    def run(*options: Any) -> Result:
         return CliRunner().invoke(main, ["check", "--policy", "faces", "-v", str(tmp_path / "a.png"), *options])
 
     result = run("--engine", "openvino", "--precision", "f32", "--weights", str(tmp_path / "plain.onnx"))
@@ -194,13 +213,15 @@ def test_the_command_passes_its_options_on(astronaut, tmp_path, plain, quantized
     assert (result.exit_code, "not quantised" in result.stderr) == (1, True)
 
 
-def test_tiles_count_as_pictures(astronaut, tmp_path, plain, monkeypatch):
+def test_tiles_count_as_pictures(
+    astronaut: NDArray[np.uint8], tmp_path: Path, plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     (tmp_path / "plain.onnx").write_bytes(plain)
     told = []
     original = detect.load.load_detector
 
-    def load(*arguments, pictures, **named):
+    def load(*arguments: Any, pictures: int, **named: Any) -> LoadedDetector:
         told.append(pictures)
         return original(*arguments, pictures=pictures, **named)
 
@@ -212,20 +233,24 @@ def test_tiles_count_as_pictures(astronaut, tmp_path, plain, monkeypatch):
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt", "coreml", "directml"])
-def test_a_provider_that_is_not_installed_is_refused(plain, tmp_path, monkeypatch, provider):
+def test_a_provider_that_is_not_installed_is_refused(
+    plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["AzureExecutionProvider"])
     (tmp_path / "w.onnx").write_bytes(plain)
     with pytest.raises(EngineError, match=r"w\.onnx: the installed onnxruntime has no .*; it has Azure"):
         load_detector(tmp_path / "w.onnx", provider=provider)
 
 
-def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch):
+def test_a_provider_that_does_not_start_is_refused(
+    plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """onnxruntime runs on the processor instead, without a word that a program could read."""
     onnxruntime = import_quietly("onnxruntime")
 
     original = onnxruntime.InferenceSession
 
-    def fall_back(model, options, providers):
+    def fall_back(model: bytes, options: Any, providers: list[tuple[str, dict[str, str]]]) -> Any:
         assert providers == [("CUDAExecutionProvider", {"use_tf32": "0"})]
         return original(model, options, providers=["CPUExecutionProvider"])
 
@@ -236,12 +261,14 @@ def test_a_provider_that_does_not_start_is_refused(plain, tmp_path, monkeypatch)
         load_detector(tmp_path / "w.onnx", provider="cuda")
 
 
-def test_providers_that_started_are_told_from_those_that_round(plain, tmp_path, monkeypatch):
+def test_providers_that_started_are_told_from_those_that_round(
+    plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     onnxruntime = import_quietly("onnxruntime")
 
     original = onnxruntime.InferenceSession
 
-    def start(model, options, providers):
+    def start(model: bytes, options: Any, providers: list[str]) -> Any:
         session = original(model, options, providers=["CPUExecutionProvider"])
         monkeypatch.setattr(session, "get_providers", lambda: providers)
         return session
@@ -257,7 +284,7 @@ def test_providers_that_started_are_told_from_those_that_round(plain, tmp_path, 
     assert len(found["directml"].detect([np.zeros((64, 64, 3), np.uint8)])[0]) == 1
 
 
-def test_what_a_provider_cannot_be_asked_for(plain, tmp_path):
+def test_what_a_provider_cannot_be_asked_for(plain: bytes, tmp_path: Path) -> None:
     (tmp_path / "w.onnx").write_bytes(plain)
     with pytest.raises(ValueError, match="the provider cuda is onnxruntime's, not openvino's"):
         load_detector(tmp_path / "w.onnx", provider="cuda", engine="openvino")
@@ -270,16 +297,17 @@ def test_what_a_provider_cannot_be_asked_for(plain, tmp_path):
             load(tmp_path / "w.onnx", provider="tpu")
 
 
-def test_safetensors_run_on_torch_alone(tmp_path):
+def test_safetensors_run_on_torch_alone(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    for named in ({"engine": "openvino"}, {"precision": "int8"}, {"provider": "tensorrt"}):
+    wrong: tuple[dict[str, Any], ...] = ({"engine": "openvino"}, {"precision": "int8"}, {"provider": "tensorrt"})
+    for named in wrong:
         with pytest.raises(WeightsError, match=r"w\.safetensors: safetensors weights run on torch in .*, not on .* in"):
             load_detector(tmp_path / "w.safetensors", **named)
     with pytest.raises(ValueError, match=r"provider must be one of cpu, cuda, .*, not 'tpu'"):
         load_detector(tmp_path / "w.safetensors", provider="tpu")
 
 
-def test_the_command_offers_every_engine_precision_and_provider():
+def test_the_command_offers_every_engine_precision_and_provider() -> None:
     assert options.ENGINES == ENGINES
     assert options.PRECISIONS == PRECISIONS
     assert tuple(PROVIDERS) == options.PROVIDERS

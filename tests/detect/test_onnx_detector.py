@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from detect import DetectError, Detector, FlipDetector, InferenceError, TiledDetector, WeightsError
+from detect import DetectError, Detections, Detector, FlipDetector, InferenceError, TiledDetector, WeightsError
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.telemetry import import_quietly
 
@@ -16,13 +20,15 @@ ZEROS = np.zeros((64, 64, 3), np.uint8)
 FACE = [173, 82, 274, 180]  # of the astronaut, x and y in turn
 
 
-def rows(found):
+def rows(found: Detections) -> list[tuple[str, float, list[float]]]:
     return [
         (found.label(row), round(float(found.scores[row]), 3), found.xyxy[row].tolist()) for row in range(len(found))
     ]
 
 
-def squares(height, width, red=None, blue=None):
+def squares(
+    height: int, width: int, red: tuple[int, int, int, int] | None = None, blue: tuple[int, int, int, int] | None = None
+) -> NDArray[np.uint8]:
     image = np.full((height, width, 3), 90, np.uint8)
     for box, color in ((red, (255, 20, 20)), (blue, (20, 20, 255))):
         if box is not None:
@@ -30,7 +36,9 @@ def squares(height, width, red=None, blue=None):
     return image
 
 
-def test_a_network_is_read_by_hand(constant_network, detector_of):
+def test_a_network_is_read_by_hand(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     detector = detector_of(constant_network(HEAD), min_score=0.125)
     assert isinstance(detector, Detector)
     assert detector.names == ("FACE_FEMALE", "FEET_EXPOSED")
@@ -44,7 +52,9 @@ def test_a_network_is_read_by_hand(constant_network, detector_of):
     assert found.names == detector.names
 
 
-def test_boxes_are_in_the_pixels_of_each_picture(constant_network, detector_of):
+def test_boxes_are_in_the_pixels_of_each_picture(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     # 96 x 128 becomes 48 x 64 with eight rows of padding above and below; 32 x 32 is enlarged twice.
     images = [np.zeros((96, 128, 3), np.uint8), np.zeros((32, 32, 3), np.uint8)]
     wide, small = detector_of(constant_network(HEAD), min_score=0.6).detect(images)
@@ -52,19 +62,25 @@ def test_boxes_are_in_the_pixels_of_each_picture(constant_network, detector_of):
     assert small.xyxy.tolist() == [[5, 10, 15, 30]]
 
 
-def test_what_lies_wholly_in_the_padding_is_nowhere(constant_network, detector_of):
+def test_what_lies_wholly_in_the_padding_is_nowhere(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     (found,) = detector_of(constant_network(HEAD), min_score=0.2).detect([np.zeros((16, 64, 3), np.uint8)])
     # Sixteen rows become sixteen of 32: the feet lie in rows 0..4, above row 8, where the picture begins.
     assert rows(found) == [("FACE_FEMALE", 0.75, [10, 12, 30, 16])]
 
 
-def test_boxes_beyond_the_picture_are_cut_to_it(constant_network, detector_of):
+def test_boxes_beyond_the_picture_are_cut_to_it(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     head = np.array([[0, 60], [0, 60], [20, 20], [10, 30], [0.5, 0.75], [0, 0]])
     (found,) = detector_of(constant_network(head)).detect([ZEROS])
     assert found.xyxy.tolist() == [[50, 45, 64, 64], [0, 0, 10, 5]]
 
 
-def test_the_better_of_two_boxes_of_one_label_is_kept(constant_network, detector_of):
+def test_the_better_of_two_boxes_of_one_label_is_kept(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     head = np.array([[20, 20, 20], [20, 20, 20], [20, 20, 20], [20, 20, 10], [0.5, 0.75, 0.25], [0.25, 0, 0]])
     assert rows(detector_of(constant_network(head), iou_threshold=0.4).detect([ZEROS])[0]) == [
         ("FACE_FEMALE", 0.75, [10, 10, 30, 30]),
@@ -73,14 +89,18 @@ def test_the_better_of_two_boxes_of_one_label_is_kept(constant_network, detector
     assert len(detector_of(constant_network(head), iou_threshold=0.5).detect([ZEROS])[0]) == 3
 
 
-def test_the_best_are_kept_when_there_are_too_many(constant_network, detector_of):
+def test_the_best_are_kept_when_there_are_too_many(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     scores = np.linspace(0.1, 0.9, 6)
     head = np.stack([np.arange(6) * 10 + 5, np.full(6, 9), np.full(6, 4), np.full(6, 4), scores, np.zeros(6)])
     (found,) = detector_of(constant_network(head), max_detections=2).detect([ZEROS])
     assert found.scores == pytest.approx(scores[:-3:-1])
 
 
-def test_older_spellings_are_brought_up_to_date(constant_network, detector_of):
+def test_older_spellings_are_brought_up_to_date(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     assert detector_of(constant_network(HEAD, names="['EXPOSED_BREAST_F', 'ace']")).names == (
         "FEMALE_BREAST_EXPOSED",
         "ace",
@@ -90,17 +110,23 @@ def test_older_spellings_are_brought_up_to_date(constant_network, detector_of):
 @pytest.mark.parametrize(
     "names", ["{0: 'king', 1: 'ace'}", "{1: 'ace', 0: 'king'}", "['king', 'ace']", "('king', 'ace')"]
 )
-def test_names_may_be_numbered_or_listed(constant_network, detector_of, names):
+def test_names_may_be_numbered_or_listed(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], names: str
+) -> None:
     assert detector_of(constant_network(HEAD, names=names)).names == ("king", "ace")
 
 
 @pytest.mark.parametrize("key", ["names", "imgsz", "stride"])
-def test_a_network_that_does_not_describe_itself_is_refused(constant_network, detector_of, key):
+def test_a_network_that_does_not_describe_itself_is_refused(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], key: str
+) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*metadata key '{key}' is missing \(found: \w+, \w+\)"):
         detector_of(constant_network(HEAD, without=[key]))
 
 
-def test_a_network_without_any_metadata_is_refused(constant_network, detector_of):
+def test_a_network_without_any_metadata_is_refused(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     with pytest.raises(WeightsError, match=r"^tiny\.onnx: .*'names' is missing \(found: none\)"):
         detector_of(constant_network(HEAD, without=["names", "imgsz", "stride"]))
 
@@ -138,7 +164,9 @@ def test_a_network_without_any_metadata_is_refused(constant_network, detector_of
         ("stride", "thirty-two", "'stride' is not readable: 'thirty-two'"),
     ],
 )
-def test_metadata_that_makes_no_sense_is_refused(constant_network, detector_of, key, value, message):
+def test_metadata_that_makes_no_sense_is_refused(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], key: str, value: str, message: str
+) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*{message}"):
         detector_of(constant_network(HEAD, **{key: value}))
 
@@ -157,19 +185,28 @@ def test_metadata_that_makes_no_sense_is_refused(constant_network, detector_of, 
         ((10**9, 3, 64, 64), "134,217,728 in all"),
     ],
 )
-def test_an_input_that_cannot_be_filled_is_refused(constant_network, detector_of, shape, message):
+def test_an_input_that_cannot_be_filled_is_refused(
+    constant_network: Callable[..., bytes],
+    detector_of: Callable[..., OnnxDetector],
+    shape: tuple[Any, ...],
+    message: str,
+) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*{message}"):
         detector_of(constant_network(HEAD, shape=shape))
 
 
-def test_metadata_that_is_long_is_refused_without_being_repeated(constant_network, detector_of):
+def test_metadata_that_is_long_is_refused_without_being_repeated(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     with pytest.raises(WeightsError, match=r"'imgsz' must be one or two sizes .*, found 0xf{78}$"):
         detector_of(constant_network(HEAD, imgsz="0x" + "f" * 9000))
     with pytest.raises(WeightsError, match="'imgsz' has more than 1,000,000 characters"):
         detector_of(constant_network(HEAD, imgsz=" " * 1_000_000 + "64"))
 
 
-def test_the_largest_input_is_taken_and_padding_counts(constant_network, detector_of):
+def test_the_largest_input_is_taken_and_padding_counts(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     assert detector_of(constant_network(HEAD, imgsz="4096")).spare_factor(8192, 8192) == 2
     assert detector_of(constant_network(HEAD, imgsz="[4090, 64]")).spare_factor(8180, 64) == 2
     for size, stride in (("4096", "4095"), ("[64, 4000]", "2049")):
@@ -177,7 +214,9 @@ def test_the_largest_input_is_taken_and_padding_counts(constant_network, detecto
             detector_of(constant_network(HEAD, imgsz=size, stride=stride))
 
 
-def test_more_boxes_than_pixels_are_no_answer(constant_network, detector_of):
+def test_more_boxes_than_pixels_are_no_answer(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     most = np.zeros((6, 64 * 64), np.float32)
     assert len(detector_of(constant_network(most)).detect([ZEROS])[0]) == 0
     with pytest.raises(InferenceError, match=r"^tiny\.onnx: the network answered 4,097 boxes, more than pixels"):
@@ -188,24 +227,30 @@ def test_more_boxes_than_pixels_are_no_answer(constant_network, detector_of):
     "wrong",
     [{"min_score": -0.1}, {"min_score": 1.1}, {"min_score": np.nan}, {"iou_threshold": -0.1}, {"iou_threshold": 1.1}],
 )
-def test_thresholds_out_of_range_are_refused(constant_network, detector_of, wrong):
+def test_thresholds_out_of_range_are_refused(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], wrong: dict[str, float]
+) -> None:
     with pytest.raises(ValueError, match=r"min_score and iou_threshold lie in \[0, 1\]"):
         detector_of(constant_network(HEAD), **wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"max_detections": 0}, {"batch_size": 0}])
-def test_counts_below_one_are_refused(constant_network, detector_of, wrong):
+def test_counts_below_one_are_refused(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], wrong: dict[str, int]
+) -> None:
     with pytest.raises(ValueError, match="max_detections and batch_size are at least 1"):
         detector_of(constant_network(HEAD), **wrong)
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])
-def test_the_ends_of_a_range_belong_to_it(constant_network, detector_of, score):
+def test_the_ends_of_a_range_belong_to_it(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], score: float
+) -> None:
     found = detector_of(constant_network(HEAD), min_score=score, iou_threshold=score).detect([ZEROS])[0]
     assert len(found) == (4 if score == 0 else 0)
 
 
-def changed(row, value):
+def changed(row: int, value: float) -> NDArray[np.float32]:
     head = HEAD.copy()
     head[row, 0] = value
     return head
@@ -227,7 +272,9 @@ def changed(row, value):
         (HEAD.astype(np.int64), r"expected a float32 YOLOv8 head .*answered int64 \(1, 6, 2\)"),
     ],
 )
-def test_an_answer_that_cannot_be_boxes_is_an_error_and_not_nothing_found(constant_network, detector_of, head, message):
+def test_an_answer_that_cannot_be_boxes_is_an_error_and_not_nothing_found(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], head: NDArray[Any], message: str
+) -> None:
     with pytest.raises(InferenceError, match=rf"^tiny\.onnx: .*{message}") as caught:
         detector_of(constant_network(head)).detect([ZEROS])
     assert isinstance(caught.value, DetectError)
@@ -244,19 +291,25 @@ def test_an_answer_that_cannot_be_boxes_is_an_error_and_not_nothing_found(consta
         np.zeros((1, 4, 4, 3), np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused_with_its_position(constant_network, detector_of, image):
+def test_what_is_no_picture_is_refused_with_its_position(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], image: NDArray[Any]
+) -> None:
     with pytest.raises(ValueError, match=r"image 1 must be uint8 of shape \(H, W, 3\) and not empty, not"):
         detector_of(constant_network(HEAD)).detect([ZEROS, image])
 
 
-def test_no_pictures_give_an_empty_list(constant_network, detector_of):
+def test_no_pictures_give_an_empty_list(
+    constant_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     assert detector_of(constant_network(HEAD)).detect([]) == []
 
 
 @pytest.mark.parametrize(
     "shape", [("batch", 3, "height", "width"), ("batch", 3, 64, 64), (1, 3, 64, 64), (3, 3, 64, 64)]
 )
-def test_pictures_of_all_sizes_come_back_in_order(square_network, detector_of, shape):
+def test_pictures_of_all_sizes_come_back_in_order(
+    square_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], shape: tuple[Any, ...]
+) -> None:
     sizes = [(64, 64), (48, 64), (100, 200), (64, 64), (333, 70), (128, 128), (64, 64), (64, 64), (48, 64)]
     images = [squares(h, w, red=(0, 0, w // 2, h // (n % 3 + 1))) for n, (h, w) in enumerate(sizes)]
     detector = detector_of(square_network(shape=shape), batch_size=2)
@@ -269,7 +322,9 @@ def test_pictures_of_all_sizes_come_back_in_order(square_network, detector_of, s
     assert detector.detect(images[::-1]) == found[::-1]
 
 
-def test_red_is_red_and_blue_is_blue(square_network, detector_of):
+def test_red_is_red_and_blue_is_blue(
+    square_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     image = squares(128, 128, red=(20, 40, 60, 80), blue=(100, 0, 128, 10))
     assert rows(detector_of(square_network()).detect([image])[0]) == [
         ("FACE_FEMALE", 1, [20, 40, 60, 80]),
@@ -277,7 +332,9 @@ def test_red_is_red_and_blue_is_blue(square_network, detector_of):
     ]
 
 
-def test_the_size_comes_from_the_metadata_unless_the_input_is_fixed(square_network, detector_of):
+def test_the_size_comes_from_the_metadata_unless_the_input_is_fixed(
+    square_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector]
+) -> None:
     image = squares(640, 640, red=(8, 8, 12, 12))  # less than half a pixel of a 64 x 64 input
     assert len(detector_of(square_network()).detect([image])[0]) == 0
     assert len(detector_of(square_network(imgsz="640")).detect([image])[0]) == 1
@@ -285,7 +342,9 @@ def test_the_size_comes_from_the_metadata_unless_the_input_is_fixed(square_netwo
 
 
 @pytest.mark.parametrize("view", ["mirrored", "turned", "cut", "read-only"])
-def test_a_view_of_an_array_is_a_picture_like_any_other(square_network, detector_of, view):
+def test_a_view_of_an_array_is_a_picture_like_any_other(
+    square_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], view: str
+) -> None:
     whole = squares(100, 140, red=(10, 20, 50, 90), blue=(100, 5, 130, 60))
     locked = whole.copy()
     locked.flags.writeable = False
@@ -296,7 +355,7 @@ def test_a_view_of_an_array_is_a_picture_like_any_other(square_network, detector
     assert found == detector.detect([np.array(image, order="C")])
 
 
-def test_a_file_is_loaded_with_what_it_is_told(constant_network, tmp_path):
+def test_a_file_is_loaded_with_what_it_is_told(constant_network: Callable[..., bytes], tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     path.write_bytes(constant_network(HEAD))
     detector = OnnxDetector.from_file(path, min_score=0.6, threads=1)
@@ -317,7 +376,9 @@ def test_a_file_is_loaded_with_what_it_is_told(constant_network, tmp_path):
         ("foreign.onnx", "does not describe itself: metadata key 'names' is missing"),
     ],
 )
-def test_a_file_that_is_no_detector_is_refused_by_name_and_in_silence(constant_network, tmp_path, capfd, name, message):
+def test_a_file_that_is_no_detector_is_refused_by_name_and_in_silence(
+    constant_network: Callable[..., bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "text.onnx").write_text("I am no network.\n" * 100)
     (tmp_path / "cut.onnx").write_bytes(constant_network(HEAD)[:-30])
@@ -331,7 +392,11 @@ def test_a_file_that_is_no_detector_is_refused_by_name_and_in_silence(constant_n
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_installed_detector_finds_the_face_whole_tiled_and_flipped(installed_detector, astronaut, best_box):
+def test_the_installed_detector_finds_the_face_whole_tiled_and_flipped(
+    installed_detector: Detector,
+    astronaut: NDArray[np.uint8],
+    best_box: Callable[[Detections, str], NDArray[np.float32]],
+) -> None:
     for detector, reach in (
         (installed_detector, 3),
         (FlipDetector(installed_detector), 3),
@@ -340,14 +405,22 @@ def test_the_installed_detector_finds_the_face_whole_tiled_and_flipped(installed
         assert best_box(detector.detect([astronaut])[0], "FACE_FEMALE") == pytest.approx(FACE, abs=reach)
 
 
-def test_the_installed_detector_finds_the_face_mirrored_and_turned(installed_detector, astronaut, best_box):
+def test_the_installed_detector_finds_the_face_mirrored_and_turned(
+    installed_detector: Detector,
+    astronaut: NDArray[np.uint8],
+    best_box: Callable[[Detections, str], NDArray[np.float32]],
+) -> None:
     x0, y0, x1, y1 = FACE
     mirrored, turned = installed_detector.detect([astronaut[:, ::-1], np.rot90(astronaut)])
     assert best_box(mirrored, "FACE_FEMALE") == pytest.approx([512 - x1, y0, 512 - x0, y1], abs=3)
     assert best_box(turned, "FACE_FEMALE") == pytest.approx([y0, 512 - x1, y1, 512 - x0], abs=5)
 
 
-def test_a_batch_of_all_sizes_is_what_one_by_one_is(installed_detector, astronaut, best_box):
+def test_a_batch_of_all_sizes_is_what_one_by_one_is(
+    installed_detector: Detector,
+    astronaut: NDArray[np.uint8],
+    best_box: Callable[[Detections, str], NDArray[np.float32]],
+) -> None:
     images = [astronaut, astronaut[:300], astronaut[:, :300], astronaut[::2, ::2], astronaut[20:, 50:450], astronaut]
     together = installed_detector.detect(images)
     for part, image in zip(together, images, strict=True):
@@ -359,7 +432,7 @@ def test_a_batch_of_all_sizes_is_what_one_by_one_is(installed_detector, astronau
         assert best_box(part, "FACE_FEMALE") * scale + [x, y, x, y] == pytest.approx(FACE, abs=8)
 
 
-def test_several_threads_get_what_one_gets(installed_detector, astronaut):
+def test_several_threads_get_what_one_gets(installed_detector: Detector, astronaut: NDArray[np.uint8]) -> None:
     images = [np.ascontiguousarray(astronaut[y : y + 256, 60:400]) for y in range(0, 160, 20)]
     one_by_one = [installed_detector.detect([image]) for image in images]
     with ThreadPoolExecutor(4) as pool:
@@ -368,7 +441,7 @@ def test_several_threads_get_what_one_gets(installed_detector, astronaut):
     assert together == one_by_one
 
 
-def test_it_agrees_with_the_nudenet_package(installed_detector, astronaut):
+def test_it_agrees_with_the_nudenet_package(installed_detector: Detector, astronaut: NDArray[np.uint8]) -> None:
     import_quietly("onnxruntime")  # which the package imports as it comes
     import nudenet
 
@@ -378,7 +451,7 @@ def test_it_agrees_with_the_nudenet_package(installed_detector, astronaut):
     pictures = [small, small[:, ::-1], np.rot90(small), small[::-1], 255 - small, small // 2]
     reported = 0
     for picture in map(np.ascontiguousarray, pictures):
-        (found,) = installed_detector.detect([picture])
+        (found,) = installed_detector.detect([np.asarray(picture, np.uint8)])
         xywh = np.concatenate([found.xyxy[:, :2], found.xyxy[:, 2:] - found.xyxy[:, :2]], axis=1)
         for box in theirs.detect(picture):
             same = [row for row in range(len(found)) if found.label(row) == box["class"]]

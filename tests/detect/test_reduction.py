@@ -1,5 +1,9 @@
 """Making pictures smaller beforehand."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 from fakes import finder
@@ -12,14 +16,14 @@ from detect.tiling import FlipDetector, LongDetector, TiledDetector
 FACTORS = st.sampled_from([1, 2, 4, 8])
 
 
-def pairs(length):
+def pairs(length: int) -> tuple[list[int], list[int]]:
     """Which rows are averaged: 0 and 1, 2 and 3, and the last two."""
     first = [min(start, max(length - 2, 0)) for start in range(0, length, 2)]
     return first, [min(start + 1, length - 1) for start in first]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(0, 2**32 - 1))
-def test_halving_averages_two_by_two(height, width, channels, seed):
+def test_halving_averages_two_by_two(height: int, width: int, channels: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
     (top, below), (left, right) = pairs(height), pairs(width)
     values = image.astype(float)
@@ -30,7 +34,7 @@ def test_halving_averages_two_by_two(height, width, channels, seed):
 
 
 @given(st.integers(1, 60), st.integers(1, 60), FACTORS, st.data())
-def test_part_of_a_picture_reduces_as_the_whole_does(height, width, factor, data):
+def test_part_of_a_picture_reduces_as_the_whole_does(height: int, width: int, factor: int, data: st.DataObject) -> None:
     """What lets a look at the output reduce anew only what was painted."""
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     whole = reduced(image, factor)
@@ -46,24 +50,24 @@ def test_part_of_a_picture_reduces_as_the_whole_does(height, width, factor, data
         assert part.shape == whole[top:bottom, left:right].shape
 
 
-def test_other_factors_are_refused():
+def test_other_factors_are_refused() -> None:
     with pytest.raises(ValueError, match="factor must be one of 8, 4, 2, 1, not 3"):
         reduced(np.zeros((9, 9, 3), np.uint8), 3)
 
 
 @pytest.mark.parametrize(("spare", "factor"), [(0.5, 1), (1.0, 1), (2.49, 1), (2.5, 2), (9.9, 4), (10.0, 8), (99.0, 8)])
-def test_a_detector_gets_a_quarter_more_rows_and_columns_than_it_looks_at(spare, factor):
-    detector = finder()
+def test_a_detector_gets_a_quarter_more_rows_and_columns_than_it_looks_at(spare: float, factor: int) -> None:
+    detector: Any = finder()
     detector.spare_factor = lambda height, width: spare
     assert reduction(detector, 100, 100) == factor
 
 
-def test_a_detector_that_says_nothing_gets_every_pixel():
+def test_a_detector_that_says_nothing_gets_every_pixel() -> None:
     assert reduction(finder(), 4000, 3000) == 1
 
 
-def test_detectors_around_detectors_pass_on_what_can_be_spared():
-    detector = finder()
+def test_detectors_around_detectors_pass_on_what_can_be_spared() -> None:
+    detector: Any = finder()
     detector.spare_factor = lambda height, width: 12.5
     for wrapped in (LongDetector(detector), FlipDetector(detector), FlipDetector(LongDetector(detector))):
         assert reduction(wrapped, 3000, 4000) == 8

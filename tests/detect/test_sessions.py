@@ -3,11 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from detect import DetectError, EngineError, InferenceError, WeightsError, boxes, load_detector
@@ -19,7 +22,7 @@ needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bf
 HEAD = np.arange(12, dtype=np.float32).reshape(6, 2)
 
 
-def test_a_network_says_what_it_says_of_itself(constant_network):
+def test_a_network_says_what_it_says_of_itself(constant_network: Callable[..., bytes]) -> None:
     session = OnnxRuntimeSession(constant_network(HEAD, author="me"), source="tiny.onnx")
     assert session.metadata == {
         "names": "{0: 'FACE_FEMALE', 1: 'FEET_EXPOSED'}", "imgsz": "[64, 64]", "stride": "32", "author": "me",
@@ -35,19 +38,21 @@ def test_a_network_says_what_it_says_of_itself(constant_network):
         ((1, 3, 64, 96), (1, 3, 64, 96)),
     ],
 )
-def test_sides_that_are_free_are_none(constant_network, declared, shape):
+def test_sides_that_are_free_are_none(
+    constant_network: Callable[..., bytes], declared: tuple[Any, ...], shape: tuple[Any, ...]
+) -> None:
     assert OnnxRuntimeSession(constant_network(HEAD, shape=declared), source="x").input_shape == shape
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
-def test_numbers_go_in_and_come_out(constant_network, threads):
+def test_numbers_go_in_and_come_out(constant_network: Callable[..., bytes], threads: int) -> None:
     session = OnnxRuntimeSession(constant_network(HEAD), source="x", threads=threads)
     (output,) = session.run(np.zeros((3, 3, 8, 8), np.float32))
     assert output.dtype == np.float32
     assert np.array_equal(output, np.stack([HEAD] * 3))
 
 
-def test_one_session_serves_several_threads(square_network):
+def test_one_session_serves_several_threads(square_network: Callable[..., bytes]) -> None:
     session = OnnxRuntimeSession(square_network(), source="x", threads=1)
     batches = np.random.default_rng(2).random((24, 1, 3, 32, 48), np.float32)
     one_by_one = [session.run(batch)[0] for batch in batches]
@@ -56,7 +61,7 @@ def test_one_session_serves_several_threads(square_network):
     assert all(np.array_equal(a, b) for a, b in zip(one_by_one, together, strict=True))
 
 
-def damaged(model):
+def damaged(model: bytes) -> dict[str, bytes]:
     return {
         "text": b"Weights? What weights?\n" * 40,
         "zeros": bytes(1000),
@@ -70,7 +75,9 @@ def damaged(model):
 
 
 @pytest.mark.parametrize("kind", damaged(b""))
-def test_what_is_no_network_is_refused_in_one_line_and_in_silence(constant_network, capfd, kind):
+def test_what_is_no_network_is_refused_in_one_line_and_in_silence(
+    constant_network: Callable[..., bytes], capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
     with pytest.raises(
         WeightsError, match=r"^some/where\.onnx: not a model that onnxruntime can run \(.+\); .*damaged"
     ) as caught:
@@ -81,12 +88,12 @@ def test_what_is_no_network_is_refused_in_one_line_and_in_silence(constant_netwo
     assert capfd.readouterr() == ("", "")
 
 
-def test_two_inputs_are_refused_by_name(constant_network):
+def test_two_inputs_are_refused_by_name(constant_network: Callable[..., bytes]) -> None:
     with pytest.raises(WeightsError, match=r"x\.onnx: expected one float input .*found images .*, mask tensor"):
         OnnxRuntimeSession(constant_network(HEAD, inputs=["images", "mask"]), source="x.onnx")
 
 
-def test_no_input_is_refused():
+def test_no_input_is_refused() -> None:
     model = helper.make_model(
         helper.make_graph(
             [helper.make_node("Constant", [], ["out"], value_float=1.0)],
@@ -99,24 +106,26 @@ def test_no_input_is_refused():
 
 
 @pytest.mark.parametrize("dtype", ["UINT8", "FLOAT16", "DOUBLE"])
-def test_other_numbers_than_floats_are_refused(constant_network, dtype):
+def test_other_numbers_than_floats_are_refused(constant_network: Callable[..., bytes], dtype: str) -> None:
     said = {"UINT8": "uint8", "FLOAT16": "float16", "DOUBLE": "double"}[dtype]
     with pytest.raises(WeightsError, match=rf"expected one float input .*found images tensor\({said}\)"):
         OnnxRuntimeSession(constant_network(HEAD, dtype=onnx.TensorProto.DataType.Value(dtype)), source="x")
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 64), (1, 3, 1, 64, 64), ()])
-def test_an_input_that_is_no_picture_is_refused(constant_network, shape):
+def test_an_input_that_is_no_picture_is_refused(constant_network: Callable[..., bytes], shape: tuple[Any, ...]) -> None:
     with pytest.raises(WeightsError, match=r"shape \(batch, 3, height, width\), found images"):
         OnnxRuntimeSession(constant_network(HEAD, shape=shape), source="x")
 
 
-def test_fewer_threads_than_none_are_refused(constant_network):
+def test_fewer_threads_than_none_are_refused(constant_network: Callable[..., bytes]) -> None:
     with pytest.raises(ValueError, match="threads is 0 for every core or a number of them, not -1"):
         OnnxRuntimeSession(constant_network(HEAD), source="x", threads=-1)
 
 
-def test_a_run_that_fails_says_on_what_and_prints_nothing(constant_network, capfd):
+def test_a_run_that_fails_says_on_what_and_prints_nothing(
+    constant_network: Callable[..., bytes], capfd: pytest.CaptureFixture[str]
+) -> None:
     session = OnnxRuntimeSession(constant_network(HEAD, shape=(1, 3, 64, 64)), source="x.onnx")
     with pytest.raises(InferenceError, match=r"^x\.onnx: the network failed on \(1, 3, 32, 64\): .+") as caught:
         session.run(np.zeros((1, 3, 32, 64), np.float32))
@@ -128,7 +137,7 @@ def test_a_run_that_fails_says_on_what_and_prints_nothing(constant_network, capf
 @pytest.mark.parametrize(
     ("error", "line"), [(ValueError("\n one\ntwo"), "one"), (ValueError("one"), "one"), (KeyError(), "KeyError")]
 )
-def test_an_error_is_named_in_one_line(error, line):
+def test_an_error_is_named_in_one_line(error: KeyError | ValueError, line: str) -> None:
     assert _first_line(error) == line
 
 
@@ -136,7 +145,7 @@ def test_an_error_is_named_in_one_line(error, line):
 
 
 @pytest.mark.parametrize("declared", [("batch", 3, "height", "width"), (1, 3, 64, 96)])
-def test_openvino_reads_the_same_of_a_file(constant_network, declared):
+def test_openvino_reads_the_same_of_a_file(constant_network: Callable[..., bytes], declared: tuple[Any, ...]) -> None:
     model = constant_network(HEAD, shape=declared, author="me")
     ours, theirs = OpenVinoSession(model, source="x"), OnnxRuntimeSession(model, source="x")
     assert ours.metadata == theirs.metadata
@@ -145,7 +154,7 @@ def test_openvino_reads_the_same_of_a_file(constant_network, declared):
     assert (theirs.engine, theirs.precision) == ("onnxruntime", "f32")
 
 
-def test_openvino_finds_what_onnxruntime_finds(astronaut):
+def test_openvino_finds_what_onnxruntime_finds(astronaut: NDArray[np.uint8]) -> None:
     expected = load_detector(min_score=0.2, engine="onnxruntime").detect([astronaut])[0]
     found = load_detector(min_score=0.2, engine="openvino", precision="f32").detect([astronaut])[0]
     assert found.labels.tolist() == expected.labels.tolist()
@@ -154,7 +163,7 @@ def test_openvino_finds_what_onnxruntime_finds(astronaut):
 
 
 @needs_bf16
-def test_bf16_finds_nearly_what_f32_finds(astronaut):
+def test_bf16_finds_nearly_what_f32_finds(astronaut: NDArray[np.uint8]) -> None:
     expected = load_detector(min_score=0.2, engine="onnxruntime").detect([astronaut])[0]
     rounded = load_detector(min_score=0.2, engine="openvino", precision="bf16")
     found = rounded.detect([astronaut])[0]
@@ -165,18 +174,22 @@ def test_bf16_finds_nearly_what_f32_finds(astronaut):
     assert 1e-5 < difference < 0.02  # as exact as f32 it would be f32
 
 
-def test_a_processor_without_bf16_is_refused(constant_network, monkeypatch):
+def test_a_processor_without_bf16_is_refused(
+    constant_network: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(openvino_core("x"), "get_property", lambda device, name: ["FP32", "INT8"])
     with pytest.raises(EngineError, match=r"x\.onnx: this processor has no bfloat16 instructions"):
         OpenVinoSession(constant_network(HEAD), source="x.onnx", precision="bf16")
 
 
 @needs_bf16
-def test_a_hint_that_openvino_does_not_follow_is_refused(constant_network, monkeypatch):
+def test_a_hint_that_openvino_does_not_follow_is_refused(
+    constant_network: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     core = openvino_core("x")
     original = core.compile_model
 
-    def compile_model(network, device, options):
+    def compile_model(network: Any, device: Any, options: Any) -> Any:
         return original(network, device, options | {"INFERENCE_PRECISION_HINT": "f32"})
 
     monkeypatch.setattr(core, "compile_model", compile_model)
@@ -185,7 +198,7 @@ def test_a_hint_that_openvino_does_not_follow_is_refused(constant_network, monke
 
 
 @pytest.mark.parametrize("wrong", [{"streams": -1}, {"precision": "int8"}, {"threads": -1}])
-def test_openvino_refuses_what_makes_no_sense(constant_network, wrong):
+def test_openvino_refuses_what_makes_no_sense(constant_network: Callable[..., bytes], wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"not -?[01]"):
         OpenVinoSession(constant_network(HEAD), source="x", **wrong)
 
@@ -202,13 +215,15 @@ def test_openvino_refuses_what_makes_no_sense(constant_network, wrong):
         (1, 1, 4, (1, 1)),
     ],
 )
-def test_all_runs_together_take_no_more_threads_than_there_are_cores(monkeypatch, room, threads, streams, expected):
+def test_all_runs_together_take_no_more_threads_than_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch, room: int, threads: int, streams: int, expected: tuple[int, int]
+) -> None:
     monkeypatch.setattr("detect.runtime.sessions.cores", lambda: room)
     threads, streams = _shared(threads, streams)
     assert (threads * streams, streams) == expected
 
 
-def seconds_in(session):
+def seconds_in(session: OpenVinoSession) -> tuple[float, float]:
     """Processor time of this thread and of all, over some runs."""
     batch = np.zeros((1, 3, 320, 320), np.float32)
     session.run(batch)
@@ -218,7 +233,7 @@ def seconds_in(session):
     return time.thread_time() - start[0], time.process_time() - start[1]
 
 
-def test_a_small_network_runs_in_the_thread_that_asks_and_in_several_at_once(monkeypatch):
+def test_a_small_network_runs_in_the_thread_that_asks_and_in_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detect.runtime.sessions.cores", lambda: 2)
     model = find_weights()[0].read_bytes()
     session = OpenVinoSession(model, source="x", threads=1)
@@ -232,7 +247,7 @@ def test_a_small_network_runs_in_the_thread_that_asks_and_in_several_at_once(mon
     assert session._places[320, 320].made == 2
 
 
-def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch):
+def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detect.runtime.sessions.cores", lambda: 2)
     monkeypatch.setattr("detect.runtime.sessions._SMALL", 2**20)
     session = OpenVinoSession(find_weights()[0].read_bytes(), source="x", threads=1)
@@ -243,7 +258,7 @@ def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch):
     assert session._places[320, 320].free.qsize() == 2
 
 
-def test_what_openvino_answered_stays_when_it_answers_again(square_network):
+def test_what_openvino_answered_stays_when_it_answers_again(square_network: Callable[..., bytes]) -> None:
     session = OpenVinoSession(square_network(), source="x", threads=1)
     batches = np.random.default_rng(3).random((50, 1, 3, 32, 32), np.float32)
     outputs = [session.run(batch)[0] for batch in batches]
@@ -254,7 +269,7 @@ def test_what_openvino_answered_stays_when_it_answers_again(square_network):
     assert len({output.tobytes() for output in kept}) > 1
 
 
-def test_openvino_serves_several_threads(square_network):
+def test_openvino_serves_several_threads(square_network: Callable[..., bytes]) -> None:
     session = OpenVinoSession(square_network(), source="x", threads=1)
     batches = np.random.default_rng(2).random((24, 1, 3, 32, 48), np.float32)
     one_by_one = [session.run(batch)[0] for batch in batches]
@@ -264,18 +279,20 @@ def test_openvino_serves_several_threads(square_network):
 
 
 @pytest.mark.parametrize("kind", ["text", "zeros", "half"])
-def test_openvino_refuses_what_is_no_model(constant_network, kind):
+def test_openvino_refuses_what_is_no_model(constant_network: Callable[..., bytes], kind: str) -> None:
     with pytest.raises(WeightsError, match=r"w\.onnx: not a model that OpenVINO can run"):
         OpenVinoSession(damaged(constant_network(HEAD))[kind], source="w.onnx")
 
 
 @pytest.mark.parametrize("wrong", [{"imgsz": "100000"}, {"shape": (1, 3, 100_000, 64)}, {"shape": (10**9, 3, 64, 64)}])
-def test_openvino_compiles_nothing_that_no_machine_has_room_for(constant_network, wrong):
+def test_openvino_compiles_nothing_that_no_machine_has_room_for(
+    constant_network: Callable[..., bytes], wrong: dict[str, Any]
+) -> None:
     with pytest.raises(WeightsError, match=r"x: .*4096"):
         OpenVinoSession(constant_network(HEAD, **wrong), source="x")
 
 
-def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
+def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network: Callable[..., bytes]) -> None:
     for other in ({"dtype": TensorProto.INT32}, {"shape": ("batch", 3, 64)}):
         with pytest.raises(WeightsError, match="x: expected one float input"):
             OpenVinoSession(constant_network(HEAD, **other), source="x")
@@ -284,7 +301,7 @@ def test_openvino_refuses_other_inputs_and_fails_in_our_words(constant_network):
         session.run(np.zeros((1, 3, 8, 8), np.float32))
 
 
-def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
+def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="engine must be one of auto, onnxruntime, openvino, not 'tensorflow'"):
         load_detector(engine="tensorflow")
     monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
@@ -292,7 +309,7 @@ def test_engines_are_chosen_by_name_and_named_when_missing(monkeypatch):
         load_detector(engine="openvino")
 
 
-def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_of_any():
+def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_of_any() -> None:
     path, _ = find_weights()
     model = path.read_bytes()
     ours, theirs = OpenVinoSession(model, source="x", threads=1), OnnxRuntimeSession(model, source="x", threads=1)
@@ -304,7 +321,7 @@ def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_o
     assert sorted(ours._places) == [(192, 320), (320, 256), (320, 320)]
 
 
-def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers():
+def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers() -> None:
     path, _ = find_weights()
     model = path.read_bytes()
     session = OpenVinoSession(model, source="x", threads=1)
@@ -316,7 +333,7 @@ def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers():
 
 
 @needs_bf16
-def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear():
+def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear() -> None:
     path, _ = find_weights()
     session = OpenVinoSession(path.read_bytes(), source="x", threads=1, precision="bf16")
     detector = OnnxDetector(session)
@@ -343,7 +360,7 @@ os._exit(any(thread.is_alive() for thread in threads))
 """
 
 
-def test_threads_that_are_first_to_use_openvino_do_not_wait_for_one_another_for_ever():
+def test_threads_that_are_first_to_use_openvino_do_not_wait_for_one_another_for_ever() -> None:
     """One process in four did; in a process of its own, since only the first use can."""
     for _ in range(5):
         subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)
@@ -360,7 +377,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
-def test_signals_arrive_when_sessions_are_gone(constant_network):
+def test_signals_arrive_when_sessions_are_gone(constant_network: Callable[..., bytes]) -> None:
     """With a core each, the signal would be delivered to a stack that is no longer there: see `openvino_core`."""
     script = SIGNAL_AFTER_TWO.format(model=constant_network(HEAD))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)

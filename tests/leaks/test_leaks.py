@@ -23,7 +23,7 @@ from PIL import Image
 
 from censor import Censor
 from censor.choices import EFFECTS
-from censor.files import encode
+from censor.media.encoding import encode
 from detect.errors import DetectError
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.still import decode

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from leaks.traced import Traced, trace, why_not
 from numpy.typing import NDArray
 from PIL import Image
-from traced import Traced, trace, why_not
 
 from detect.runtime.telemetry import QUIET
 

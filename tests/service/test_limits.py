@@ -174,7 +174,7 @@ def test_a_picture_that_takes_too_long(started: Callable[..., httpx.Client], gat
     start = time.perf_counter()
     assert problem(client.post("/v1/censor", content=scene_png, headers=PNG)) == "time-limit"
     assert time.perf_counter() - start < 2
-    assert client.get("/readyz").status_code == 503  # its only place is held by what never ends
+    assert client.get("/readyz").status_code == 503  # its only slot is held by what never ends
     gate.open.set()
     _until(lambda: client.get("/readyz").status_code == 200)
     assert client.post("/v1/censor", content=scene_png, headers=PNG).status_code == 200
@@ -382,7 +382,7 @@ PIECES = st.sampled_from(
     body=st.lists(PIECES | st.binary(max_size=5), max_size=25).map(b"".join),
 )
 def test_no_form_is_an_error_of_ours(client: httpx.Client, kind: str, body: bytes) -> None:
-    headers = {"content-type": f"multipart/form-data; boundary={kind}".encode("latin-1")}
+    headers = {b"content-type": f"multipart/form-data; boundary={kind}".encode("latin-1")}
     assert 400 <= client.post("/v1/check", content=body, headers=headers).status_code < 500
 
 

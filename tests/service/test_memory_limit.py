@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -19,7 +20,7 @@ from censor.service import Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the limit is Linux's")
 
-SMALL = {"max_bytes": 100_000, "max_pixels": 100_000}
+SMALL: dict[str, Any] = {"max_bytes": 100_000, "max_pixels": 100_000}
 
 
 def resident(processes: Sequence[int]) -> list[int]:
@@ -39,7 +40,7 @@ def test_a_picture_that_takes_too_much_gets_a_problem_and_its_worker_goes_on(
     assert client.post("/v1/censor", content=scene_png, headers=PNG).status_code == 200
     assert workers_of(os.getpid()) == before
     (peak,) = resident(before)
-    assert peak < 320 * 2**20 + Settings(workers=1, in_flight=1, **SMALL).places_memory
+    assert peak < 320 * 2**20 + Settings(workers=1, in_flight=1, **SMALL).slots_memory
 
 
 def test_one_that_ends_its_worker_is_given_up_and_others_are_served(
@@ -69,7 +70,7 @@ def test_workers_are_limited_but_for_those_with_a_device(started: Callable[..., 
     assert 0 < soft < 2**31
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
     assert Settings(provider="cuda").worker_limit is None
-    assert Settings().worker_limit == Settings().places_memory + 128 * 2**20
+    assert Settings().worker_limit == Settings().slots_memory + 128 * 2**20
 
 
 def test_work_that_the_limits_allow_fits(started: Callable[..., httpx.Client], encoded: Callable[..., bytes]) -> None:

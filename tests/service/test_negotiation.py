@@ -9,7 +9,8 @@ import json
 import httpx
 import pytest
 
-from censor.service.answers import MEDIA_TYPES, JsonWithPicture
+from censor.service.answers import JsonWithPicture
+from censor.service.formats import MEDIA_TYPES
 from censor.service.negotiation import preferred
 
 PNG = {"content-type": "image/png"}
@@ -106,7 +107,7 @@ def test_json_is_made_in_pieces_that_are_whole_together(size: int) -> None:
     async def receive() -> dict[str, object]:
         raise AssertionError
 
-    asyncio.run(response({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    asyncio.run(response({"type": "http"}, receive, send))
     bodies = [message["body"] for message in sent[1:]]
     assert all(isinstance(body, bytes) and len(body) <= 2**16 for body in bodies)
     body = b"".join(body for body in bodies if isinstance(body, bytes))

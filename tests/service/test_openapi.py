@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import jsonschema
 import numpy as np
+import openapi_spec_validator
+import pytest
 import schemathesis
+from fakes import Moody
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
+from schemathesis.core.result import Ok
 
+from censor.policy import EFFECTS, SHAPES
+from censor.service import Settings
 from censor.service.problems import KINDS
+from detect.pictures.formats import SUFFIXES
 
 
 def _file(kind: str, size: int) -> bytes:
@@ -41,21 +52,22 @@ def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> Non
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
     seen = set()
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok)
         operation = result.ok()
         seen.add(f"{operation.method.upper()} {operation.path}")
         _probe(operation)
     assert seen == {
-        "POST /v1/censor", "POST /v1/check", "GET /v1/labels", "GET /v1/policies", "GET /healthz", "GET /readyz",
-        "GET /problems/{name}",
+        "POST /v1/censor", "POST /v1/check", "GET /v1/labels", "GET /v1/policies", "GET /v1/options", "GET /healthz",
+        "GET /readyz", "GET /problems/{name}",
     }  # fmt: skip
 
 
-def _probe(operation: schemathesis.APIOperation) -> None:
+def _probe(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
     for mode in schemathesis.GenerationMode:
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
-        def probe(case: schemathesis.Case) -> None:
+        def probe(case: schemathesis.Case[Any]) -> None:
             case.call_and_validate()
 
         # Of an operation that takes nothing there is no wrong call.
@@ -80,13 +92,136 @@ def test_the_document_describes_every_problem(client: httpx.Client) -> None:
     text = json.dumps(document)
     for name in KINDS:
         assert f"/problems/{name}" in text
-    assert "$ref" not in text  # to FastAPI's own errors, which are never sent
+    assert "ValidationError" not in text  # FastAPI's own, which is never sent
     assert "422" not in document["paths"]["/problems/{name}"]["get"]["responses"]
     for path in ("/v1/censor", "/v1/check"):
         body = document["paths"][path]["post"]["requestBody"]["content"]
         assert set(body) == {"multipart/form-data", "application/octet-stream", *(f"image/{kind}" for kind in TAKEN)}
+
+
+def test_it_is_valid_openapi_and_so_are_its_examples(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1.")
+    openapi_spec_validator.validate(document, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
+    examples = 0
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", ()):
+            matches(document, {"$ref": f"#/components/schemas/{name}"}, example)
+            examples += 1
+    for _, _, status, content in contents(document):
+        for kind, each in content.items():
+            for example in each.get("examples", {}).values():
+                matches(document, each["schema"], example["value"])
+                assert str(example["value"]["status"]) == status
+                assert kind == "application/problem+json"
+                examples += 1
+    assert examples > 40
+
+
+def contents(document: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Path, method, status and content of every answer."""
     for path, methods in document["paths"].items():
-        for operation in methods.values():
-            if path.startswith("/v1/"):
-                ok = operation["responses"]["200"]["content"]["application/json"]
-                assert ok["example"]
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                yield path, method, status, response.get("content", {})
+
+
+def matches(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    """Hold a value against a schema of the document, with no member that the schema does not name."""
+    whole = {**copy.deepcopy(schema), "components": copy.deepcopy(document["components"])}
+    for each in whole["components"]["schemas"].values():
+        each.setdefault("additionalProperties", False)
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+def answered(client: httpx.Client, document: dict[str, Any], method: str, path: str, **asked: Any) -> httpx.Response:
+    """An answer, held against what the document says of it."""
+    response = client.request(method, path, **asked)
+    template = "/problems/{name}" if path.startswith("/problems/") else path.partition("?")[0]
+    said = document["paths"][template][method.lower()]["responses"][str(response.status_code)]["content"]
+    kind = response.headers["content-type"]
+    assert kind in said
+    if "json" in kind:
+        matches(document, said[kind]["schema"], response.json())
+    return response
+
+
+@pytest.mark.parametrize("path", ["/v1/labels", "/v1/policies", "/v1/options", "/healthz", "/readyz", "/problems/busy"])
+def test_listings_are_as_the_document_says(client: httpx.Client, path: str) -> None:
+    document = client.get("/openapi.json").json()
+    assert answered(client, document, "GET", path).status_code == 200
+
+
+def test_answers_about_pictures_are_as_the_document_says(
+    started: Callable[..., httpx.Client], scene_png: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "hide.toml").write_text("[labels.FEMALE_BREAST_EXPOSED]\ncensor_at = 0.2\n")
+    client = started(policies=tmp_path)
+    document = client.get("/openapi.json").json()
+    png, json_ = {"content-type": "image/png"}, {"content-type": "image/png", "accept": "application/json"}
+    for path, headers in (("/v1/check", png), ("/v1/censor", png), ("/v1/censor", json_)):
+        assert answered(client, document, "POST", path, content=scene_png, headers=headers).status_code == 200
+    hidden = answered(client, document, "POST", "/v1/censor?policy=hide", content=scene_png, headers=json_).json()
+    assert hidden["hidden"]
+    assert hidden["verdict"] is None
+    problems: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/v1/check?policy=hide", {"content": scene_png, "headers": png}),
+        ("POST", "/v1/check", {"content": scene_png[:-50], "headers": png}),
+        ("POST", "/v1/censor", {"content": b"", "headers": png}),
+        ("POST", "/v1/censor?cells=9", {"content": scene_png, "headers": png}),
+        ("POST", "/v1/censor", {"content": scene_png, "headers": {"content-type": "text/plain"}}),
+        ("POST", "/v1/censor", {"content": scene_png, "headers": {**png, "accept": "text/plain"}}),
+        ("GET", "/problems/nothing", {}),
+        ("GET", "/v1/labels", {"headers": {"host": "elsewhere.example"}}),
+    ]
+    for method, path, asked in problems:
+        assert answered(client, document, method, path, **asked).status_code >= 400
+
+
+def test_a_member_that_the_document_does_not_name_is_found(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    schema = {"$ref": "#/components/schemas/Checked"}
+    (example,) = document["components"]["schemas"]["Checked"]["examples"]
+    for wrong in ({**example, "path": "x"}, {**example, "width": 0}, {**example, "boxes": [{"label": "FACE"}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            matches(document, schema, wrong)
+
+
+def test_workers_answers_are_held_against_the_models_too(
+    started: Callable[..., httpx.Client], scene_png: bytes
+) -> None:
+    client = started(load=Moody, workers=1)
+    document = client.get("/openapi.json").json()
+    headers = {"content-type": "image/png", "accept": "application/json"}
+    for path in ("/v1/check", "/v1/censor"):
+        assert answered(client, document, "POST", path, content=scene_png, headers=headers).status_code == 200
+
+
+def test_options_name_what_there_is(client: httpx.Client) -> None:
+    told = client.get("/v1/options").json()
+    assert {each["name"].upper() for each in told["formats"]} == set(SUFFIXES.values())
+    assert all(SUFFIXES[each["suffix"]] == each["name"].upper() for each in told["formats"])
+    assert told["formats"][0]["in_browsers"]
+    assert [each["name"] for each in told["effects"]] == list(EFFECTS)
+    assert [each["name"] for each in told["effects"] if each["cells"]] == ["pixelate", "blur"]
+    assert told["shapes"] == list(SHAPES)
+    assert told["cells"] == {"minimum": 1, "maximum": 8}
+    assert told["limits"] == {"max_bytes": Settings().max_bytes, "max_pixels": Settings().max_pixels}
+    parameters = client.get("/openapi.json").json()["paths"]["/v1/censor"]["post"]["parameters"]
+    declared = {each["name"]: each["schema"] for each in parameters}
+    assert declared["format"]["enum"] == [each["name"] for each in told["formats"]]
+    assert declared["replacewith"]["enum"] == list(EFFECTS)
+    assert declared["shape"]["enum"] == list(SHAPES)
+    assert (declared["cells"]["minimum"], declared["cells"]["maximum"]) == (1, 8)
+
+
+def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> None:
+    told, policies = client.get("/v1/options").json(), client.get("/v1/policies").json()["policies"]
+    names = {each["name"] for kind in ("formats", "effects") for each in told[kind]} | {*told["shapes"], "heic"}
+    names |= {each["suffix"].strip(".") for each in told["formats"]} | {"mosaic"}
+    names |= {each["name"] for each in policies if each["name"] != "default"}
+    listed = set()
+    for path in ("/", "/page/app.js", "/page/api.js", "/page/choices.js", "/page/words.js"):
+        text = re.sub(r"<svg.*?</svg>|//.*", "", client.get(path).text, flags=re.DOTALL if path == "/" else 0)
+        listed |= {(path, name) for name in names if re.search(rf"""["'`>.]{name}["'`<,:]""", text, re.IGNORECASE)}
+    assert listed == {("/page/app.js", "box")}  # not the shape, but a class of the style sheet

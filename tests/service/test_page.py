@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ def test_a_picture_is_shown_before_and_after_with_its_verdict(opened: Callable[.
     expect(page.locator("#verdict-title")).to_have_text("Safe")
     expect(page.locator("#verdict-text")).to_contain_text("One region was hidden")
     expect(page.locator("#reasons li")).to_have_count(1)
-    expect(page.locator("#reasons li")).to_contain_text(re.compile("Woman.s face.*8. % sure; hidden under a mosaic"))
+    expect(page.locator("#reasons li")).to_contain_text(re.compile("Woman.s face.*8. % sure; hidden .pixelate"))
     before = np.asarray(Image.open(portrait)).astype(int)
     difference = np.abs(after(page) - before)
     assert difference[100:160, 190:250].mean() > 10
@@ -43,12 +44,12 @@ def test_controls_render_again_at_once(opened: Callable[..., Page], portrait: Pa
     verdict(page, "safe")
     with page.expect_response(lambda each: "replacewith=solid" in each.url):
         page.get_by_role("radio", name="Solid").check(force=True)
-    expect(page.locator("#reasons li")).to_contain_text("under solid colour")
+    expect(page.locator("#reasons li")).to_contain_text("hidden (solid)")
     assert after(page)[100:160, 190:250].max() < 12
     expect(page.locator("#strength")).to_be_disabled()
     with page.expect_response(lambda each: "shape=box" in each.url and "replacewith=solid" in each.url):
         page.get_by_role("radio", name="Box").check(force=True)
-    page.get_by_role("radio", name="Mosaic").check(force=True)
+    page.get_by_role("radio", name="Pixelate").check(force=True)
     strength = page.get_by_role("slider", name="Strength")
     with page.expect_response(lambda each: "cells=1" in each.url):
         strength.fill("8")
@@ -56,6 +57,35 @@ def test_controls_render_again_at_once(opened: Callable[..., Page], portrait: Pa
     with page.expect_response(lambda each: "policy=default" in each.url and "cells" not in each.url):
         page.get_by_label("Policy").select_option("default")
     expect(page.locator("#verdict-text")).to_contain_text("Nothing was hidden")
+
+
+def test_choices_are_those_that_the_service_offers(opened: Callable[..., Page]) -> None:
+    told = {
+        "formats": [
+            {"name": "jpeg", "title": "JPEG", "media_type": "image/jpeg", "suffix": ".jpg", "in_browsers": True},
+            {"name": "jxl", "title": "JPEG XL", "media_type": "image/jxl", "suffix": ".jxl", "in_browsers": True},
+            {"name": "raw", "title": "Raw", "media_type": "image/raw", "suffix": ".raw", "in_browsers": False},
+        ],
+        "effects": [{"name": "swirl", "cells": True}, {"name": "void", "cells": False}],
+        "shapes": ["star"],
+        "cells": {"minimum": 2, "maximum": 5},
+        "limits": {"max_bytes": 3 * 2**20, "max_pixels": 7_000_000},
+    }
+    page = opened()
+    page.route("**/v1/options", lambda route: route.fulfill(json=told))
+    page.reload()
+    page.wait_for_selector("body[data-ready=true]")
+    values = "each => each.map((one) => one.value)"
+    assert page.locator("input[name=replacewith]").evaluate_all(values) == ["swirl", "void"]
+    assert page.locator("input[name=shape]").evaluate_all(values) == ["star"]
+    assert page.locator("#format option").evaluate_all(values) == ["", "jpeg", "jxl"]
+    assert page.locator("#strength").evaluate("each => [each.min, each.max]") == ["2", "5"]
+    assert page.locator("#pick-input").get_attribute("accept") == "image/*,.jpg,.jxl,.raw"
+    expect(page.locator("#taken")).to_have_text(
+        "JPEG, JPEG XL or Raw, one still each, at most 3 MiB and 7 megapixels.", use_inner_text=False
+    )
+    policies = [each["name"] for each in httpx.get(f"{page.url}v1/policies").json()["policies"]]
+    assert page.locator("#policy option").evaluate_all(values) == policies
 
 
 def test_boxes_are_shown_and_hidden(opened: Callable[..., Page], portrait: Path) -> None:

@@ -46,7 +46,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(opened: Callable[.
         && !each.textContent.trim() && !each.getAttribute("aria-label");
     }).map((each) => each.outerHTML)"""
     assert page.evaluate(nameless) == []
-    page.get_by_role("radio", name="Mosaic").focus()
+    page.get_by_role("radio", name="Pixelate").focus()
     with page.expect_response(lambda each: "replacewith=blur" in each.url):
         page.keyboard.press("ArrowRight")
 

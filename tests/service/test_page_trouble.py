@@ -50,7 +50,7 @@ def test_an_older_answer_is_never_shown_over_a_newer_one(opened: Callable[..., P
         with contextlib.suppress(Error):  # the browser has given up the first
             route.continue_()
     expect(page.locator("#verdict")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#reasons li")).to_contain_text("under solid colour")
+    expect(page.locator("#reasons li")).to_contain_text("hidden (solid)")
     page.wait_for_timeout(300)
     assert after(page)[100:160, 190:250].max() < 12
     assert page.locator("#download").get_attribute("href") is not None

@@ -49,7 +49,7 @@ def test_the_default_may_lie_anywhere(tmp_path: Path) -> None:
     path.write_text(OWN)
     policies = Policies.load(Settings(policy=str(path)))
     assert policies.default == "mine"
-    assert policies.tables()[0]["name"] == "mine"
+    assert policies.listed()[0].name == "mine"
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "mine.toml").write_text(OWN)

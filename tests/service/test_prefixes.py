@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fakes import finder
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -85,7 +86,7 @@ def test_no_spelling_of_a_path_gets_by_without_a_key(way: str, scene_png: bytes)
         served = await client.post(f"{prefix}/v1/censor", content=scene_png, headers={**PNG, **KEY})
         assert served.headers["censor-regions"] == "1"
 
-    asking(way, ask, api_keys="key")
+    asking(way, ask, api_keys=SecretStr("key"))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -115,7 +116,7 @@ def test_limits_hosts_and_counts_are_those_of_the_bare_service(way: str, scene_p
 def test_one_whose_lifespan_nobody_runs_says_that_it_is_not_ready(scene_png: bytes) -> None:
     async def run() -> None:
         parent = FastAPI()
-        parent.mount("/x", create_app(Settings(api_keys="key"), finder()))
+        parent.mount("/x", create_app(Settings(api_keys=SecretStr("key")), finder()))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(parent), base_url="http://localhost") as client:
             assert (await client.post("/x/v1/censor", content=scene_png, headers=PNG)).status_code == 401
             answer = await client.post("/x/v1/censor", content=scene_png, headers={**PNG, **KEY})

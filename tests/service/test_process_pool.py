@@ -26,7 +26,7 @@ from PIL import Image
 from processes import ended, workers_of
 
 from censor import Censor
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.service import Settings
 from censor.service.process_pool import ProcessPool
 from detect.detections import Detector
@@ -216,8 +216,8 @@ def test_answers_are_those_of_the_work_in_process(
         one, other = (each.post(path, content=data, headers=PNG) for each in (here, there))
         assert one.status_code == other.status_code
         if one.headers["content-type"] == "application/json":
-            one, other = ({**each.json(), "seconds": sorted(each.json()["seconds"])} for each in (one, other))
-            assert one == other
+            said, too = ({**each.json(), "seconds": sorted(each.json()["seconds"])} for each in (one, other))
+            assert said == too
         else:
             assert one.content == other.content
             told = [{key: each.headers[key] for key in each.headers if key != "date"} for each in (one, other)]

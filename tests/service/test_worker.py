@@ -19,8 +19,9 @@ from fakes import Moody, finder
 
 import censor.service
 from censor.policy_toml import load_policy
+from censor.service.messages import LENGTHS, Terms, ask, begin, cancel
 from censor.service.work import Job
-from censor.service.worker import LENGTHS, Terms, ask, frame, main
+from censor.service.worker import main
 from detect.detections import Detector
 from detect.errors import WeightsError
 
@@ -44,7 +45,7 @@ def talk(load: Callable[[], Detector], *said: bytes, answers: int) -> list[tuple
 
     def parent() -> None:
         with ours, ours.makefile("rb") as stream:
-            ours.sendall(frame(b"", len(pickle.dumps(terms))) + pickle.dumps(terms) + b"".join(said))
+            ours.sendall(begin(pickle.dumps(terms)) + pickle.dumps(terms) + b"".join(said))
             for _ in range(answers):
                 header, body = LENGTHS.unpack(stream.read(LENGTHS.size))
                 frames.append((json.loads(stream.read(header)), stream.read(body)))
@@ -79,7 +80,7 @@ def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
 
 def test_work_that_is_cancelled_ends_at_the_next_look(scene_png: bytes) -> None:
     job = Job(data=scene_png, policy=load_policy("default"), hide=True)
-    said = [ask(1, job), job.data, frame(pickle.dumps({"cancel": 1})), frame(pickle.dumps({"cancel": 99}))]
+    said = [ask(1, job), job.data, cancel(1), cancel(99)]
     _, (header, _) = talk(functools.partial(Moody, 0.3), *said, answers=2)
     assert header["problem"] == "time-limit"
 

@@ -39,7 +39,7 @@ def run(watched: WatchedFolders, originals: str | Path, fatal: int | None) -> bo
             if seen == fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        os.fsync = lambda _: None  # a killed process loses nothing that it wrote; only a machine does
+        os.fsync = lambda fd: None  # a killed process loses nothing that it wrote; only a machine does
         sys.addaudithook(hook)
         watched.once(originals=originals, threads=1)
         os._exit(0)

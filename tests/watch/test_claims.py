@@ -40,7 +40,7 @@ def test_a_claim_belongs_to_one(watched: WatchedFolders, originals: str) -> None
     claim.release()  # as the kernel does for one that was killed
     (orphan,) = other.orphans()
     assert one.orphans() == []
-    assert orphan.record == claim.record
+    assert orphan.progress == claim.progress
     orphan.release()
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import RedFinder, Scripted
@@ -232,7 +233,12 @@ def test_a_huge_file_is_refused_unread(watched: WatchedFolders) -> None:
 def test_a_notice_wakes_it_and_it_rests_in_between(watched: WatchedFolders, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[float] = []
     original = Watcher._turn
-    monkeypatch.setattr(Watcher, "_turn", lambda self, pool: (turns.append(0), original(self, pool)))
+
+    def turn(self: Watcher, pool: Any) -> None:
+        turns.append(0)
+        original(self, pool)
+
+    monkeypatch.setattr(Watcher, "_turn", turn)
     watcher = watched.watcher(once=False)
     thread = threading.Thread(target=watcher.run, daemon=True)
     thread.start()

@@ -13,8 +13,9 @@ import pytest
 from fakes import RedFinder
 from watched import WatchedFolders, files, reason, wait_for
 
-from censor import results
 from censor.errors import WriteError
+from censor.media import still
+from censor.media.writing import write_atomic
 from censor.watch import claims as claims_module
 from censor.watch import processor as processor_module
 from censor.watch import watcher as watcher_module
@@ -25,7 +26,7 @@ from detect.detections import Detections, RGBImage
 
 def full(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[], None]:
     """Let writes below a folder fail as on a full disk, until the returned function is called."""
-    original, state = processor_module.write_atomic, {"full": True}
+    original, state = write_atomic, {"full": True}
 
     def write(path: Path, *arguments: object, **options: object) -> None:
         if state["full"] and Path(path).is_relative_to(folder):
@@ -208,7 +209,7 @@ def test_memory_that_runs_out_again_and_again_ends_in_quarantine(
     def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(results, "encode", no_memory)
+    monkeypatch.setattr(still, "encode", no_memory)
     monkeypatch.setattr(watcher_module, "_LONGEST_PAUSE", 0.05)
     watched.send("a.png")
     watcher = watched.watcher(originals=DELETE, once=False)

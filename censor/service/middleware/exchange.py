@@ -36,7 +36,8 @@ _LINGER_SECONDS, _LINGER_BYTES = 0.5, 2**20
 _PIECE = 2**16
 
 _ROUTES = (
-    "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/healthz", "/readyz", "/metrics", "/openapi.json",
+    "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/v1/options", "/healthz", "/readyz", "/metrics",
+    "/openapi.json",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ _FILES = {
     "page/style.css": ("style.css", "text/css; charset=utf-8"),
     "page/app.js": ("app.js", "text/javascript; charset=utf-8"),
     "page/api.js": ("api.js", "text/javascript; charset=utf-8"),
+    "page/choices.js": ("choices.js", "text/javascript; charset=utf-8"),
     "page/words.js": ("words.js", "text/javascript; charset=utf-8"),
     "page/icon.svg": ("icon.svg", "image/svg+xml"),
 }

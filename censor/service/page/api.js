@@ -74,6 +74,8 @@ async function call(path, options = {}) {
 
 export const policies = async () => (await call("v1/policies")).policies;
 
+export const offered = () => call("v1/options");
+
 export function censor(file, options, signal) {
   const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value !== "" && value != null));
   const type = file.type.startsWith("image/") ? file.type : "application/octet-stream";

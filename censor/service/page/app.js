@@ -1,11 +1,10 @@
 // The page: a queue of pictures, one of them on the stage, and controls that go for all of them.
 
 import * as api from "./api.js";
+import * as choices from "./choices.js";
 import * as words from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const SHOWN = new Set(["image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/bmp"]);
-const SUFFIX = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/avif": "avif", "image/gif": "gif", "image/bmp": "bmp" };
 
 const items = []; // { file, beforeUrl, afterUrl, blob, result, error, state, version, thumb }
 let current = null;
@@ -132,8 +131,8 @@ async function render(item) {
     if (!policies.length) await begin();
     const wanted = options(item);
     let result = await api.censor(item.file, wanted, item.abort.signal);
-    if (!SHOWN.has(result.picture.media_type)) { // the file's name had said something else
-      result = await api.censor(item.file, { ...wanted, format: "jpeg" }, item.abort.signal);
+    if (!choices.isShown(result.picture.media_type)) { // the file's name had said something else
+      result = await api.censor(item.file, { ...wanted, format: choices.shown()[0].name }, item.abort.signal);
     }
     result.level = result.verdict?.level ?? "unjudged"; // null: the policy has no rule for a verdict
     const blob = api.blobOf(result.picture);
@@ -154,10 +153,9 @@ async function render(item) {
 
 function options(item) {
   const wanted = { policy: $("policy").value, ...touched, format: $("format").value };
-  if (!wanted.format && !SHOWN.has(item.file.type)) wanted.format = "jpeg"; // or the result could not be shown
+  if (!wanted.format && !choices.isShown(item.file.type)) wanted.format = choices.shown()[0].name; // or the result could not be shown
   return wanted;
 }
-
 function changed() {
   version += 1;
   for (const item of items) {
@@ -307,7 +305,7 @@ function setSplit(value) {
 
 function outputName(item) {
   const stem = item.file.name.replace(/\.[^.]*$/, "") || "picture";
-  return `${stem}.censored.${SUFFIX[item.blob.type] ?? "img"}`;
+  return `${stem}.censored${choices.suffix(item.blob.type)}`;
 }
 
 // ---- controls ----
@@ -321,15 +319,14 @@ function adoptPolicy() {
     const radio = form.querySelector(`input[name="${name}"][value="${value}"]`);
     if (radio) radio.checked = true;
   }
-  $("strength").value = 9 - policy.cells;
+  $("strength").value = choices.turned(policy.cells);
   $("policy-hint").textContent = words.policyHint(policy);
   showStrength();
 }
 
 function showStrength() {
-  const effect = form.elements.replacewith.value;
-  const plain = effect === "solid" || effect === "sticker";
-  const cells = 9 - Number($("strength").value);
+  const plain = choices.isPlain(form.elements.replacewith.value);
+  const cells = choices.turned(Number($("strength").value));
   $("strength").disabled = plain;
   $("strength-field").classList.toggle("off", plain);
   const text = plain ? "shows nothing" : cells === 1 ? "one colour" : `${cells} cells across`;
@@ -351,7 +348,7 @@ form.addEventListener("change", (event) => {
 });
 let pending = 0;
 $("strength").addEventListener("input", () => {
-  touched.cells = 9 - Number($("strength").value);
+  touched.cells = choices.turned(Number($("strength").value));
   showStrength();
   clearTimeout(pending);
   pending = setTimeout(changed, 120); // dragging asks once it rests, not for every step
@@ -382,6 +379,7 @@ $("retry").addEventListener("click", () => {
 // ---- begin ----
 
 async function begin() {
+  choices.fill(await api.offered());
   policies = await api.policies();
   $("policy").replaceChildren(...policies.map((policy) => new Option(policy.name, policy.name, policy.default, policy.default)));
   adoptPolicy();

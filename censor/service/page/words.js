@@ -21,8 +21,6 @@ const LABELS = {
   FEMALE_GENITALIA_COVERED: "Covered female genitals",
 };
 
-const EFFECTS = { pixelate: "under a mosaic", blur: "blurred", solid: "under solid colour", sticker: "under a sticker" };
-
 const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work", unjudged: "No verdict" };
 
 export const label = (name) => LABELS[name] ?? name.toLowerCase().replaceAll("_", " ");
@@ -31,7 +29,9 @@ export const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${
 
 export const title = (level) => TITLES[level];
 
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?])$/, "$1.");
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+export const sentence = (text) => capitalized(text).replace(/([^.!?])$/, "$1.");
 
 export function explanation(result) {
   const count = result.hidden.length;
@@ -58,9 +58,15 @@ export function reasons(result) {
   for (const each of result.hidden) {
     if (judged.has(String(each.xyxy))) continue;
     const again = each.rechecked ? " Found at the second look." : "";
-    lines.push({ what: label(each.label), why: `${percent(each.score)} sure; hidden ${EFFECTS[each.effect]}.${again}`, grave: false });
+    lines.push({ what: label(each.label), why: `${percent(each.score)} sure; hidden (${each.effect}).${again}`, grave: false });
   }
   return lines;
+}
+
+export function taken({ formats, limits }) {
+  const titles = formats.map((each) => each.title);
+  const most = `${Math.floor(limits.max_bytes / 2 ** 20)} MiB and ${Math.floor(limits.max_pixels / 1e6)} megapixels`;
+  return `${titles.slice(0, -1).join(", ")} or ${titles.at(-1)}, one still each, at most ${most}.`;
 }
 
 export function policyHint(policy) {

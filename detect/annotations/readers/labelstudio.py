@@ -15,7 +15,7 @@ __all__ = ["read_labelstudio"]
 
 _SHAPES = frozenset({"rectangle", "ellipse", "polygon"})
 _PLACES = frozenset({"x", "y", "points", "rle", "sequence", "vertices"})
-"""Keys of a value that marks a place."""
+"""Keys of a value that marks a region."""
 
 
 def read_labelstudio(source: Path) -> list[Marked]:
@@ -76,7 +76,7 @@ def _marks(result: object, *, where: str) -> tuple[list[Mark], list[str]]:
 
 
 def _is_region(item: dict[str, Any]) -> bool:
-    """Whether an entry of a result marks a place; choices, ratings and texts concern the whole picture."""
+    """Whether an entry of a result marks a region; choices, ratings and texts concern the whole picture."""
     value = item.get("value")
     return isinstance(value, dict) and bool("original_width" in item or value.keys() & _PLACES)
 

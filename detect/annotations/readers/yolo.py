@@ -124,25 +124,25 @@ def _mark(line: str, names: Names, *, polygons: bool, where: str) -> tuple[Mark,
     numbers = [number_of(word, where=where) for word in line.split()]
     if len(numbers) < 5:
         raise AnnotationsError(f"{where}: has {len(numbers)} numbers; expected a class, 4 of a box and perhaps a score")
-    index, place, notes = numbers[0], numbers[1:], []
+    index, coordinates, notes = numbers[0], numbers[1:], []
     if not index.is_integer() or not 0 <= index < len(names.names):
         raise AnnotationsError(f"{where}: class is {shown(index)}; expected a whole number below {len(names.names)}")
-    pose = names.keypoints is not None and len(place) == 4 + names.keypoints
+    pose = names.keypoints is not None and len(coordinates) == 4 + names.keypoints
     if pose:
         notes.append("left out: keypoints")
-    elif len(place) == 5 and names.keypoints is None:
-        if not 0 <= place[4] <= 1:
-            raise AnnotationsError(f"{where}: score is {shown(place[4])}; expected a number from 0 to 1")
+    elif len(coordinates) == 5 and names.keypoints is None:
+        if not 0 <= coordinates[4] <= 1:
+            raise AnnotationsError(f"{where}: score is {shown(coordinates[4])}; expected a number from 0 to 1")
         notes.append("left out: scores")
-    elif len(place) != 4:
+    elif len(coordinates) != 4:
         _check_polygon(len(numbers), names, polygons=polygons, where=where)
-    if len(place) <= 5 or pose:
-        x, y, width, height = place[:4]
+    if len(coordinates) <= 5 or pose:
+        x, y, width, height = coordinates[:4]
         if min(width, height) <= 0:
             raise AnnotationsError(f"{where}: is {width} wide and {height} high; expected shares above 0")
         xyxy = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     else:
-        xyxy = bounds(zip(place[0::2], place[1::2], strict=True))
+        xyxy = bounds(zip(coordinates[0::2], coordinates[1::2], strict=True))
     if min(xyxy) < -_SLACK or max(xyxy) > 1 + _SLACK:
         raise AnnotationsError(f"{where}: a coordinate lies outside 0 to 1; expected shares of the picture's size")
     return Mark(names.names[int(index)], xyxy), notes

@@ -23,5 +23,5 @@ def mend_categories(work: Work) -> None:
                     work.set("annotations", number, "category_id", kept["id"], "two categories of one name, joined")
             work.drop("categories", row, "its name is there already")
     rows = list(work.categories)
-    for place in root_categories(list(work.categories.values()), list(work.annotations.values())):
-        work.drop("categories", rows[place], "it is only the supercategory of others, and has no box")
+    for index in root_categories(list(work.categories.values()), list(work.annotations.values())):
+        work.drop("categories", rows[index], "it is only the supercategory of others, and has no box")

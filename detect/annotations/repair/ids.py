@@ -110,7 +110,7 @@ def number_from_one(work: Work, section: str, reference: str) -> None:
     whole = sorted(number for number in ids if is_whole(number))
     if len(whole) != len(ids) or len(set(whole)) != len(ids) or not whole or whole[0] >= 1:
         return  # without ids that tell records apart, nothing says which annotations are whose
-    new = {number: place for place, number in enumerate(whole, 1)}
+    new = {number: ordinal for ordinal, number in enumerate(whole, 1)}
     said = (annotation.get(reference) for annotation in work.annotations.values())
     if {number for number in said if is_whole(number) and number not in new} & set(new.values()):
         drop_orphans(work)  # or they would be another's

@@ -159,13 +159,13 @@ def _join(work: Work, images_dir: Path) -> None:
         if kept is image:
             continue
         mine = {_content(each) for each in work.annotations.values() if each.get("image_id") == kept["id"]} - {None}
-        for place, annotation in list(work.annotations.items()):
+        for box, annotation in list(work.annotations.items()):
             if annotation.get("image_id") != number or number == kept["id"]:
                 continue
             if _content(annotation) in mine:
-                work.drop("annotations", place, "the same box is there already, of the same picture under another name")
+                work.drop("annotations", box, "the same box is there already, of the same picture under another name")
             else:
-                work.set("annotations", place, "image_id", kept["id"], "two images of one picture, joined")
+                work.set("annotations", box, "image_id", kept["id"], "two images of one picture, joined")
         work.drop("images", row, "its picture is named already")
 
 

@@ -102,6 +102,6 @@ class Work:
         """Take an image out, its boxes with it."""
         number = self.images[row].get("id")
         self.drop("images", row, reason)
-        for place, annotation in list(self.annotations.items()):
+        for box, annotation in list(self.annotations.items()):
             if is_whole(number) and annotation.get("image_id") == number:
-                self.drop("annotations", place, reason)
+                self.drop("annotations", box, reason)

@@ -20,7 +20,7 @@ OURS = [name for name, module in _COMMANDS.items() if module == "detect.cli.anno
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_command_and_option_is_documented(name):
+def test_every_command_and_option_is_documented(name: str) -> None:
     section = DOCS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     command = main.get_command(click.Context(main), name)
     assert command is not None
@@ -29,7 +29,7 @@ def test_every_command_and_option_is_documented(name):
             assert any(option in section for option in parameter.opts), parameter.opts
 
 
-def test_every_kind_of_problem_and_every_format_is_documented():
+def test_every_kind_of_problem_and_every_format_is_documented() -> None:
     for word in (*Kind, *FORMATS):
         assert f"`{word}`" in DOCS
     for word in ("AVIF", "BMP", "GIF", "HEIC", "JPEG", "PNG", "TIFF", "WebP"):
@@ -37,7 +37,7 @@ def test_every_kind_of_problem_and_every_format_is_documented():
         assert f".{word.lower()}" in SUFFIXES
 
 
-def test_the_examples_run_as_they_stand(tmp_path, monkeypatch):
+def test_the_examples_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```sh\n(.*?)```", DOCS, re.DOTALL)
     for line in block.splitlines():
@@ -48,13 +48,13 @@ def test_the_examples_run_as_they_stand(tmp_path, monkeypatch):
     assert load_coco("shapes/train.json", "shapes/train").names == CLASSES
 
 
-def test_the_guide_names_the_six_classes_with_their_ids():
+def test_the_guide_names_the_six_classes_with_their_ids() -> None:
     guide = (ROOT / "annotations" / "LABELLING.md").read_text(encoding="utf-8")
     for number, name in enumerate(CLASSES, 1):
         assert f"| {number} | `{name}` |" in guide
 
 
-def test_the_help_of_convert_names_every_format():
+def test_the_help_of_convert_names_every_format() -> None:
     command = main.get_command(click.Context(main), "convert")
     assert command is not None
     assert command.help is not None

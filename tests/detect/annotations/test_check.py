@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,22 +13,22 @@ from PIL import Image
 from detect.annotations import Kind, Problem, check_document
 
 
-def _set(section, row, **fields):
-    def spoil(document):
+def _set(section: str, row: int, **fields: Any) -> Callable[..., Any]:
+    def spoil(document: dict[str, Any]) -> None:
         document[section][row].update(fields)
 
     return spoil
 
 
-def _drop(section, row, key):
-    def spoil(document):
+def _drop(section: str, row: int, key: str) -> Callable[..., Any]:
+    def spoil(document: dict[str, Any]) -> None:
         del document[section][row][key]
 
     return spoil
 
 
-def _replace(section, value):
-    def spoil(document):
+def _replace(section: str, value: dict[Any, Any] | list[Any] | list[int]) -> Callable[..., Any]:
+    def spoil(document: dict[str, Any]) -> None:
         document[section] = value
 
     return spoil
@@ -239,7 +241,16 @@ SPOILT = {
 
 
 @pytest.mark.parametrize(("spoil", "kind", "number", "field", "value", "expected"), SPOILT.values(), ids=SPOILT.keys())
-def test_each_problem_is_found_and_named(spoil, kind, number, field, value, expected, document, pictures):
+def test_each_problem_is_found_and_named(
+    spoil: Callable[..., Any],
+    kind: Kind,
+    number: int | None,
+    field: str,
+    value: str,
+    expected: str,
+    document: dict[str, Any],
+    pictures: Path,
+) -> None:
     spoil(document)
     problems = check_document(document, file="coco.json", images_dir=pictures)
     assert (problems[0].kind, problems[0].id, problems[0].field) == (kind, number, field)
@@ -248,17 +259,17 @@ def test_each_problem_is_found_and_named(spoil, kind, number, field, value, expe
     assert problems[0].file == "coco.json"
 
 
-def test_a_correct_document_has_no_problems(document, pictures):
+def test_a_correct_document_has_no_problems(document: dict[str, Any], pictures: Path) -> None:
     assert check_document(document, file="coco.json", images_dir=pictures) == []
 
 
-def test_a_document_that_is_no_object():
+def test_a_document_that_is_no_object() -> None:
     assert check_document([], file="c.json", images_dir=None) == [
         Problem("c.json", Kind.WRONG_TYPE, None, "the document", "[]", "an object")
     ]
 
 
-def test_every_problem_is_listed_not_the_first_alone(document, pictures):
+def test_every_problem_is_listed_not_the_first_alone(document: dict[str, Any], pictures: Path) -> None:
     document["categories"][0]["id"] = 0
     document["images"][0]["width"] = 39
     document["annotations"][2]["bbox"] = [0, 0, 0, 0]
@@ -276,7 +287,7 @@ def test_every_problem_is_listed_not_the_first_alone(document, pictures):
     )
 
 
-def test_names_are_compared_in_whatever_spelling(document):
+def test_names_are_compared_in_whatever_spelling(document: dict[str, Any]) -> None:
     document["categories"][0]["name"] = "f_breast"
     names = ("FEMALE_BREAST_EXPOSED",)
     found = check_document(document, file="c.json", images_dir=None, names=names)
@@ -287,20 +298,20 @@ def test_names_are_compared_in_whatever_spelling(document):
 
 
 @pytest.mark.parametrize("name", ["/etc/a.png", "..", "a/../../b.png", "C:\\a.png", "\\\\host\\a.png", "..\\a.png"])
-def test_paths_that_leave_the_folder(name, document):
+def test_paths_that_leave_the_folder(name: str, document: dict[str, Any]) -> None:
     document["images"][0]["file_name"] = name
     found = check_document(document, file="c.json", images_dir=None)
     assert [problem.kind for problem in found] == [Kind.OUTSIDE_FOLDER]
 
 
-def test_a_file_that_is_no_picture(document, pictures):
+def test_a_file_that_is_no_picture(document: dict[str, Any], pictures: Path) -> None:
     (pictures / "a.png").write_text("text")
     (problem,) = check_document(document, file="c.json", images_dir=pictures)
     assert problem.kind == Kind.UNREADABLE_IMAGE
     assert "not a picture" in problem.expected
 
 
-def test_a_picture_stored_turned_is_said_to_be(document, pictures):
+def test_a_picture_stored_turned_is_said_to_be(document: dict[str, Any], pictures: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 8
     Image.new("RGB", (30, 40)).save(pictures / "a.png", exif=exif)
@@ -310,7 +321,7 @@ def test_a_picture_stored_turned_is_said_to_be(document, pictures):
     assert Kind.SIZE_NOT_UPRIGHT in kinds
 
 
-def test_a_message_is_one_line_whatever_the_names_hold(document, pictures):
+def test_a_message_is_one_line_whatever_the_names_hold(document: dict[str, Any], pictures: Path) -> None:
     document["images"][0]["file_name"] = "a\n\ud800.png"
     (problem,) = check_document(document, file="c.json", images_dir=pictures)
     assert "\n" not in str(problem)
@@ -325,7 +336,7 @@ values = st.recursive(
 
 
 @given(value=values, section=st.sampled_from(["categories", "images", "annotations"]), data=st.data())
-def test_any_value_anywhere_gives_problems_and_no_exception(value, section, data):
+def test_any_value_anywhere_gives_problems_and_no_exception(value: Any, section: str, data: st.DataObject) -> None:
     document = copy.deepcopy(
         {
             "categories": [{"id": 1, "name": "king"}],

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -34,8 +37,8 @@ BOMB = """<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;
 
 
 @pytest.fixture
-def put(tmp_path):
-    def _put(name, content):
+def put(tmp_path: Path) -> Callable[..., Any]:
+    def _put(name: str, content: Any) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
@@ -52,13 +55,13 @@ values = st.recursive(
 
 
 class TestVoc:
-    def test_pixels_count_from_one_and_the_last_belongs_to_the_box(self, put):
+    def test_pixels_count_from_one_and_the_last_belongs_to_the_box(self, put: Callable[..., Any]) -> None:
         path = put("one.xml", VOC)
         (marked,) = read_voc(path)
         assert marked.marks == (Mark("king", (0, 0, 40, 30)), Mark("ace", (10.5, 5, 30, 20), crowd=True))
         assert (marked.file_names, marked.size) == (("a.png", "one"), (40, 30))
 
-    def test_a_folder_is_read_in_order(self, put, tmp_path):
+    def test_a_folder_is_read_in_order(self, put: Callable[..., Any], tmp_path: Path) -> None:
         for name in ("xml/b.xml", "xml/a.xml", "xml/sub/c.xml"):
             put(name, VOC.replace("a.png", ""))
         assert [item.file_names for item in read_voc(tmp_path / "xml")] == [("a",), ("b",), ("c",)]
@@ -75,11 +78,11 @@ class TestVoc:
             ("<name>king</name>", "", "object 1: label is null"),
         ],
     )
-    def test_what_is_wrong_is_named(self, old, new, reason, put):
+    def test_what_is_wrong_is_named(self, old: str, new: str, reason: str, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason):
             read_voc(put("one.xml", VOC.replace(old, new)))
 
-    def test_what_has_no_place_in_a_box_is_counted(self, put):
+    def test_what_has_no_place_in_a_box_is_counted(self, put: Callable[..., Any]) -> None:
         more = (
             "<difficult> 0 </difficult><truncated>1</truncated><occluded>0</occluded><pose>Left</pose><part/>"
             "<attributes><attribute><name>dark</name><value>1</value></attribute></attributes>"
@@ -88,7 +91,7 @@ class TestVoc:
         assert sorted(marked.notes) == ["left out: <part>", "left out: <truncated>", 'left out: attribute "dark"']
         assert [mark.crowd for mark in marked.marks] == [False, True]
 
-    def test_a_rotation_turns_the_box(self, put):
+    def test_a_rotation_turns_the_box(self, put: Callable[..., Any]) -> None:
         # Columns 10 to 30 and rows 10 to 20, turned upright about (20, 15): columns 15 to 25, rows 5 to 25.
         turned = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes>"
         text = VOC.replace("<xmin>1</xmin><ymin>1</ymin><xmax>40</xmax><ymax>30</ymax>", "{}").format(
@@ -98,7 +101,7 @@ class TestVoc:
         assert marked.marks[0].xyxy == pytest.approx((15, 5, 25, 25))
         assert marked.marks[0].turned
 
-    def test_endings_in_upper_case_are_read(self, put):
+    def test_endings_in_upper_case_are_read(self, put: Callable[..., Any]) -> None:
         put("xml/a.XML", VOC)
         assert len(read_voc(put("xml/b.xml", VOC).parent)) == 2
 
@@ -110,15 +113,15 @@ class TestVoc:
             ("<bndbox>", "<robndbox>", "is no XML"),
         ],
     )
-    def test_what_is_not_understood_is_an_error(self, old, new, reason, put):
+    def test_what_is_not_understood_is_an_error(self, old: str, new: str, reason: str, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason):
             read_voc(put("one.xml", VOC.replace(old, new, 1)))
 
-    def test_a_deep_document_is_an_error_or_read(self, put):
+    def test_a_deep_document_is_an_error_or_read(self, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError):
             read_voc(put("deep.xml", "<annotation>" + "<a>" * 100_000))
 
-    def test_no_file_no_xml_another_root_and_a_bomb(self, put, tmp_path):
+    def test_no_file_no_xml_another_root_and_a_bomb(self, put: Callable[..., Any], tmp_path: Path) -> None:
         with pytest.raises(AnnotationsError, match=r"gone\.xml: cannot be read: No such file"):
             read_voc(tmp_path / "gone.xml")
         with pytest.raises(AnnotationsError, match="holds no XML file"):
@@ -131,14 +134,14 @@ class TestVoc:
 
 class TestYolo:
     @pytest.fixture
-    def pictures(self, tmp_path):
+    def pictures(self, tmp_path: Path) -> Path:
         for name in ("a.png", "sub/b.jpg", "none.png"):
             path = tmp_path / "images" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(path)
         return tmp_path / "images"
 
-    def test_boxes_scores_and_polygons(self, put, pictures):
+    def test_boxes_scores_and_polygons(self, put: Callable[..., Any], pictures: Path) -> None:
         put("labels/classes.txt", "king\nace\n\n")
         put("labels/a.txt", "0 0.5 0.5 0.5 0.25\n\n1 0.25 0.25 0.5 0.5 0.9\n")
         source = put("labels/sub/b.txt", "1 0.1 0.2 0.3 0.2 0.3 0.6").parents[1]
@@ -148,7 +151,7 @@ class TestYolo:
         assert (second.file_names, second.size) == (("sub/b.jpg",), None)
         assert (negative.file_names, negative.marks) == (("none.png",), ())
 
-    def test_names_may_be_given(self, put, pictures):
+    def test_names_may_be_given(self, put: Callable[..., Any], pictures: Path) -> None:
         source = put("labels/a.txt", "0 0.5 0.5 1 1").parent
         assert read_yolo(source, images_dir=pictures, names=Names(("queen",)))[0].marks[0].label == "queen"
         with pytest.raises(AnnotationsError, match=r"holds none of classes\.txt, obj\.names, data\.yaml"):
@@ -165,12 +168,14 @@ class TestYolo:
             ("0 20 30 40 50", "a coordinate lies outside 0 to 1"),
         ],
     )
-    def test_what_is_wrong_is_named(self, line, reason, put, pictures):
+    def test_what_is_wrong_is_named(self, line: str, reason: str, put: Callable[..., Any], pictures: Path) -> None:
         source = put("labels/a.txt", line).parent
         with pytest.raises(AnnotationsError, match=reason):
             read_yolo(source, images_dir=pictures, names=Names(("king",)))
 
-    def test_no_folder_no_fitting_file_and_no_text(self, put, pictures, tmp_path):
+    def test_no_folder_no_fitting_file_and_no_text(
+        self, put: Callable[..., Any], pictures: Path, tmp_path: Path
+    ) -> None:
         with pytest.raises(AnnotationsError, match="is no folder"):
             read_yolo(tmp_path / "gone", images_dir=pictures)
         source = put("labels/other.txt", "0 0.5 0.5 1 1").parent
@@ -193,20 +198,22 @@ class TestCvat:
             ('<ellipse label="king" cx="10" cy="10" rx="4" ry="2" rotation="90"/>', (8, 6, 12, 14)),
         ],
     )
-    def test_shapes_become_the_box_around_them(self, shape, xyxy, put):
+    def test_shapes_become_the_box_around_them(
+        self, shape: str, xyxy: tuple[Any, ...], put: Callable[..., Any]
+    ) -> None:
         (marked,) = read_cvat(put("annotations.xml", CVAT.format(shape)).parent)
         assert [mark.label for mark in marked.marks] == ["king"]
         assert marked.marks[0].xyxy == pytest.approx(xyxy)
         assert (marked.file_names, marked.size) == (("set/a.png",), (40, 30))
 
-    def test_what_has_no_place_in_a_box_is_counted(self, put):
+    def test_what_has_no_place_in_a_box_is_counted(self, put: Callable[..., Any]) -> None:
         shape = (
             '<box label="king" xtl="1" ytl="2" xbr="3" ybr="4" occluded="1"><attribute name="dark">1</attribute></box>'
         )
         (marked,) = read_cvat(put("a.xml", CVAT.format(shape)))
         assert marked.notes == ("left out: <tag>", 'left out: attribute "dark"', "left out: occluded")
 
-    def test_an_image_without_shapes_is_a_negative(self, put):
+    def test_an_image_without_shapes_is_a_negative(self, put: Callable[..., Any]) -> None:
         assert read_cvat(put("a.xml", CVAT.format("")))[0].marks == ()
 
     @pytest.mark.parametrize(
@@ -229,16 +236,16 @@ class TestCvat:
             ('<annotations><image name="a.png" width="4"/></annotations>', "size is null"),
         ],
     )
-    def test_what_is_wrong_is_named(self, content, reason, put):
+    def test_what_is_wrong_is_named(self, content: str, reason: str, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason):
             read_cvat(put("a.xml", content))
 
 
-def _region(value, kind="rectanglelabels", **more):
+def _region(value: dict[str, Any], kind: str = "rectanglelabels", **more: Any) -> dict[str, Any]:
     return {"id": "r", "type": kind, "original_width": 200, "original_height": 100, "value": value, **more}
 
 
-def _task(*regions, image="/data/upload/1/0a1b2c3d-a%20b.png", **more):
+def _task(*regions: Any, image: str = "/data/upload/1/0a1b2c3d-a%20b.png", **more: Any) -> dict[str, Any]:
     return {"id": 7, "data": {"image": image}, "annotations": [{"result": list(regions), **more}]}
 
 
@@ -270,7 +277,9 @@ class TestLabelStudio:
             ),
         ],
     )
-    def test_regions_become_the_box_around_them(self, value, kind, xyxy, put):
+    def test_regions_become_the_box_around_them(
+        self, value: dict[str, Any], kind: str, xyxy: tuple[float, float, float, float], put: Callable[..., Any]
+    ) -> None:
         choice = {"type": "choices", "value": {"choices": ["good"]}}
         (marked,) = read_labelstudio(put("ls.json", [_task(_region(value, kind), choice)]))
         assert marked.marks[0].label == "king"
@@ -278,12 +287,12 @@ class TestLabelStudio:
         assert marked.size is None
         assert marked.file_names == ("/data/upload/1/0a1b2c3d-a%20b.png",)
 
-    def test_a_label_chosen_apart_from_its_shape_is_one_mark(self, put):
+    def test_a_label_chosen_apart_from_its_shape_is_one_mark(self, put: Callable[..., Any]) -> None:
         place = {"x": 0, "y": 0, "width": 50, "height": 100}
         task = _task(_region(place, "rectangle"), _region({**place, "labels": ["king"]}, "labels"))
         assert read_labelstudio(put("ls.json", [task]))[0].marks == (Mark("king", (0, 0, 0.5, 1)),)
 
-    def test_what_concerns_no_place_is_counted(self, put):
+    def test_what_concerns_no_place_is_counted(self, put: Callable[..., Any]) -> None:
         place = {"x": 0, "y": 0, "width": 50, "height": 100}
         task = _task(
             {"type": "choices", "value": {"choices": ["good"]}},
@@ -300,21 +309,21 @@ class TestLabelStudio:
             "left out: tasks without a submitted annotation",
         )
 
-    def test_a_region_without_an_id_is_never_anothers_shape(self, put):
+    def test_a_region_without_an_id_is_never_anothers_shape(self, put: Callable[..., Any]) -> None:
         place = {"x": 0, "y": 0, "width": 50, "height": 100}
         regions = [_region({**place, "labels": ["king"]}, "labels", id=None), _region(place, "rectangle", id=None)]
         with pytest.raises(AnnotationsError, match="has the labels null; expected one"):
             read_labelstudio(put("ls.json", [_task(*regions)]))
 
-    def test_a_local_file_is_named_in_the_query(self, put):
+    def test_a_local_file_is_named_in_the_query(self, put: Callable[..., Any]) -> None:
         task = _task(image="/data/local-files/?d=set%2Fa.png")
         assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("/data/local-files/?d=set%2Fa.png",)
 
-    def test_tasks_without_a_submitted_annotation_are_left_out(self, put):
+    def test_tasks_without_a_submitted_annotation_are_left_out(self, put: Callable[..., Any]) -> None:
         tasks = [_task(was_cancelled=True), {"id": 1, "data": {"image": "a.png"}, "annotations": []}]
         assert read_labelstudio(put("ls.json", tasks)) == []
 
-    def test_the_only_text_is_the_picture_whatever_it_is_called(self, put):
+    def test_the_only_text_is_the_picture_whatever_it_is_called(self, put: Callable[..., Any]) -> None:
         task = {"data": {"photo": "x/a.png", "number": 3}, "annotations": [{"result": []}]}
         assert read_labelstudio(put("ls.json", [task]))[0].file_names == ("x/a.png",)
 
@@ -357,12 +366,14 @@ class TestLabelStudio:
             ([_task(_region({"labels": ["a"]}, original_height=0))], "original_height: size is 0"),
         ],
     )
-    def test_what_is_wrong_is_named(self, content, reason, put):
+    def test_what_is_wrong_is_named(self, content: Any, reason: str, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason):
             read_labelstudio(put("ls.json", content))
 
     @given(value=values, data=st.data())
-    def test_any_value_anywhere_gives_marks_or_an_error(self, value, data, tmp_path_factory):
+    def test_any_value_anywhere_gives_marks_or_an_error(
+        self, value: Any, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
         region = _region({"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 5, "rectanglelabels": ["king"]})
         task = _task(region)
         place = data.draw(st.sampled_from([task, task["data"], task["annotations"][0], region, region["value"]]))
@@ -377,7 +388,7 @@ words = st.sampled_from(["", "0", "0.5", "1", "nan", "1e999", "king", "-3", "\u0
 
 
 @given(words=st.lists(words, min_size=1, max_size=9))
-def test_any_line_gives_a_mark_or_an_error(words):
+def test_any_line_gives_a_mark_or_an_error(words: list[str]) -> None:
     with contextlib.suppress(AnnotationsError):
         mark = yolo._mark(" ".join(words), Names(("king",)), polygons=True, where="a.txt: line 1")[0]
         assert all(-0.01 <= value <= 1.01 for value in mark.xyxy)
@@ -385,7 +396,7 @@ def test_any_line_gives_a_mark_or_an_error(words):
 
 @given(attributes=st.dictionaries(st.sampled_from(["label", "xtl", "ytl", "xbr", "ybr", "rotation", "points"]), words))
 @pytest.mark.parametrize("tag", ["box", "ellipse", "polygon", "mask"])
-def test_any_shape_gives_a_mark_or_an_error(tag, attributes):
+def test_any_shape_gives_a_mark_or_an_error(tag: str, attributes: dict[str, Any]) -> None:
     shape = Element(tag, {"cx": "1", "cy": "2", "rx": "3", "ry": "4", **attributes})
     with contextlib.suppress(AnnotationsError):
         assert len(cvat._mark(shape, where="a.xml").xyxy) == 4

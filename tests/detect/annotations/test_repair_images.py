@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.Image import Exif
 
 from detect.annotations import Kind, check_document
 from detect.annotations.repair import removed, repair_document, turn_box
 
 
-def _kinds(document, folder):
+def _kinds(document: dict[str, Any], folder: Path) -> list[Any]:
     return [problem.kind for problem in check_document(document, file="c.json", images_dir=folder)]
 
 
-def _turned(orientation):
+def _turned(orientation: int) -> Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
 
 
-def test_an_image_that_is_not_there_goes_with_its_boxes(document, pictures):
+def test_an_image_that_is_not_there_goes_with_its_boxes(document: dict[str, Any], pictures: Path) -> None:
     (pictures / "a.png").unlink()
     mended, changes = repair_document(document, images_dir=pictures)
     assert [image["id"] for image in mended["images"]] == [2, 3]
@@ -31,7 +35,7 @@ def test_an_image_that_is_not_there_goes_with_its_boxes(document, pictures):
     assert _kinds(mended, pictures) == []
 
 
-def test_a_file_that_is_no_picture_goes(document, pictures):
+def test_a_file_that_is_no_picture_goes(document: dict[str, Any], pictures: Path) -> None:
     (pictures / "a.png").write_text("text")
     mended, changes = repair_document(document, images_dir=pictures)
     assert len(mended["images"]) == 2
@@ -39,7 +43,7 @@ def test_a_file_that_is_no_picture_goes(document, pictures):
 
 
 @pytest.mark.parametrize("name", ["A.PNG", "/home/somebody/a.png", "C:\\pictures\\a.png", "a.png ", "images/a.png\r\n"])
-def test_a_file_that_is_found_under_a_near_name_is_renamed(name, document, pictures):
+def test_a_file_that_is_found_under_a_near_name_is_renamed(name: str, document: dict[str, Any], pictures: Path) -> None:
     document["images"][0]["file_name"] = name
     mended, changes = repair_document(document, images_dir=pictures)
     assert mended["images"][0]["file_name"] == "a.png"
@@ -47,7 +51,7 @@ def test_a_file_that_is_found_under_a_near_name_is_renamed(name, document, pictu
 
 
 @pytest.mark.parametrize("name", ["/home/somebody/gone.png", "..", "gone/b.png", "b.png" * 200, "\0"])
-def test_a_name_of_which_nothing_can_be_made(name, document, pictures):
+def test_a_name_of_which_nothing_can_be_made(name: str, document: dict[str, Any], pictures: Path) -> None:
     document["images"][2]["file_name"] = name
     mended, changes = repair_document(document, images_dir=pictures)
     assert [image["id"] for image in mended["images"]] == [1, 2]
@@ -55,7 +59,9 @@ def test_a_name_of_which_nothing_can_be_made(name, document, pictures):
 
 
 @pytest.mark.parametrize("name", [None, " ", 7, "gone/a.png"])
-def test_a_name_that_says_nothing_or_a_picture_of_another_image_is_left(name, document, pictures):
+def test_a_name_that_says_nothing_or_a_picture_of_another_image_is_left(
+    name: int | str | None, document: dict[str, Any], pictures: Path
+) -> None:
     document["images"][2]["file_name"] = name
     document["annotations"][2]["image_id"] = 3
     assert repair_document(document, images_dir=pictures) == (document, [])
@@ -79,7 +85,9 @@ def test_a_name_that_says_nothing_or_a_picture_of_another_image_is_left(name, do
         ("pictures/e\u0301 f.png", "\u00e9 f.png"),
     ],
 )
-def test_a_picture_is_found_by_the_longest_path_that_a_name_ends_in(name, found, document, pictures):
+def test_a_picture_is_found_by_the_longest_path_that_a_name_ends_in(
+    name: str, found: str, document: dict[str, Any], pictures: Path
+) -> None:
     Image.new("RGB", (20, 50)).save(pictures / "\u00e9 f.png")
     document["images"][1]["file_name"] = name
     mended, changes = repair_document(document, images_dir=pictures)
@@ -90,7 +98,9 @@ def test_a_picture_is_found_by_the_longest_path_that_a_name_ends_in(name, found,
 
 
 @pytest.mark.parametrize("name", ["c.png", "C.png"])
-def test_a_name_that_may_be_two_pictures_is_left_with_its_boxes(name, document, pictures):
+def test_a_name_that_may_be_two_pictures_is_left_with_its_boxes(
+    name: str, document: dict[str, Any], pictures: Path
+) -> None:
     for folder in ("x", "y"):
         (pictures / folder).mkdir()
         Image.new("RGB", (40, 30)).save(pictures / folder / "c.png")
@@ -103,19 +113,19 @@ def test_a_name_that_may_be_two_pictures_is_left_with_its_boxes(name, document, 
     assert problem.expected.endswith('; there is "x/c.png" or "y/c.png"')
 
 
-def test_a_picture_of_nearly_that_name_and_of_another_shape_is_left(document, pictures):
+def test_a_picture_of_nearly_that_name_and_of_another_shape_is_left(document: dict[str, Any], pictures: Path) -> None:
     document["images"][0].update(file_name="images/a.png", width=31, height=30)
     document["annotations"][1]["bbox"] = [0, 0, 31, 30]
     assert repair_document(document, images_dir=pictures) == (document, [])
 
 
-def test_two_folders_of_equal_names_are_not_made_one(document, pictures):
+def test_two_folders_of_equal_names_are_not_made_one(document: dict[str, Any], pictures: Path) -> None:
     document["images"][0]["file_name"] = "train/a.png"
     document["images"].append({"id": 9, "file_name": "val/a.png", "width": 40, "height": 30})
     assert repair_document(document, images_dir=pictures) == (document, [])
 
 
-def test_two_images_of_one_file_are_joined(document, pictures):
+def test_two_images_of_one_file_are_joined(document: dict[str, Any], pictures: Path) -> None:
     document["images"].append({"id": 9, "file_name": "a.png", "width": 40, "height": 30})
     document["annotations"][0]["image_id"] = 9
     mended, changes = repair_document(document, images_dir=pictures)
@@ -124,7 +134,7 @@ def test_two_images_of_one_file_are_joined(document, pictures):
     assert len(changes) == 2
 
 
-def test_boxes_of_an_image_left_to_a_person_are_left_too(document, pictures):
+def test_boxes_of_an_image_left_to_a_person_are_left_too(document: dict[str, Any], pictures: Path) -> None:
     document["images"][1].update(id=1, width=None)
     document["annotations"][0]["bbox"] = [-5, 0, 10, 10]
     mended, changes = repair_document(document, images_dir=pictures)
@@ -132,7 +142,7 @@ def test_boxes_of_an_image_left_to_a_person_are_left_too(document, pictures):
     assert [change.field for change in changes] == ["annotations[2]"]
 
 
-def test_a_resized_picture_resizes_its_boxes(document, pictures):
+def test_a_resized_picture_resizes_its_boxes(document: dict[str, Any], pictures: Path) -> None:
     Image.new("RGB", (80, 60)).save(pictures / "a.png")
     mended, _ = repair_document(document, images_dir=pictures)
     assert (mended["images"][0]["width"], mended["images"][0]["height"]) == (80, 60)
@@ -141,7 +151,7 @@ def test_a_resized_picture_resizes_its_boxes(document, pictures):
     assert mended["annotations"][2] == document["annotations"][2]
 
 
-def test_a_picture_of_another_shape_goes(document, pictures):
+def test_a_picture_of_another_shape_goes(document: dict[str, Any], pictures: Path) -> None:
     Image.new("RGB", (80, 30)).save(pictures / "a.png")
     mended, changes = repair_document(document, images_dir=pictures)
     assert [image["id"] for image in mended["images"]] == [2, 3]
@@ -153,7 +163,9 @@ def test_a_picture_of_another_shape_goes(document, pictures):
 
 
 @pytest.mark.parametrize("spoil", [{"width": None, "height": None}, {"width": 0, "height": 0}, {"width": "wide"}])
-def test_a_size_that_is_none_is_taken_from_the_picture(spoil, document, pictures):
+def test_a_size_that_is_none_is_taken_from_the_picture(
+    spoil: dict[str, Any], document: dict[str, Any], pictures: Path
+) -> None:
     document["images"][0].update(spoil)
     mended, changes = repair_document(document, images_dir=pictures)
     assert (mended["images"][0]["width"], mended["images"][0]["height"]) == (40, 30)
@@ -161,7 +173,7 @@ def test_a_size_that_is_none_is_taken_from_the_picture(spoil, document, pictures
     assert len(changes) == len(spoil)
 
 
-def test_boxes_drawn_on_the_picture_as_stored_are_turned_with_it(document, pictures):
+def test_boxes_drawn_on_the_picture_as_stored_are_turned_with_it(document: dict[str, Any], pictures: Path) -> None:
     document["annotations"][2]["segmentation"] = [[1, 2, 3, 4, 5, 6]]
     # Stored 20 wide and 50 high, to be turned a quarter clockwise: (1.5, 2.5) comes to lie at (50 - 2.5, 1.5).
     Image.new("RGB", (20, 50)).save(pictures / "sub/b.jpg", exif=_turned(6))
@@ -174,7 +186,7 @@ def test_boxes_drawn_on_the_picture_as_stored_are_turned_with_it(document, pictu
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_box_is_turned_as_its_pixels_are(orientation, tmp_path):
+def test_a_box_is_turned_as_its_pixels_are(orientation: int, tmp_path: Path) -> None:
     stored = np.zeros((20, 30), np.uint8)
     stored[3:8, 4:16] = 255
     Image.fromarray(stored).save(tmp_path / "a.png", exif=_turned(orientation))
@@ -185,7 +197,9 @@ def test_a_box_is_turned_as_its_pixels_are(orientation, tmp_path):
 
 
 @pytest.mark.parametrize("other", ["./a.png", "./././a.png", ".//a.png"])
-def test_boxes_of_one_picture_under_two_names_are_joined_in_its_pixels(other, document, pictures):
+def test_boxes_of_one_picture_under_two_names_are_joined_in_its_pixels(
+    other: str, document: dict[str, Any], pictures: Path
+) -> None:
     document["images"].append({"id": 9, "file_name": other, "width": 80, "height": 60})
     # The second is the first of the file, on the picture at twice its size.
     document["annotations"] += [

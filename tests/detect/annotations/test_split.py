@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from twins import save_twins
 
 from detect.annotations import split as module
@@ -18,15 +20,15 @@ SAMPLE = Path(__file__).parents[3] / "annotations" / "sample"
 
 
 @pytest.fixture(scope="module")
-def twins(tmp_path_factory):
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_twins(tmp_path_factory.mktemp("twins"))
 
 
-def _paths(folder):
+def _paths(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def _document(folder):
+def _document(folder: Path) -> dict[str, Any]:
     names = [path.name for path in _paths(folder)]
     return {
         "info": {"year": 2000},
@@ -37,7 +39,7 @@ def _document(folder):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_copies_stay_on_one_side(seed, twins):
+def test_copies_stay_on_one_side(seed: int, twins: Path) -> None:
     train, val = split_document(_document(twins), images_dir=twins, held_back=0.4, seed=seed)
     sides = [{image["id"] for image in part["images"]} for part in (train, val)]
     assert sides[0] | sides[1] == set(range(1, 7))
@@ -46,7 +48,7 @@ def test_copies_stay_on_one_side(seed, twins):
         assert pair <= sides[0] or pair <= sides[1]
 
 
-def test_parts_keep_their_ids_their_boxes_and_the_rest_of_the_document(twins):
+def test_parts_keep_their_ids_their_boxes_and_the_rest_of_the_document(twins: Path) -> None:
     document = _document(twins)
     for part in split_document(document, images_dir=twins):
         assert part["info"] == document["info"]
@@ -54,7 +56,7 @@ def test_parts_keep_their_ids_their_boxes_and_the_rest_of_the_document(twins):
         assert [item["image_id"] for item in part["annotations"]] == [image["id"] for image in part["images"]]
 
 
-def test_each_class_and_the_negatives_are_divided_in_the_share(tmp_path):
+def test_each_class_and_the_negatives_are_divided_in_the_share(tmp_path: Path) -> None:
     document = read_json(SAMPLE / "train.json")
     assert isinstance(document, dict)
     train, val = split_document(document, images_dir=SAMPLE / "train", held_back=0.25)
@@ -66,12 +68,12 @@ def test_each_class_and_the_negatives_are_divided_in_the_share(tmp_path):
     assert split_document(document, images_dir=SAMPLE / "train", held_back=0.25) == (train, val)
 
 
-def test_pictures_that_are_all_alike_cannot_be_split(twins):
+def test_pictures_that_are_all_alike_cannot_be_split(twins: Path) -> None:
     with pytest.raises(AnnotationsError, match="6 pictures make 1 groups of near-duplicates"):
         split_document(_document(twins), images_dir=twins, max_distance=64)
 
 
-def test_a_picture_that_cannot_be_decoded(twins):
+def test_a_picture_that_cannot_be_decoded(twins: Path) -> None:
     document = _document(twins)
     document["images"][0]["file_name"] = "gone.png"
     with pytest.raises(ReadError, match=r"gone\.png: cannot be read"):
@@ -81,7 +83,7 @@ def test_a_picture_that_cannot_be_decoded(twins):
 @pytest.mark.parametrize(
     "wrong", [{"held_back": 0}, {"held_back": 1}, {"max_distance": -1}, {"max_distance": 65}, {"seed": -1}]
 )
-def test_numbers_out_of_range_are_misuse(wrong, twins):
+def test_numbers_out_of_range_are_misuse(wrong: dict[str, int], twins: Path) -> None:
     with pytest.raises(ValueError, match="need held_back in"):
         split_document(_document(twins), images_dir=twins, **wrong)
 
@@ -90,12 +92,12 @@ def test_numbers_out_of_range_are_misuse(wrong, twins):
     counts=st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3).filter(any), min_size=10, max_size=60),
     seed=st.integers(0, 99),
 )
-def test_no_single_group_on_the_other_side_would_fit_better(counts, seed):
+def test_no_single_group_on_the_other_side_would_fit_better(counts: list[list[int]], seed: int) -> None:
     table = np.array(counts, np.float64)
     back = module._choose(table, held_back=0.3, rng=np.random.default_rng(seed))
     totals = table.sum(axis=0)
 
-    def misfit(chosen):
+    def misfit(chosen: NDArray[np.bool_]) -> float:
         return float(((table[chosen].sum(axis=0) - 0.3 * totals) ** 2 / np.maximum(totals, 1)).sum())
 
     for group in range(len(table)):
@@ -104,7 +106,7 @@ def test_no_single_group_on_the_other_side_would_fit_better(counts, seed):
         assert misfit(back) <= misfit(other) + 1e-6
 
 
-def test_shares_of_single_boxes_are_met_exactly():
+def test_shares_of_single_boxes_are_met_exactly() -> None:
     table = np.eye(2)[np.arange(40) % 2]
     back = module._choose(table, held_back=0.25, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(table[back].sum(axis=0), [5, 5])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from detect.annotations.readers import Mark, Names, read_names, read_yolo
+from detect.annotations.readers.marks import Marked
 from detect.errors import AnnotationsError
 
 KING = Names(("king", "ace"))
@@ -77,8 +80,8 @@ def test_negatives_and_strange_files_are_counted(images: Path, labels: Path) -> 
 
 class TestLines:
     @pytest.fixture
-    def read(self, images: Path, labels: Path):
-        def _read(text: str, names: Names = KING, *, polygons: bool = False):
+    def read(self, images: Path, labels: Path) -> Callable[..., Any]:
+        def _read(text: str, names: Names = KING, *, polygons: bool = False) -> Marked | None:
             (labels / "a.txt").write_text(text)
             return read_yolo(labels, images_dir=images, names=names, polygons=polygons)[0]
 
@@ -94,23 +97,23 @@ class TestLines:
             "0 .5 .5 .2 .2 .9 7",  # a score and a track
         ],
     )
-    def test_a_long_line_is_refused_unless_something_says_what_it_is(self, line: str, read) -> None:
+    def test_a_long_line_is_refused_unless_something_says_what_it_is(self, line: str, read: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match="which may be a polygon, a turned box or a pose"):
             read(BOX + line)
 
-    def test_polygons_where_they_are_said_to_be(self, read) -> None:
+    def test_polygons_where_they_are_said_to_be(self, read: Callable[..., Any]) -> None:
         marked = read("0 .5 .5 .2 .2\n1 .1 .2 .3 .2 .3 .6", polygons=True)
         assert marked.marks == (Mark("king", (0.4, 0.4, 0.6, 0.6)), Mark("ace", (0.1, 0.2, 0.3, 0.6)))
         with pytest.raises(AnnotationsError, match="line 1: has 8 numbers; expected a class and pairs of coordinates"):
             read("0 .1 .2 .3 .2 .3 .6 .9", polygons=True)
 
     @pytest.mark.parametrize("points", [".45 .45 .55 .55", ".45 .45 2 .55 .55 0"])
-    def test_a_pose_where_the_names_say_so(self, points: str, read) -> None:
+    def test_a_pose_where_the_names_say_so(self, points: str, read: Callable[..., Any]) -> None:
         marked = read(f"0 .5 .5 .2 .2 {points}", Names(("king",), len(points.split())))
         assert marked.marks == (Mark("king", (0.4, 0.4, 0.6, 0.6)),)
         assert marked.notes == ("left out: keypoints",)
 
-    def test_a_pose_of_other_points_and_a_pose_that_is_to_be_a_polygon(self, read) -> None:
+    def test_a_pose_of_other_points_and_a_pose_that_is_to_be_a_polygon(self, read: Callable[..., Any]) -> None:
         pose = Names(("king",), 6)
         for line in ("0 .5 .5 .2 .2 .9", "0 .5 .5 .2 .2 .45 .45 .55 .55"):
             with pytest.raises(AnnotationsError, match="expected 5 or, by kpt_shape, 11"):
@@ -118,7 +121,7 @@ class TestLines:
         with pytest.raises(AnnotationsError, match="is a set of poses, by its kpt_shape"):
             read(BOX, pose, polygons=True)
 
-    def test_scores_are_left_out_and_counted(self, read) -> None:
+    def test_scores_are_left_out_and_counted(self, read: Callable[..., Any]) -> None:
         assert read("0 .5 .5 .2 .2 .9  \r\n0.0 .5 .5 .2 .2 1\n").notes == ("left out: scores", "left out: scores")
 
     @pytest.mark.parametrize(
@@ -137,14 +140,14 @@ class TestLines:
             ("0 .5", "has 2 numbers"),
         ],
     )
-    def test_what_is_wrong_is_named(self, line: str, reason: str, read) -> None:
+    def test_what_is_wrong_is_named(self, line: str, reason: str, read: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=f"a.txt: line 2: .*{reason}"):
             read(BOX + line)
 
 
 class TestNames:
     @pytest.fixture
-    def read(self, tmp_path: Path):
+    def read(self, tmp_path: Path) -> Callable[..., Any]:
         def _read(text: str, name: str = "data.yaml") -> Names:
             (tmp_path / name).write_text(text, encoding="utf-8")
             return read_names(tmp_path / name)
@@ -160,11 +163,11 @@ class TestNames:
             "nc: 2\nnames:\n  1: 'no'\n  0: king\n",
         ],
     )
-    def test_a_list_or_an_object_of_names(self, text: str, read) -> None:
+    def test_a_list_or_an_object_of_names(self, text: str, read: Callable[..., Any]) -> None:
         assert read(text) == Names(("king", "no"))
         assert read(text, "data.YML") == Names(("king", "no"))
 
-    def test_a_pose_says_how_many_numbers_its_points_have(self, read) -> None:
+    def test_a_pose_says_how_many_numbers_its_points_have(self, read: Callable[..., Any]) -> None:
         assert read("kpt_shape: [17, 3]\nnames: [king]") == Names(("king",), 51)
 
     @pytest.mark.parametrize(
@@ -188,7 +191,7 @@ class TestNames:
             ("kpt_shape: [17, 4]\nnames: [a]", "kpt_shape is"),
         ],
     )
-    def test_what_is_no_list_of_names_is_refused(self, text: str, reason: str, read) -> None:
+    def test_what_is_no_list_of_names_is_refused(self, text: str, reason: str, read: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason) as raised:
             read(text)
         assert "\n" not in str(raised.value)
@@ -206,11 +209,11 @@ class TestNames:
             "\n",
         ],
     )
-    def test_lines_that_are_no_names_are_refused(self, text: str, read) -> None:
+    def test_lines_that_are_no_names_are_refused(self, text: str, read: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=r"classes\.txt.*expected"):
             read(text, "classes.txt")
 
-    def test_one_a_line(self, read) -> None:
+    def test_one_a_line(self, read: Callable[..., Any]) -> None:
         assert read("\ufeffking \nrotes Herz\n7\n\n", "classes.txt") == Names(("king", "rotes Herz", "7"))
 
     def test_files_that_lie_beside_the_annotations_must_agree(self, images: Path, labels: Path) -> None:

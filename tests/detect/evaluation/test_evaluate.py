@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ NAMES = ("RED", "BLUE")
 
 def dataset(folder: Path, boxes: list[list[tuple[int, int, bool]]], *, first_id: int = 1) -> CocoDataset:
     """A picture for each list; a box is (x, label, crowd), 20 pixels wide and high."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, rows in enumerate(boxes, start=1):
         Image.new("RGB", (100, 80), "gray").save(folder / f"{number}.png")
         images.append({"id": number, "file_name": f"{number}.png", "width": 100, "height": 80})

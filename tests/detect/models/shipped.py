@@ -79,7 +79,7 @@ def two_headed_classifier() -> bytes:
         "first": (WEIGHT.T + 1).copy(),
         "second": (WEIGHT.T - 1).copy(),
         "bias": BIAS,
-        "two": np.float32(2),
+        "two": np.array(2, np.float32),
     }
     return serialized(nodes, constants, ["batch", 3, 16, 16], {"answer": ["batch", 3]}, opset=18)
 

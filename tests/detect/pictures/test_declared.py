@@ -253,7 +253,10 @@ CORNERS[:12, :20], CORNERS[:12, 20:], CORNERS[12:, :20] = (255, 0, 0), (0, 255, 
 
 def first_row(picture: Picture) -> str:
     corners = picture.pixels[[3, 3], [3, -4]] > 128
-    return "".join({(1, 0, 0): "R", (0, 1, 0): "G", (0, 0, 1): "B"}.get(tuple(map(int, each)), "-") for each in corners)
+    return "".join(
+        {(1, 0, 0): "R", (0, 1, 0): "G", (0, 0, 1): "B"}.get((int(each[0]), int(each[1]), int(each[2])), "-")
+        for each in corners
+    )
 
 
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"

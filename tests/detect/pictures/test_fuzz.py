@@ -92,7 +92,7 @@ def test_what_goes_wrong_is_seen(
         answer = whole if spare is None else reduced
         if isinstance(answer, Exception):
             raise answer
-        pixels, told = answer if isinstance(answer, tuple) else (answer, None)  # type: ignore[misc]
+        pixels, told = answer if isinstance(answer, tuple) else (answer, None)
         return Picture(np.asarray(pixels, np.uint8), reduced=told)
 
     monkeypatch.setattr(fuzzing.worker, "decode", decode)

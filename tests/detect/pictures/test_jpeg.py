@@ -10,8 +10,9 @@ import simplejpeg
 from encoding import Encode, oriented
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
-from censor.files import encode
+from censor.media.encoding import encode
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.still import Picture, decode
 
@@ -55,10 +56,10 @@ def test_sharp_chroma_stays_sharp() -> None:
 
 
 def test_of_foreign_tables_the_quality_is_not_guessed(photo: NDArray[np.uint8], encoded: Encode) -> None:
-    standard = Image.open(io.BytesIO(encoded(photo, "JPEG", quality=80))).quantization
+    standard = JpegImageFile(io.BytesIO(encoded(photo, "JPEG", quality=80))).quantization
     one_off = [[*standard[0][:63], standard[0][63] + 1], standard[1]]
     swapped = [standard[1], standard[0]]
-    of_two_qualities = [standard[0], Image.open(io.BytesIO(encoded(photo, "JPEG", quality=81))).quantization[1]]
+    of_two_qualities = [standard[0], JpegImageFile(io.BytesIO(encoded(photo, "JPEG", quality=81))).quantization[1]]
     for tables in (one_off, swapped, of_two_qualities):
         source = encoded(photo, "JPEG", qtables=tables, subsampling=0)
         assert saved(source) == Saving(None, "444")
@@ -111,6 +112,6 @@ def test_other_formats_do_not_take_a_jpegs_quality(photo: NDArray[np.uint8], enc
 
 
 def test_a_header_without_tables_says_no_quality() -> None:
-    image = Image.open(io.BytesIO(simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))))
+    image = JpegImageFile(io.BytesIO(simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))))
     image.quantization = {}
     assert saving_of(image, turned=False) == Saving(None, "444")

@@ -209,9 +209,9 @@ def test_caps(photo: NDArray[np.uint8], encoded: Encode, tmp_path: Path) -> None
     for source in (data, path, io.BytesIO(data)):
         with pytest.raises(LimitError, match=r"more than [\d,]+ bytes"):
             decode(source, max_bytes=len(data) - 1)
-    for source in (data, path, photo, Image.fromarray(photo)):
+    for anything in (data, path, photo, Image.fromarray(photo)):
         with pytest.raises(LimitError, match="96 x 64 pixels are over the cap of 6,143"):
-            decode(source, max_pixels=64 * 96 - 1)
+            decode(anything, max_pixels=64 * 96 - 1)
 
 
 def test_a_bomb_is_refused_by_its_header() -> None:
@@ -265,7 +265,7 @@ def test_frames_that_the_header_conceals_are_found(photo: NDArray[np.uint8], enc
     body = struct.pack(">II", 1, 0)  # one frame, says the animation control chunk
     at = moving.index(b"acTL")
     lying = moving[:at] + b"acTL" + body + struct.pack(">I", zlib.crc32(b"acTL" + body)) + moving[at + 16 :]
-    assert Image.open(io.BytesIO(lying)).n_frames == 1
+    assert getattr(Image.open(io.BytesIO(lying)), "n_frames", None) == 1
     with pytest.raises(AnimatedImageError):
         decode(lying)
 

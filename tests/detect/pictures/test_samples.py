@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from detect.pictures.samples import to_pixels
 from detect.pictures.still import decode
 
 
-def tiff(values: NDArray[np.integer], **options: object) -> bytes:
+def tiff(values: NDArray[np.integer], **options: Any) -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(stream, values, metadata=None, **options)
     return stream.getvalue()

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from detect.annotations import load_coco
 from detect.retinanet.dataset import (
+    Augment,
     Batches,
     PictureSet,
     collate,
@@ -33,7 +34,7 @@ Squares = Callable[..., tuple[Path, Path]]
 def is_inside(image: np.ndarray, box: np.ndarray, color: tuple[int, int, int]) -> bool:
     """Whether most of a box's inside has one colour, and little just outside of it has."""
     x0, y0, x1, y1 = (round(float(edge)) for edge in box)
-    near = (np.abs(image.astype(int) - color) < 40).all(axis=2)
+    near = np.asarray((np.abs(image.astype(int) - color) < 40).all(axis=2))
     inside = near[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2]
     ring = near[max(0, y0 - 6) : y1 + 6, max(0, x0 - 6) : x1 + 6].sum() - near[y0:y1, x0:x1].sum()
     return bool(inside.mean() > 0.9 and ring < 0.1 * inside.size + 8)
@@ -72,7 +73,7 @@ def test_mirror_by_hand() -> None:
 
 
 @pytest.mark.parametrize("augment", ["none", "flip", "full"])
-def test_a_sample_depends_on_seed_epoch_and_position_alone(squares: Squares, augment: str) -> None:
+def test_a_sample_depends_on_seed_epoch_and_position_alone(squares: Squares, augment: Augment) -> None:
     data = load_coco(*squares(4))
     one, other = (PictureSet(data, size=64, augment=augment, seed=5) for _ in range(2))
     other[(7, 3)]  # whatever was asked before

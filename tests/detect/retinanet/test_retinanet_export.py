@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,7 +43,7 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
 
 
 def description(**changes: object) -> Description:
-    values = {
+    values: dict[str, Any] = {
         "names": ("RED", "BLUE"), "size": 96, "backbone": "resnet18", "norm": "batch", "head_norm": True,
         "channels": 256, "box_loss": "l1", "grid": AnchorGrid.standard(16),
     }  # fmt: skip
@@ -137,7 +138,7 @@ def test_an_export_that_differs_is_not_written(
 def test_without_torch_the_error_says_what_to_install(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
-    def without_torch(name: str, *args: object, **kwargs: object) -> object:
+    def without_torch(name: str, *args: Any, **kwargs: Any) -> object:
         if name.partition(".")[0] == "torch":
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
         return real(name, *args, **kwargs)
@@ -217,10 +218,10 @@ def test_a_state_is_restored_bit_by_bit(tmp_path: Path, kind: str) -> None:
     def fresh(seed: int) -> tuple[nn.Module, torch.optim.Optimizer, Ema[nn.Module]]:
         torch.manual_seed(seed)
         model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-        make = {"sgd": partial_sgd, "adamw": torch.optim.AdamW}[kind]
+        make: Any = {"sgd": partial_sgd, "adamw": torch.optim.AdamW}[kind]
         return model, make(model.parameters(), lr=0.1), Ema(model, decay=0.9)
 
-    def partial_sgd(parameters: object, lr: float) -> torch.optim.Optimizer:
+    def partial_sgd(parameters: Any, lr: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
 
     model, optimizer, ema = fresh(0)
@@ -241,8 +242,10 @@ def test_a_state_is_restored_bit_by_bit(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
-def test_a_restored_state_is_laid_out_as_the_weights_are(tmp_path: Path, kind: type[torch.optim.Optimizer]) -> None:
-    def fresh() -> tuple[nn.Module, torch.optim.Optimizer]:
+def test_a_restored_state_is_laid_out_as_the_weights_are(
+    tmp_path: Path, kind: Callable[..., torch.optim.Optimizer]
+) -> None:
+    def fresh() -> tuple[nn.Conv2d, torch.optim.Optimizer]:
         model = nn.Conv2d(4, 3, 3).to(memory_format=torch.channels_last)
         return model, kind(model.parameters(), lr=0.1, **({"momentum": 0.9} if kind is torch.optim.SGD else {}))
 
@@ -305,10 +308,13 @@ def test_imagenet_weights_are_those_that_torchvision_hands_out(monkeypatch: pyte
     from torchvision.models import ResNet18_Weights, resnet18
 
     plain = resnet18(weights=None)
-    asked = []
-    monkeypatch.setattr(
-        ResNet18_Weights, "get_state_dict", lambda self, **how: asked.append((self, how)) or plain.state_dict()
-    )
+    asked: list[Any] = []
+
+    def told(self: object, **how: object) -> Any:
+        asked.append((self, how))
+        return plain.state_dict()
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", told)
     model = RetinaNet(classes=2, backbone="resnet18", norm="frozen")
     load_backbone(model, "imagenet", backbone="resnet18")
     assert asked == [(ResNet18_Weights.DEFAULT, {"progress": True, "check_hash": True})]

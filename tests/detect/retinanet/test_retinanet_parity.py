@@ -16,15 +16,15 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detect import boxes as box_maths
-from detect.retinanet.losses import CROWD, PADDING, assign, decode_deltas, encode_deltas, retinanet_losses
-from detect.retinanet.model import Outputs, RetinaNet
+from detect.retinanet.losses import CROWD, PADDING, BoxLoss, assign, decode_deltas, encode_deltas, retinanet_losses
+from detect.retinanet.model import Norm, Outputs, RetinaNet
 from detect.runtime.retinanet import AnchorGrid, decode_retinanet
 
 SIZE = 128
 CLASSES = 3
 
 
-def torchvision_twin(*, head_norm: bool, box_loss: str = "l1", min_score: float = 0.05) -> TorchvisionRetinaNet:
+def torchvision_twin(*, head_norm: bool, box_loss: BoxLoss = "l1", min_score: float = 0.05) -> TorchvisionRetinaNet:
     """torchvision's own network with the parts that ours has."""
     backbone = resnet_fpn_backbone(
         backbone_name="resnet18",
@@ -61,7 +61,7 @@ def unpadded(boxes: torch.Tensor, labels: torch.Tensor) -> list[dict[str, torch.
 
 @pytest.mark.parametrize("box_loss", ["l1", "giou"])
 @pytest.mark.parametrize("head_norm", [True, False])
-def test_losses_are_those_of_torchvision(box_loss: str, head_norm: bool) -> None:
+def test_losses_are_those_of_torchvision(box_loss: BoxLoss, head_norm: bool) -> None:
     torch.manual_seed(1)
     theirs = torchvision_twin(head_norm=head_norm, box_loss=box_loss).train()
     ours = RetinaNet(classes=CLASSES, backbone="resnet18", head_norm=head_norm, box_loss=box_loss).train()
@@ -83,7 +83,7 @@ def test_gradients_are_those_of_torchvision() -> None:
     ours.load_state_dict(theirs.state_dict())
     pictures, (boxes, labels) = torch.rand(2, 3, SIZE, SIZE), targets(3, pictures=2)
     sum(theirs(list(pictures), unpadded(boxes, labels)).values()).backward()
-    sum(ours.losses(ours(pictures), ours.anchors(pictures), boxes, labels).values()).backward()
+    torch.stack([*ours.losses(ours(pictures), ours.anchors(pictures), boxes, labels).values()]).sum().backward()  # type: ignore[no-untyped-call]
     grads = dict(theirs.named_parameters())
     for name, parameter in ours.named_parameters():
         torch.testing.assert_close(parameter.grad, grads[name].grad, rtol=1e-3, atol=1e-5, msg=name)
@@ -111,7 +111,7 @@ def test_detections_are_those_of_torchvision() -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "frozen"])
-def test_keys_load_both_ways(norm: str) -> None:
+def test_keys_load_both_ways(norm: Norm) -> None:
     ours = RetinaNet(classes=CLASSES, backbone="resnet18", norm=norm)
     other = RetinaNet(classes=CLASSES, backbone="resnet18", norm=norm)
     other.load_state_dict(ours.state_dict())
@@ -181,7 +181,7 @@ def test_numpy_decodes_as_torch_does() -> None:
 
 
 @pytest.mark.parametrize("box_loss", ["l1", "giou"])
-def test_losses_compile_into_one_graph(box_loss: str) -> None:
+def test_losses_compile_into_one_graph(box_loss: BoxLoss) -> None:
     anchors = torch.from_numpy(AnchorGrid.standard().boxes(SIZE, SIZE).copy())
     boxes, labels = targets(6)
     logits, deltas = torch.randn(3, len(anchors), CLASSES), torch.randn(3, len(anchors), 4) * 0.1

@@ -116,7 +116,7 @@ def test_a_few_boxes_are_the_best(weights: Path, pictures: list[Any]) -> None:
 @devices
 def test_bf16_finds_nearly_the_same(weights: Path, pictures: list[Any], device: str) -> None:
     """Without suppression, which of two like boxes is the better decides nothing."""
-    open_handed = {"min_score": 0.5, "iou_threshold": 1.0, "max_detections": 3000}
+    open_handed: dict[str, Any] = {"min_score": 0.5, "iou_threshold": 1.0, "max_detections": 3000}
     detector = TorchDetector(weights, device=device, precision="bf16", **open_handed)
     assert detector.precision == "bf16"
     exact = in_numpy(weights, **open_handed).detect(pictures)

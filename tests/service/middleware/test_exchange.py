@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from fakes import OTHERS, RedFinder
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from censor.service import Settings, create_app
 from censor.service.logs import CONFIG, JsonFormatter
@@ -74,7 +74,7 @@ def test_a_file_without_keys_lets_nobody_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["schlüssel", "\ufeffkey", "key\x00key", "ключ", "key\tkey"])
 def test_keys_that_no_header_can_hold_let_nobody_start(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="CENSOR_API_KEYS: an API key must be of printable ASCII") as refused:
-        create_app(Settings(api_keys=f"plain-key, {key}"))
+        create_app(Settings(api_keys=SecretStr(f"plain-key, {key}")))
     assert key not in str(refused.value)
     path = tmp_path / "keys"
     path.write_text(f"# für uns\nplain-key\n{key}\n", encoding="utf-8")

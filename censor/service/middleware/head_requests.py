@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HeadMiddleware"]
+__all__ = ["HeadRequestMiddleware"]
 
 
-class HeadMiddleware:
+class HeadRequestMiddleware:
     """Has every route that takes GET take HEAD too. The headers are those of GET, the length of its body among them."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -19,8 +19,8 @@ class HeadMiddleware:
             await self._app(scope, receive, send)
             return
 
-        async def send_head(message: Message) -> None:
+        async def send_headers(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         scope.setdefault("state", {})  # what is noted there is for the layers further out, which have this scope
-        await self._app({**scope, "method": "GET"}, receive, send_head)
+        await self._app({**scope, "method": "GET"}, receive, send_headers)

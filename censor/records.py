@@ -1,0 +1,146 @@
+"""The fields of what is reported of a picture: JSON, the service's answers, documents and logs are made from these.
+
+What is said of a field stands with its type: `Annotated[type, text]`, and `Range` where it is a number within bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+
+__all__ = [
+    "BoxRecord",
+    "CensoredAnswer",
+    "CensoredRecord",
+    "CheckedAnswer",
+    "CheckedRecord",
+    "ErrorRecord",
+    "FailedRecord",
+    "LevelName",
+    "OneOf",
+    "OutcomeLine",
+    "Range",
+    "ReasonRecord",
+    "Record",
+    "RedactionRecord",
+    "VerdictRecord",
+]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, or of the count of a list's items, both included."""
+
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The texts that there can be."""
+
+    texts: tuple[str, ...]
+
+
+LevelName = Annotated[str, OneOf(("safe", "review", "nsfw"))]
+Label = Annotated[str, "What is in the box."]
+Score = Annotated[float, Range(0, 1), "How sure the detector is."]
+XYXY = Annotated[list[float], Range(4, 4), "Left, top, right and bottom edge, in pixels of the upright picture."]
+Size = Annotated[int, Range(least=1)]
+Seconds = Annotated[dict[str, float], "Time by stage, such as `decode` and `detect`."]
+
+
+class BoxRecord(TypedDict):
+    """One box."""
+
+    label: Label
+    score: Score
+    xyxy: XYXY
+
+
+class RedactionRecord(BoxRecord):
+    """One box that was hidden."""
+
+    effect: Annotated[str, "What is shown instead."]
+    rechecked: Annotated[bool, "Whether it was found only when the result was looked at again."]
+
+
+class ReasonRecord(TypedDict):
+    """What counted for the verdict, and the rule that it met."""
+
+    label: Label
+    score: Score
+    rule: Annotated[str, OneOf(("nsfw_at", "review_at")), "The policy's key that it met."]
+    threshold: Annotated[float, Range(0, 1), "That key's value."]
+    area: Annotated[float, Range(0, 1), "Share of the picture that the box covers."]
+    xyxy: XYXY
+
+
+class VerdictRecord(TypedDict):
+    """What a picture is under a policy, and why."""
+
+    level: Annotated[LevelName, "From harmless to not."]
+    nsfw: Annotated[bool, "Whether the level is `nsfw`."]
+    score: Annotated[float, Range(0, 1), "The best score that can count for the verdict, whether it met a rule or not."]
+    policy: Annotated[str, "The policy's name."]
+    reasons: Annotated[list[ReasonRecord], "Gravest first."]
+
+
+class _Seen(TypedDict):
+    width: Annotated[Size, "Of the upright picture, in pixels."]
+    height: Annotated[Size, "Of the upright picture, in pixels."]
+    boxes: Annotated[list[BoxRecord], "All that was found."]
+    seconds: Seconds
+
+
+class CheckedAnswer(_Seen):
+    """What is told of a picture that was judged alone, whoever asked."""
+
+    verdict: Annotated[VerdictRecord, "The judgement."]
+
+
+class CensoredAnswer(_Seen):
+    """What is told of a picture that was censored, whoever asked."""
+
+    verdict: Annotated[VerdictRecord | None, "On the picture as it came; null where the policy has no rule for one."]
+    hidden: Annotated[list[RedactionRecord], "What was hidden, in the order it was planned."]
+
+
+class CheckedRecord(CheckedAnswer):
+    """Of a file that was judged."""
+
+    file: Annotated[str, "The source, as it was named."]
+
+
+class CensoredRecord(CensoredAnswer):
+    """Of a file that was censored."""
+
+    file: Annotated[str, "The source, as it was named."]
+    output: Annotated[str | None, "Where the censored copy is."]
+    kept: Annotated[list[BoxRecord], "What would have been hidden, but lies in a box to be left alone."]
+
+
+class ErrorRecord(TypedDict):
+    """Why there is neither output nor verdict."""
+
+    type: Annotated[str, "The error's class."]
+    message: Annotated[str, "What is wrong, in one line."]
+
+
+class FailedRecord(TypedDict):
+    """Of a file that could not be processed."""
+
+    file: Annotated[str, "The source, as it was named."]
+    error: Annotated[ErrorRecord, "Why there is neither output nor verdict."]
+
+
+Record = CheckedRecord | CensoredRecord | FailedRecord
+
+
+class OutcomeLine(TypedDict):
+    """What the log of a watched folder says of a picture that was censored; nothing of what it shows."""
+
+    output: Annotated[str | None, "Where the censored copy is, below the public folder."]
+    level: Annotated[LevelName | None, "The verdict's level; null where the policy has no rule for one."]
+    regions: Annotated[int, Range(least=0), "How many boxes were hidden."]
+    seconds: Annotated[float, "All stages together."]

@@ -1,0 +1,233 @@
+"""What the service answers in JSON, as models: the OpenAPI document is made from them, and tests hold answers to them.
+
+What is told of a picture has its home in `censor.records`. Such answers go out as the worker made them, without being
+taken through a model: that costs time at each picture.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
+
+from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Rule
+from censor.records import CensoredAnswer, CheckedAnswer, OneOf, Range
+from censor.service.formats import MEDIA_TYPES
+from censor.service.problems import KINDS
+
+__all__ = [
+    "Bounds",
+    "Censored",
+    "Checked",
+    "Health",
+    "Label",
+    "Labels",
+    "Limits",
+    "OfferedEffect",
+    "OfferedFormat",
+    "OfferedPolicies",
+    "OfferedPolicy",
+    "Options",
+    "ProblemDocument",
+    "ProblemType",
+    "model_of",
+]
+
+_EXAMPLE_BOX = {"label": "FACE_FEMALE", "score": 0.8361, "xyxy": [180.4, 59.3, 270.9, 180.2]}
+_EXAMPLE: dict[str, Any] = {
+    "width": 512,
+    "height": 512,
+    "verdict": {"level": "safe", "nsfw": False, "score": 0.0, "policy": "faces", "reasons": []},
+    "boxes": [_EXAMPLE_BOX],
+    "seconds": {"decode": 0.003, "detect": 0.021, "wait": 0.0},
+}
+
+
+def model_of(record: Any, name: str, example: dict[str, Any] | None = None, **more: Any) -> type[BaseModel]:
+    """A model of the fields of a record.
+
+    Args:
+        record: A `TypedDict`, as those of `censor.records`.
+        name: What the document calls it.
+        example: Of an answer.
+        more: Further fields, as `pydantic.create_model` takes them.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    fields = {field: (_type(hint), _field(hint)) for field, hint in hints.items()}
+    config = ConfigDict(json_schema_extra=None if example is None else {"examples": [example]})
+    return create_model(name, __config__=config, __doc__=record.__doc__, **{**fields, **more})
+
+
+def _type(hint: Any) -> Any:
+    """A hint's type, with models for records."""
+    if get_origin(hint) is Annotated:
+        return _type(hint.__origin__)
+    if is_typeddict(hint):
+        return _nested(hint)
+    if get_origin(hint) in (list, dict):
+        return get_origin(hint)[tuple(map(_type, get_args(hint)))]
+    return _type(get_args(hint)[0]) | None if type(None) in get_args(hint) else hint
+
+
+@functools.cache
+def _nested(record: type) -> type[BaseModel]:
+    """Once for each: a document that has two of one name renames both."""
+    return model_of(record, record.__name__.removesuffix("Record"))
+
+
+def _field(hint: Any) -> FieldInfo:
+    """What is said of a field beside its type. What stands further out wins."""
+    said: dict[str, Any] = {}
+    for each in getattr(hint, "__metadata__", ()):
+        if isinstance(each, Range):
+            said |= _bounds(each, items=get_origin(hint.__origin__) is list)
+        elif isinstance(each, OneOf):
+            said["json_schema_extra"] = {"enum": list(each.texts)}
+        else:
+            said["description"] = each
+    return FieldInfo(**said)
+
+
+def _bounds(bounds: Range, *, items: bool) -> dict[str, Any]:
+    least, most = ("min_length", "max_length") if items else ("ge", "le")
+    return {key: value for key, value in ((least, bounds.least), (most, bounds.most)) if value is not None}
+
+
+class Picture(BaseModel):
+    """A picture within JSON."""
+
+    media_type: Annotated[str, Field(json_schema_extra={"enum": list(MEDIA_TYPES.values())})]
+    base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+
+
+Checked = model_of(CheckedAnswer, "Checked", _EXAMPLE)
+Censored = model_of(
+    CensoredAnswer,
+    "Censored",
+    _EXAMPLE
+    | {
+        "hidden": [_EXAMPLE_BOX | {"effect": "pixelate", "rechecked": False}],
+        "picture": {"media_type": "image/jpeg", "base64": "/9j/4AAQSkZJRgABAQAAAQABAAD…"},
+    },
+    picture=(Picture, Field(description="The censored picture.")),
+)
+
+
+class Label(BaseModel):
+    """A label that can be named."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    label: str
+    class_: Annotated[
+        int | None, Field(alias="class", description="COCO category id; null but for the six trained classes.")
+    ]
+    reported: Annotated[bool, Field(description="Whether this detector reports it.")]
+    aliases: Annotated[list[str], Field(description="Older spellings, which are taken too.")]
+
+
+class Labels(BaseModel):
+    """All labels."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "labels": [
+                        {
+                            "label": "BELLY_EXPOSED",
+                            "class": 1,
+                            "reported": True,
+                            "aliases": ["BELLY", "EXPOSED_BELLY"],
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    labels: list[Label]
+
+
+class OfferedPolicy(BaseModel):
+    """A policy that requests may name."""
+
+    name: str
+    default: Annotated[bool, Field(description="Whether it is that of requests that name none.")]
+    cells: Annotated[int, Field(ge=1, le=MAX_CELLS)]
+    color: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+    feather: Annotated[float, Field(ge=0, le=1)]
+    labels: Annotated[dict[str, Rule], Field(description="Label to rule.")]
+
+
+class OfferedPolicies(BaseModel):
+    """All policies, the default first."""
+
+    policies: list[OfferedPolicy]
+
+
+class OfferedFormat(BaseModel):
+    """A format that is taken, and that can be asked for."""
+
+    name: Annotated[str, Field(description="What the option `format` takes.")]
+    title: Annotated[str, Field(description="As people call it.")]
+    media_type: str
+    suffix: Annotated[str, Field(pattern=r"^\.[a-z]+$", description="What new files end in.")]
+    in_browsers: Annotated[bool, Field(description="Whether browsers of all kinds show it.")]
+
+
+class OfferedEffect(BaseModel):
+    """What can be shown instead of a region."""
+
+    name: Annotated[str, Field(json_schema_extra={"enum": list(EFFECTS)})]
+    cells: Annotated[bool, Field(description="Whether it shows means of cells; otherwise nothing of the picture.")]
+
+
+class Bounds(BaseModel):
+    """A whole number's."""
+
+    minimum: int
+    maximum: int
+
+
+class Limits(BaseModel):
+    """On what may be sent."""
+
+    max_bytes: Annotated[int, Field(ge=1, description="Of an encoded picture.")]
+    max_pixels: Annotated[int, Field(ge=1, description="Width times height.")]
+
+
+class Options(BaseModel):
+    """What requests may ask for, and what they may send; policies and labels are listed by themselves."""
+
+    formats: Annotated[list[OfferedFormat], Field(description="The first is shown by browsers of all kinds.")]
+    effects: list[OfferedEffect]
+    shapes: list[Annotated[str, Field(json_schema_extra={"enum": list(SHAPES)})]]
+    cells: Bounds
+    limits: Limits
+
+
+class Health(BaseModel):
+    """One word."""
+
+    status: Literal["alive", "ready"]
+
+
+class ProblemDocument(BaseModel):
+    """Why there is no result: RFC 9457, section 3.1."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [f"/problems/{name}" for name in KINDS]})]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What is wrong with this request, for people.")]
+
+
+class ProblemType(BaseModel):
+    """What a type of problem means."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [f"/problems/{name}" for name in KINDS]})]
+    title: str
+    status: int
+    meaning: Annotated[str, Field(description="What happened, and what can be done about it.")]
