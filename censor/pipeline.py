@@ -227,7 +227,7 @@ class Censor:
         return decode(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, spare=spare)
 
     def _judge(self, found: Detections, picture: Picture) -> Verdict:
-        return judge(found, self.policy, width=picture.width, height=picture.height)
+        return judge(Evidence(boxes=found), self.policy, width=picture.width, height=picture.height)
 
     def _paint(self, canvas: Canvas, redactions: Sequence[Redaction]) -> None:
         """Paint onto the original, which the canvas keeps a copy of where it is painted over."""

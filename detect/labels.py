@@ -1,8 +1,8 @@
 """The class table: what body parts are called here, and what others have called them.
 
 The six classes we train are COCO category ids 1-6, in the order of `CLASSES`. `KNOWN_LABELS` adds the twelve further
-labels of the 18-class detectors in circulation. Labels outside this table (a detector of playing cards has some) are
-legal names of a detector, but never synonyms of anything.
+labels of the 18-class detectors in circulation, and that of face detectors, which do not tell men from women. Labels
+outside this table (a detector of playing cards has some) are legal names of a detector, but never synonyms of anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from detect.errors import UnknownLabelError
 
-__all__ = ["ALIASES", "CLASSES", "KNOWN_LABELS", "canonical", "resolve"]
+__all__ = ["ALIASES", "CLASSES", "KINDS", "KNOWN_LABELS", "canonical", "resolve", "serves", "taken"]
 
 CLASSES: tuple[str, ...] = (
     "BELLY_EXPOSED",
@@ -39,8 +39,12 @@ KNOWN_LABELS: tuple[str, ...] = (
     "FEET_COVERED",
     "FEMALE_BREAST_COVERED",
     "FEMALE_GENITALIA_COVERED",
+    "FACE",
 )
 """The six classes first, then every other label that detectors of this field use today."""
+
+KINDS: dict[str, tuple[str, ...]] = {"FACE": ("FACE_FEMALE", "FACE_MALE")}
+"""A label that says less, to those that together say the same and more."""
 
 ALIASES: dict[str, str] = {
     # The first generation's six labels, its misspelling included.
@@ -111,3 +115,32 @@ def resolve(label: str, names: Iterable[str] = ()) -> str:
     meant = dict.fromkeys(name if name in known else ALIASES[name] for name in near)
     hint = f"; did you mean {' or '.join(meant)}?" if meant else "; `censor labels` lists what can be named"
     raise UnknownLabelError(f"unknown label {label!r}{hint}")
+
+
+def taken(label: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of a detector's names a rule for a label is about: the label itself, and what is a kind of it.
+
+    A rule for ``FACE`` takes ``FACE_FEMALE``; one for ``FACE_FEMALE`` never takes ``FACE``, which may be a man's.
+
+    Args:
+        label: As the class table or a detector spells it.
+        names: A detector's.
+
+    Returns:
+        Those of `names`, in their order.
+    """
+    return tuple(name for name in names if name == label or name in KINDS.get(label, ()))
+
+
+def serves(label: str, names: Iterable[str]) -> bool:
+    """Whether a detector with these names finds everything that a label means.
+
+    It does if it knows the label, or every kind of it: who finds women's faces alone does not serve ``FACE``.
+
+    Args:
+        label: As the class table or a detector spells it.
+        names: The detector's.
+    """
+    known = set(names)
+    kinds = KINDS.get(label, ())
+    return label in known or (bool(kinds) and known.issuperset(kinds))

@@ -79,7 +79,7 @@ def test_labels_without_a_detector(censor: Censor, monkeypatch: pytest.MonkeyPat
 
 
 def test_policies(censor: Censor, tmp_path: Path) -> None:
-    assert censor("policy", "list").stdout.split() == ["default", "strict", "faces"]
+    assert censor("policy", "list").stdout.split() == ["default", "strict", "faces", "boxes"]
     assert "[labels.BELLY_EXPOSED]" in censor("policy", "show", "strict").stdout
     own = tmp_path / "own.toml"
     assert censor("policy", "write", "strict", own).exit_code == 0
