@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from censor import cells
 from censor.evidence import Evidence
+from censor.looking_again import hide_further, remaining, still_nsfw
 from censor.policy import PictureRule, Policy, Rule
 from censor.policy_toml import load_policy
-from censor.recheck import hide_further, remaining, still_nsfw
 from censor.redact import Frame, Redaction, kept_heat, paint, plan
 from censor.verdict import Level, judge
 from detect.classifier.scores import Scores
