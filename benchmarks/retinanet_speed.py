@@ -40,8 +40,8 @@ from detect.annotations import load_coco
 from detect.annotations.pictures import list_pictures
 from detect.evaluation.coco import evaluate
 from detect.load import choose
+from detect.models.quantize import quantize
 from detect.pictures.rgb import read_rgb
-from detect.quantize import quantize
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.export import export_onnx
 from detect.runtime.sessions import OnnxRuntimeSession, cores, openvino_core

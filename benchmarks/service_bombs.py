@@ -32,7 +32,7 @@ from service_faults import REQUEST, portrait
 from service_load import JPEG, Service
 
 from censor import Censor
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.service import Settings
 from censor.service.metrics import resident_bytes
 from detect import load_detector

@@ -28,7 +28,7 @@ from PIL import Image
 from service_load import JPEG, Service
 
 from censor import Censor
-from censor.files import encode
+from censor.media.encoding import encode
 from detect import load_detector
 
 REQUEST = b"POST /v1/censor HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"

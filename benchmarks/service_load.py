@@ -35,7 +35,7 @@ from suite.photographs import make_photos
 
 from censor import Censor
 from censor.batch import run
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.service import Settings
 from detect import load_detector
 

@@ -17,13 +17,13 @@ from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
 from detect.pictures.formats import format_of, unsupported
 
-__all__ = ["INFIX", "BatchItem", "Gathered", "gather", "plan", "run"]
+__all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def plan(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwrite: bool) -> list[BatchItem]:
+def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwrite: bool) -> list[BatchItem]:
     """Decide where each output goes, before anything is written.
 
     In place, a link's output takes the place of the file it points to, and a file with two names is worked on once.
@@ -45,10 +45,10 @@ def plan(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwr
         items = _without_targets(items, out)
     sources = {each for item in items for each in (os.path.realpath(item.source), _identity(item.source, item.stamp))}
     taken: dict[str, Path] = {}
-    planned = []
+    assigned = []
     for item in items:
         if item.error is not None or item.format is None:
-            planned.append(replace(item, error=item.error or unsupported(str(item.source))))
+            assigned.append(replace(item, error=item.error or unsupported(str(item.source))))
             continue
         target = _in_place(item) if in_place else _target(item, out)
         place = os.path.normcase(os.path.realpath(target))
@@ -68,8 +68,8 @@ def plan(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwr
             taken[place] = taken[same] = item.source
         # What is not there now is not overwritten: it would be another item's, in a file system that takes both names
         # for one, or somebody else's.
-        planned.append(replace(item, target=target, overwrite=exists, error=error))
-    return planned
+        assigned.append(replace(item, target=target, overwrite=exists, error=error))
+    return assigned
 
 
 def _stamp(target: PathBeneath) -> Stamp | None:

@@ -11,6 +11,7 @@ __all__ = [
     "BoxError",
     "CensorError",
     "CrashedError",
+    "DataFolderError",
     "DetectorError",
     "OutputExistsError",
     "PolicyError",
@@ -45,6 +46,10 @@ class WriteError(CensorError):
 
 class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
+
+
+class DataFolderError(CensorError):
+    """A user without a home, so that there is no folder for models."""
 
 
 class CrashedError(CensorError):

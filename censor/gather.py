@@ -46,7 +46,7 @@ class BatchItem:
         format: What its first bytes announce; None if nothing supported.
         refused: It is by its content a film, or a picture of a kind that is not taken.
         in_output: It was found in the output folder of this run, which lies in an input folder.
-        target: Where the output goes; None while not planned.
+        target: Where the output goes; None until it is assigned.
         overwrite: There is something at `target` that may be replaced.
         error: Why it cannot even be begun.
     """

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.files import encode, output_format, write_atomic
+from censor.media.encoding import output_format
+from censor.media.medium import Part
+from censor.media.still import write_still
+from censor.media.writing import write_atomic
 from censor.redact import Redaction
 from censor.verdict import Verdict
 from detect.detections import Detections
@@ -18,7 +22,7 @@ __all__ = ["Censored", "Checked"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Found:
+class _Result:
     """What was found in a picture.
 
     Attributes:
@@ -35,7 +39,7 @@ class _Found:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checked(_Found):
+class Checked(_Result):
     """What was found in a picture, and what it is.
 
     Attributes:
@@ -46,7 +50,7 @@ class Checked(_Found):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(_Found):
+class Censored(_Result):
     """A censored picture and what was found in the original.
 
     Attributes:
@@ -78,13 +82,15 @@ class Censored(_Found):
         Args:
             format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP" or "GIF". By default that of the source, and
                 PNG for bare pixels.
-            quality: As `censor.files.encode` takes it.
+            quality: As `censor.media.encoding.encode` takes it.
 
         Raises:
             WriteError: The format cannot hold it.
             ValueError: An unknown format, or a quality out of range.
         """
-        return encode(self.picture, format=output_format(self.picture, format=format), quality=quality)
+        out = io.BytesIO()
+        write_still([Part(self.picture)], out, format=output_format(self.picture, format=format), quality=quality)
+        return out.getvalue()
 
     def save(
         self,
@@ -99,7 +105,7 @@ class Censored(_Found):
         Args:
             path: Where it goes.
             overwrite: Replace what is there, as one step.
-            quality: As `censor.files.encode` takes it.
+            quality: As `censor.media.encoding.encode` takes it.
             format: As for `encode`, but by default what the suffix of `path` says, if it says anything.
 
         Raises:

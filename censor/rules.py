@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from censor.choices import EFFECTS, SHAPES
 from detect.classifier.scores import Scores
 
 __all__ = ["EFFECTS", "HOW", "NSFW_REGION", "SHAPES", "PictureRule", "Rule", "check_number", "reached"]
-
-EFFECTS = ("pixelate", "blur", "solid", "sticker")
-SHAPES = ("box", "rounded", "ellipse")
 
 HOW = ("effect", "shape", "expand")
 """Keys of a rule that say how something is hidden."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.masks import Region
+from censor.policy import Policy
+from censor.redact import Redaction, paint
 from detect import boxes
 from detect.detections import Detections, Detector, RGBImage
 from detect.pictures.alpha import over
@@ -30,20 +31,22 @@ class Canvas:
         window: What has been painted lies in here.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self._pixels = pixels
+    def __init__(self, pixels: NDArray[np.uint8], policy: Policy, *, sticker: NDArray[np.uint8] | None = None) -> None:
+        """Nothing is painted yet; how it will be is as `paint` takes it."""
+        self._pixels, self._policy, self._sticker = pixels, policy, sticker
         self.window: Window = (slice(0, 0), slice(0, 0))
         self._original = pixels[self.window].copy()
 
-    def begin(self, regions: Sequence[Region]) -> NDArray[np.uint8]:
-        """The pixels as they came, of which a copy is kept where these regions lie."""
+    def paint(self, redactions: Sequence[Redaction]) -> None:
+        """Paint these, and nothing else, onto the pixels as they came, of which a copy is kept where they change."""
         self._pixels[self.window] = self._original
+        regions = [each.region for each in redactions]
         if regions:
             rows = slice(min(each.y0 for each in regions), max(each.y1 for each in regions))
             columns = slice(min(each.x0 for each in regions), max(each.x1 for each in regions))
             self.window = (rows, columns)
             self._original = self._pixels[self.window].copy()
-        return self._pixels
+        paint(self._pixels, redactions, self._policy, sticker=self._sticker)
 
 
 class Views:

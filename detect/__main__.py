@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from detect.errors import DetectError
+from detect.errors import DetectError, MissingWeightsError
 
 __all__ = ["main"]
 
@@ -61,6 +61,11 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except MissingWeightsError as error:
+            raise click.ClickException(
+                "no detector weights: name a file with --weights, or install some with: "
+                "pip install 'nsfw-censor[nudenet]'"
+            ) from error
         except DetectError as error:
             raise click.ClickException(" ".join(str(error).splitlines())) from error
         except ModuleNotFoundError as error:

@@ -12,9 +12,13 @@ __all__ = [
     "DamagedImageError",
     "DetectError",
     "EngineError",
+    "EvaluationError",
     "ImageError",
     "InferenceError",
     "LimitError",
+    "MissingModelError",
+    "MissingWeightsError",
+    "ModelError",
     "ReadError",
     "UnknownLabelError",
     "UnsupportedImageError",
@@ -34,6 +38,18 @@ class WeightsError(DetectError):
     """Weights that are missing, unreadable, damaged, altered, or do not describe themselves."""
 
 
+class MissingWeightsError(WeightsError):
+    """No weights are named, and none are installed."""
+
+
+class ModelError(WeightsError):
+    """A known model that cannot be had: unknown, not fetched, not what it should be, or not to be converted or kept."""
+
+
+class MissingModelError(ModelError):
+    """A known model that has not been added."""
+
+
 class EngineError(DetectError):
     """An engine, a precision or a device that was asked for and is not to be had here."""
 
@@ -44,6 +60,10 @@ class InferenceError(DetectError):
 
 class AnnotationsError(DetectError):
     """Annotations, or a picture they speak of, that are missing, damaged, inconsistent or in an unknown form."""
+
+
+class EvaluationError(DetectError):
+    """Labelled pictures, or scores of them, by which nothing can be measured, calibrated or guaranteed."""
 
 
 class ReadError(DetectError):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import platform
 from pathlib import Path
 
 from detect.detections import Detector
-from detect.errors import EngineError, WeightsError
+from detect.errors import EngineError, MissingWeightsError, WeightsError
+from detect.models.catalogue import find
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import (
     CHECKED_ON_BOTH,
@@ -23,7 +23,7 @@ from detect.runtime.sessions import (
 )
 from detect.tiling import LongDetector
 
-__all__ = ["ENGINES", "PRECISIONS", "WEIGHTS_VARIABLE", "LoadedDetector", "choose", "find_weights", "load_detector"]
+__all__ = ["ENGINES", "PRECISIONS", "LoadedDetector", "choose", "find_weights", "load_detector"]
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 """What can run an ONNX file."""
@@ -31,11 +31,8 @@ ENGINES = ("auto", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 """What a network can compute in."""
 
-WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
-"""Environment variable that names a weights file."""
-
 _NUDENET_FILE = "320n.onnx"
-_NUDENET_SHA256 = "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f"
+_NUDENET_SHA256 = find("320n").sha256
 """Of the 320n weights as distributed since nudenet 3.4.0."""
 
 _MANY = 10_000_000_000
@@ -73,14 +70,14 @@ def load_detector(
     provider: str = "cpu",
     pictures: int | None = None,
 ) -> LoadedDetector:
-    """Load the detector that the caller, the environment or the installation names, in this order.
+    """Load the detector that the caller names, else the one that is installed.
 
-    An explicit path comes first, then the file named by ``CENSOR_WEIGHTS``, then the weights inside an installed
-    `nudenet` distribution, whose SHA-256 is checked and whose code is never imported. Long, narrow pictures are looked
-    at in stretches: see `LongDetector`.
+    Installed weights are those inside a `nudenet` distribution, whose SHA-256 is checked and whose code is never
+    imported. Long, narrow pictures are looked at in stretches: see `LongDetector`.
 
     Args:
         weights: An ONNX file that describes itself; or a safetensors file as training writes it, which needs torch.
+            None takes the installed weights.
         min_score: In [0, 1]; lower-scored boxes are not reported.
         iou_threshold: In [0, 1]; see `OnnxDetector`.
         threads: Threads for one run of the network; 0 takes every core. torch decides for itself.
@@ -96,32 +93,29 @@ def load_detector(
             three.
 
     Raises:
-        WeightsError: There are no weights (the message says which command installs some), or they are unreadable,
-            damaged, altered or foreign, or quantised where that was not asked for, or the reverse.
+        MissingWeightsError: No weights are named, and none are installed.
+        WeightsError: The weights are unreadable, damaged, altered or foreign, or quantised where that was not asked
+            for, or the reverse.
         EngineError: The engine is not installed, or does not compute in `precision` on this processor or device; or
             onnxruntime has no such provider, or could not start it; or torch finds no CUDA device.
         ValueError: An unknown engine, precision or provider, an engine that has not that precision or provider
             anywhere, or a number out of its range.
     """
     path, expected = find_weights(weights)
-    model = read_weights(path)
-    if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
-        raise WeightsError(
-            f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
-            "reinstall with: pip install --force-reinstall 'nsfw-censor[nudenet]'"
-        )
+    model = _read_unaltered(path, expected)
     if _is_safetensors(model):
         _check_names(engine, precision, provider)
         return _on_torch(path, engine, precision, provider, min_score=min_score, iou_threshold=iou_threshold)
-    session: Session
-    engine = _engine_of(provider, engine, precision)
-    engine, precision = choose(model, str(path), engine=engine, precision=precision, pictures=pictures)
-    if engine == "openvino":
-        hint = "bf16" if precision == "bf16" else "f32"
-        session = OpenVinoSession(model, source=str(path), threads=threads, streams=streams, precision=hint)
-    else:
-        brief = provider == "cpu" and pictures is not None and pictures <= _FEW
-        session = OnnxRuntimeSession(model, source=str(path), threads=threads, provider=provider, brief=brief)
+    session = _start_session(
+        model,
+        str(path),
+        threads=threads,
+        streams=streams,
+        engine=engine,
+        precision=precision,
+        provider=provider,
+        pictures=pictures,
+    )
     detector = OnnxDetector(session, source=str(path), min_score=min_score, iou_threshold=iou_threshold)
     return LoadedDetector(detector, engine=session.engine, precision=session.precision)
 
@@ -133,7 +127,7 @@ def choose(
 
     What is named is taken or refused, never replaced. What is left open depends on the file, the machine and the
     number of pictures, on nothing else. A quantised file runs in ``int8``, on OpenVINO where that is installed, the
-    pictures are many and `detect.quantize` made the file, which looked at what it finds there. Any other runs in
+    pictures are many and `detect.models.quantize` made the file, which looked at what it finds there. Any other runs in
     ``bf16`` on OpenVINO where that is installed, the processor has instructions for it and the pictures are many,
     because OpenVINO takes longer to start, and again for each shape of input; else in ``f32`` on onnxruntime.
 
@@ -173,20 +167,55 @@ def find_weights(weights: str | Path | None = None) -> tuple[Path, str | None]:
     """Where `load_detector` takes its weights from, and the SHA-256 they must have, None where any will do.
 
     Raises:
-        WeightsError: Nobody names weights and none are installed.
+        MissingWeightsError: No weights are named, and none are installed.
     """
-    if weights is not None:
-        return Path(weights), None
-    if named := os.environ.get(WEIGHTS_VARIABLE):
-        return Path(named), None
+    found = (Path(weights), None) if weights is not None else _installed_weights()
+    if found is None:
+        raise MissingWeightsError(
+            "no detector weights: no file is named, and none is installed (the distribution nudenet brings one)"
+        )
+    return found
+
+
+def _installed_weights() -> tuple[Path, str] | None:
+    """The weights inside an installed distribution, and their SHA-256."""
     spec = importlib.util.find_spec("nudenet")  # finds the package without running its code
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (path := Path(folder) / _NUDENET_FILE).exists():
             return path, _NUDENET_SHA256
-    raise WeightsError(
-        f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
-        "or install some with: pip install 'nsfw-censor[nudenet]'"
-    )
+    return None
+
+
+def _read_unaltered(path: Path, expected: str | None) -> bytes:
+    """A weights file's content, which must have this SHA-256."""
+    model = read_weights(path)
+    if expected is not None and (found := hashlib.sha256(model).hexdigest()) != expected:
+        raise WeightsError(
+            f"{path}: SHA-256 {found} is not that of the weights it should hold ({expected}); "
+            "reinstall with: pip install --force-reinstall 'nsfw-censor[nudenet]'"
+        )
+    return model
+
+
+def _start_session(
+    model: bytes,
+    source: str,
+    *,
+    threads: int,
+    streams: int,
+    engine: str,
+    precision: str,
+    provider: str,
+    pictures: int | None,
+) -> Session:
+    """What runs an ONNX file, as `load_detector` is asked to."""
+    engine = _engine_of(provider, engine, precision)
+    engine, precision = choose(model, source, engine=engine, precision=precision, pictures=pictures)
+    if engine == "openvino":
+        hint = "bf16" if precision == "bf16" else "f32"
+        return OpenVinoSession(model, source=source, threads=threads, streams=streams, precision=hint)
+    brief = provider == "cpu" and pictures is not None and pictures <= _FEW
+    return OnnxRuntimeSession(model, source=source, threads=threads, provider=provider, brief=brief)
 
 
 def _check_names(engine: str, precision: str, provider: str = "cpu") -> None:

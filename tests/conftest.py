@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,3 +60,24 @@ def encoded() -> Callable[..., bytes]:
         return stream.getvalue()
 
     return encode
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_variable() -> Iterator[None]:
+    """Tests see the models that `make` has fetched, whatever the user has added."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("CENSOR_MODELS"):
+            patch.setenv("CENSOR_MODELS", str(Path(__file__).parent.parent / ".models"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def models_folder(_models_variable: None) -> Path:
+    """The folder of all models that are known; not the user's own."""
+    from detect.models.catalogue import KNOWN
+
+    folder = Path(os.environ["CENSOR_MODELS"])
+    missing = [known.name for known in KNOWN if not (folder / f"{known.name}.onnx").exists()]
+    if missing:
+        pytest.fail(f"no {', '.join(missing)} in {folder}; fetch all models once: make .models/.added")
+    return folder

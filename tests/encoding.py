@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from detect.pictures.formats import SUFFIXES
+
 Encode = Callable[..., bytes]
-FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"]
+FORMATS = list(dict.fromkeys(SUFFIXES.values()))
 
 
 def grey_ramp() -> NDArray[np.uint8]:

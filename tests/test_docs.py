@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +20,8 @@ from censor.cli import main
 from censor.policy import Policy, Rule
 from censor.policy_toml import parse_policy
 from detect.labels import CLASSES
+from detect.models.catalogue import KNOWN
+from detect.runtime.metadata import read_literal, read_names, read_size
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -103,6 +106,42 @@ def test_the_documented_policy_is_valid_and_every_key_explained() -> None:
     assert policy.rules["BUTTOCKS_EXPOSED"].nsfw_at == 0.6
     for key in (*Rule.__dataclass_fields__, *Policy.__dataclass_fields__):
         assert key in ("rules", "base") or key in text
+
+
+MODELS = (ROOT / "docs" / "models.md").read_text()
+
+
+def test_the_documented_models_are_those_that_are_known() -> None:
+    rows = [line for line in MODELS.splitlines() if line.startswith("| `") and "==" in line]
+    for row, known in zip(rows, KNOWN, strict=True):
+        name, kind, says, size, license_, source = (cell.strip().strip("`") for cell in row.strip("|").split("|"))
+        assert (name, license_, source) == (known.name, known.license, known.source)
+        assert kind.startswith(known.kind)
+        assert size == f"{known.bytes / 1e6:.1f}"
+        assert f"{len(known.names)} labels" in says or re.findall(r"`(\w+)`", f"`{says}`") == list(known.names)
+
+
+def test_every_key_of_a_models_metadata_is_documented(models_folder: Path) -> None:
+    documented = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (.*?) \|", MODELS, re.MULTILINE))))
+    for known in KNOWN:
+        model = onnx.load(models_folder / f"{known.name}.onnx")
+        ultralytics = {"description", "author", "date", "version", "docs", "batch"}
+        assert {prop.key for prop in model.metadata_props} - ultralytics - {"sha256"} <= documented
+
+
+def test_the_documented_way_to_describe_a_model_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given, answer = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]) for name in ("images", "scores")
+    )
+    node = onnx.helper.make_node("Softmax", ["images"], ["scores"])
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "mine", [given], [answer])), "mine.onnx")
+    (snippet,) = blocks(MODELS, "python")
+    exec(snippet, {})  # noqa: S102  # what the document shows
+    said = {prop.key: prop.value for prop in onnx.load("mine.onnx").metadata_props}
+    assert read_names(said, "mine.onnx") == ("harmless", "nude", "gore")
+    assert read_size(said, "mine.onnx") == (224, 224)
+    assert [len(read_literal(said, key, "mine.onnx")) for key in ("nsfw", "mean")] == [1, 3]  # type: ignore[arg-type]
 
 
 def test_the_demo_says_where_before_and_after_are(tmp_path: Path) -> None:

@@ -155,12 +155,16 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
 
 def command(verb: str, *arguments: str) -> tuple[Any, int]:
     """The `Censor` that the command would make of these options, and its number of workers."""
-    from censor.cli.options import make_censor
+    from censor.cli.groups import HidingOptions, SharedOptions
     from censor.cli.pictures import check, hide
+    from censor.cli.preparing import make_censor, preparing
 
-    given = {"hide": hide, "check": check}[verb].make_context(verb, ["-", "--policy", POLICY, *arguments])
+    given = dict({"hide": hide, "check": check}[verb].make_context(verb, ["-", "--policy", POLICY, *arguments]).params)
+    shared = SharedOptions.taken(given)
     try:
-        return make_censor(given.params), given.params["workers"]
+        with preparing():
+            hiding = HidingOptions.taken(given) if verb == "hide" else None
+            return make_censor(shared, hiding), shared.limits.workers
     except SystemExit as error:
         raise RuntimeError(f"`censor {verb} {' '.join(arguments)}` ends with exit code {error.code}") from error
 

@@ -6,15 +6,17 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from censor.cli.console import EXIT_USAGE, fail, outcome, work_off
-from censor.cli.options import FilePath, hiding, make_censor, photos_argument, shared, within
+from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NSFW, Tally, outcome, work_off
+from censor.cli.options import FilePath, hiding_options, photos_argument, shared_options, within
+from censor.cli.preparing import make_censor, named_weights, preparing
 
 if TYPE_CHECKING:
     from censor.batch import BatchItem
+    from censor.cli.groups import HidingOptions, OutputOptions, SharedOptions
     from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
@@ -33,7 +35,7 @@ __all__ = ["check", "hide"]
     metavar="OUT",
     help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
 )
-@hiding
+@hiding_options
 @click.option(
     "--also",
     multiple=True,
@@ -61,46 +63,78 @@ __all__ = ["check", "hide"]
 )
 @click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
 @click.option("--in-place", is_flag=True, help="Replace the sources by their censored copies.")
-@shared
-def hide(photos: tuple[str, ...], **options: Any) -> None:
+@shared_options
+def hide(
+    photos: tuple[str, ...],
+    *,
+    out: Path | None,
+    also: tuple[str, ...],
+    keep: tuple[str, ...],
+    boxes: Path | None,
+    report: Path | None,
+    force: bool,
+    in_place: bool,
+    hiding: HidingOptions,
+    shared: SharedOptions,
+) -> None:
     """Write censored copies of pictures and of folders of pictures; `-` is standard input to standard output.
 
     A copy stands beside its source as NAME.censored.SUFFIX, or below OUT. What could not be decoded, detected, hidden
     and looked at again has no copy, and the rest goes on.
     """
-    out, in_place, boxes = options["out"], options["in_place"], options["boxes"]
+    from censor.cli.groups import OutputOptions
+
     if in_place and out is not None:
         raise click.UsageError("--in-place and -o/--output exclude each other")
     _check_out(out, photos)
-    options |= _drawn(options, photos)
+    output = OutputOptions(
+        out=out,
+        in_place=in_place,
+        force=force,
+        boxes=boxes,
+        quality=hiding.quality,
+        also=_drawn("--also", also, photos),
+        keep=_drawn("--keep", keep, photos),
+    )
     published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
     if boxes is not None and within(boxes, published):
         raise click.UsageError(
             "--boxes must lie outside the folders of the outputs: its pictures are not for publishing"
         )
     if "-" in photos:
-        _hide_stream(photos, options)
-        return
+        tally = _hide_stream(photos, output, hiding, shared, report)
+    else:
+        tally = _hide_files(photos, output, hiding, shared, report)
+    sys.exit(_exit_code(tally))
 
-    from censor.batch import gather, plan
 
-    gathered = gather(photos, out=out)
-    items = plan(gathered.items, out=out, in_place=in_place, overwrite=options["force"])
-    outputs = 0 if in_place else len(gathered.items) - len(items)
-    _check_report(options, items)
-    censor = make_censor(options, pictures=len(items))
-    work_off(
+def _hide_files(
+    photos: tuple[str, ...], output: OutputOptions, hiding: HidingOptions, shared: SharedOptions, report: Path | None
+) -> Tally:
+    from censor.batch import assign_targets, gather
+
+    gathered = gather(photos, out=output.out)
+    items = assign_targets(gathered.items, out=output.out, in_place=output.in_place, overwrite=output.force)
+    outputs = 0 if output.in_place else len(gathered.items) - len(items)
+    if report is not None:
+        _check_report(report, items, hiding, shared)
+    with preparing():
+        censor = make_censor(shared, hiding, pictures=len(items))
+    return work_off(
         items,
-        lambda item: outcome(item.source, lambda: _hide_one(censor, options, item)),
-        options,
+        lambda item: outcome(item.source, lambda: _hide_one(censor, output, item)),
+        workers=shared.limits.workers,
+        messages=shared.messages,
         ignored=gathered.ignored + outputs,
-        report=options["report"],
+        report=report,
+        overwrite=output.force,
     )
 
 
-def _hide_one(censor: Censor, options: dict[str, Any], item: BatchItem) -> Outcome:
+def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome:
     from censor.errors import OutputExistsError
-    from censor.files import encode, write_atomic
+    from censor.media.encoding import encode
+    from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
     from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported
@@ -109,19 +143,19 @@ def _hide_one(censor: Censor, options: dict[str, Any], item: BatchItem) -> Outco
     if item.error is not None or item.target is None:
         raise item.error or unsupported(str(item.source))
     drawn = None
-    if options["boxes"] is not None:
-        drawn = PathBeneath(options["boxes"], item.relative.with_name(item.relative.name + ".boxes.png"))
+    if output.boxes is not None:
+        drawn = PathBeneath(output.boxes, item.relative.with_name(item.relative.name + ".boxes.png"))
         _make_folder(drawn)
-        if drawn.exists() and not options["force"]:
+        if drawn.exists() and not output.force:
             raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
     _make_folder(item.target)
     done = censor.apply_file(
         item.beneath or item.source,
         item.target,
-        also=options["also"],
-        keep=options["keep"],
-        format=item.format if options["in_place"] else None,
-        quality=options["quality"],
+        also=output.also,
+        keep=output.keep,
+        format=item.format if output.in_place else None,
+        quality=output.quality,
         overwrite=item.overwrite,
     )
     if drawn is not None:
@@ -129,26 +163,29 @@ def _hide_one(censor: Censor, options: dict[str, Any], item: BatchItem) -> Outco
     return Outcome.of(str(item.source), done, str(item.target))
 
 
-def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
+def _hide_stream(
+    photos: tuple[str, ...], output: OutputOptions, hiding: HidingOptions, shared: SharedOptions, report: Path | None
+) -> Tally:
     """Standard input to standard output, or to the file that -o names."""
-    if len(photos) > 1 or options["in_place"] or options["boxes"] is not None:
+    if len(photos) > 1 or output.in_place or output.boxes is not None:
         raise click.UsageError("`-` stands alone, without --in-place and --boxes")
-    out, stdout = options["out"], sys.stdout.buffer
+    out, stdout = output.out, sys.stdout.buffer
     if out is not None and out.is_dir():
         raise click.UsageError(f"-o {out}: standard input has no name; give the output one")
     if out is None and stdout.isatty():
         raise click.UsageError("a picture is not written to a terminal; redirect the output or use -o")
-    censor = make_censor(options, pictures=1)
+    with preparing():
+        censor = make_censor(shared, hiding, pictures=1)
 
     from censor.errors import WriteError
     from censor.report import Outcome
 
     def work() -> Outcome:
-        done = censor.apply(sys.stdin.buffer, also=options["also"], keep=options["keep"])
+        done = censor.apply(sys.stdin.buffer, also=output.also, keep=output.keep)
         if out is not None:
-            done.save(out, overwrite=options["force"], quality=options["quality"])
+            done.save(out, overwrite=output.force, quality=output.quality)
         else:
-            data = done.encode(quality=options["quality"])
+            data = done.encode(quality=output.quality)
             try:
                 stdout.write(data)
                 stdout.flush()
@@ -156,22 +193,27 @@ def _hide_stream(photos: tuple[str, ...], options: dict[str, Any]) -> None:
                 raise WriteError(f"standard output: cannot be written: {error.strerror or error}") from error
         return Outcome.of("-", done, "-" if out is None else str(out))
 
-    quiet = {**options, "quiet": True}  # standard output is the picture
-    work_off([Path("-")], lambda name: outcome(name, work), quiet, report=options["report"])
+    return work_off(
+        [Path("-")],
+        lambda name: outcome(name, work),
+        workers=1,
+        messages=shared.messages._replace(quiet=True),  # standard output is the picture
+        report=report,
+        overwrite=output.force,
+    )
 
 
 @click.command()
 @photos_argument
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
 @click.option("--whole", is_flag=True, help="Decode large JPEGs whole: for files that may be made to deceive.")
-@shared
-def check(photos: tuple[str, ...], whole: bool, **options: Any) -> None:
+@shared_options
+def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: SharedOptions) -> None:
     """Judge pictures without writing any; `-` is standard input.
 
     Prints level, score, file and reasons.
     """
     from censor.batch import BatchItem, gather
-    from censor.errors import PolicyError
     from censor.report import Outcome
 
     if piped := "-" in photos:
@@ -182,11 +224,9 @@ def check(photos: tuple[str, ...], whole: bool, **options: Any) -> None:
     else:
         gathered = gather(photos)
         items, ignored = gathered.items, gathered.ignored
-    censor = make_censor(options, pictures=len(items))
-    try:
+    with preparing():
+        censor = make_censor(shared, pictures=len(items))
         censor.policy.require(censor.detector.names, judging=True)
-    except PolicyError as error:
-        fail(error, EXIT_USAGE)
 
     def work(item: BatchItem) -> Outcome:
         if item.error is not None:
@@ -195,12 +235,24 @@ def check(photos: tuple[str, ...], whole: bool, **options: Any) -> None:
             str(item.source), censor.check(sys.stdin.buffer if piped else item.beneath or item.source, whole=whole)
         )
 
-    work_off(
+    tally = work_off(
         items,
         lambda item: outcome(item.source, lambda: work(item)),
-        {**options, "verbose": not options["quiet"]},
+        workers=shared.limits.workers,
+        messages=shared.messages._replace(verbose=not shared.messages.quiet),
+        judging=True,
+        records=as_json,
         ignored=ignored,
     )
+    sys.exit(_exit_code(tally, judging=True))
+
+
+def _exit_code(tally: Tally, *, judging: bool = False) -> int:
+    if tally.interrupted:
+        return EXIT_INTERRUPTED
+    if tally.failed or tally.unwritten is not None:
+        return EXIT_FAILED
+    return EXIT_NSFW if judging and tally.levels["nsfw"] else 0
 
 
 def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
@@ -216,19 +268,16 @@ def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
         raise click.UsageError(f"-o {out}: one file cannot take several pictures; name a folder")
 
 
-def _drawn(options: dict[str, Any], photos: tuple[str, ...]) -> dict[str, list[Box]]:
-    """The boxes that were drawn, by option: they belong to one picture."""
+def _drawn(option: str, texts: tuple[str, ...], photos: tuple[str, ...]) -> list[Box]:
+    """The boxes that an option draws: they belong to one picture."""
     from censor.manual import parse_box
 
-    drawn = {}
-    for name in ("also", "keep"):
-        if options[name] and (len(photos) > 1 or os.path.isdir(photos[0])):  # noqa: PTH112  # false for what can be no path
-            raise click.UsageError(f"--{name} is about one picture; name one PHOTO")
-        try:
-            drawn[name] = [parse_box(text, f"--{name}") for text in options[name]]
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
-    return drawn
+    if texts and (len(photos) > 1 or os.path.isdir(photos[0])):  # noqa: PTH112  # false for what can be no path
+        raise click.UsageError(f"{option} is about one picture; name one PHOTO")
+    try:
+        return [parse_box(text, option) for text in texts]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _is_file_name(out: Path) -> bool:
@@ -237,15 +286,12 @@ def _is_file_name(out: Path) -> bool:
     return format_of(out) is not None and not out.is_dir()
 
 
-def _check_report(options: dict[str, Any], items: Iterable[BatchItem]) -> None:
+def _check_report(report: Path, items: Iterable[BatchItem], hiding: HidingOptions, shared: SharedOptions) -> None:
     """Refuse a report that would take the place of something that this run reads or writes."""
-    if options["report"] is None:
-        return
-    report = os.path.realpath(options["report"])
-    named = [options["policy"], options["weights"], options["sticker"]]
+    named = [shared.policy.source, named_weights(shared.network.weights), hiding.sticker]
     used = [path for item in items for path in (item.source, item.target)] + named
-    if report in {os.path.realpath(path) for path in used if path is not None}:
-        raise click.UsageError(f"--json {options['report']}: this run reads or writes a file of that name")
+    if os.path.realpath(report) in {os.path.realpath(path) for path in used if path is not None}:
+        raise click.UsageError(f"--json {report}: this run reads or writes a file of that name")
 
 
 def _make_folder(path: PathBeneath) -> None:

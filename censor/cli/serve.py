@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 
-from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
+from censor.cli.console import EXIT_FAILED, fail
 from censor.cli.options import ENGINES, PRECISIONS, PROVIDERS, FilePath
+from censor.cli.preparing import WEIGHTS_VARIABLE, preparing
 
 __all__ = ["serve"]
 
@@ -58,7 +58,7 @@ _INT = click.IntRange(min=1)
 @click.option("--cors-origins", metavar="ORIGIN,...", help="Origins whose pages may call /v1 [default: none].")
 @click.option("--allowed-hosts", metavar="HOST,...", help="Names it may be called by [default: localhost; see docs].")
 @click.option("--page/--no-page", default=None, help="Serve the page at / [default: yes].")
-def serve(**options: Any) -> None:
+def serve(**options: str | float | Path | None) -> None:
     """Censor pictures over HTTP, and serve a page to try it.
 
     What no option says, the variable CENSOR_ and the option's name says, as in CENSOR_MAX_BYTES. API keys can stand in
@@ -74,16 +74,20 @@ def serve(**options: Any) -> None:
         if error.name is None or error.name.split(".")[0] in ("censor", "detect"):
             raise
         fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'nsfw-censor[service]'"), EXIT_FAILED)
-    from censor.errors import CensorError
-    from detect.errors import DetectError, EngineError, WeightsError
     from detect.load import load_detector
 
     # Who speaks HTTP is a process of its own and reads the environment.
     for name, value in options.items():
         if value is not None:
             os.environ[f"CENSOR_{name.upper()}"] = str(value.resolve() if isinstance(value, Path) else value)
-    try:
-        settings = Settings()
+    if not os.environ.get(WEIGHTS_VARIABLE, "unset"):  # empty is as good as unset, for every command
+        del os.environ[WEIGHTS_VARIABLE]
+    with preparing():
+        try:
+            settings = Settings()
+        except pydantic.ValidationError as error:
+            faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+            raise ValueError("; ".join(faults)) from error
         settings.key_digests()
         policies = Policies.load(settings)
         # What is wrong is said here, in one line, and not by each worker. Nothing of it stays: this process supervises.
@@ -97,11 +101,4 @@ def serve(**options: Any) -> None:
                 pictures=1,
             ).names
         )
-    except pydantic.ValidationError as error:
-        faults = [f"CENSOR_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
-        fail(ValueError("; ".join(faults)), EXIT_USAGE)
-    except (EngineError, WeightsError) as error:
-        fail(error, EXIT_FAILED)
-    except (CensorError, DetectError, ValueError) as error:
-        fail(error, EXIT_USAGE)
     serve_forever(settings)

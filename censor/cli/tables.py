@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.options import FilePath, load_policy
+from censor.cli.options import FilePath
+from censor.cli.preparing import named_weights, preparing
 
 __all__ = ["labels", "policy"]
 
@@ -20,12 +21,13 @@ def labels(weights: Path | None) -> None:
     from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
     from detect.load import load_detector
 
-    try:
-        reported: tuple[str, ...] | None = load_detector(weights, pictures=1).names
-    except WeightsError as error:
-        if weights is not None:
-            fail(error, EXIT_FAILED)
-        reported = None
+    with preparing():
+        try:
+            reported: tuple[str, ...] | None = load_detector(named_weights(weights), pictures=1).names
+        except WeightsError:
+            if weights is not None:
+                raise
+            reported = None
     for label in (*KNOWN_LABELS, *(name for name in reported or () if name not in KNOWN_LABELS)):
         notes = [f"class {CLASSES.index(label) + 1}"] if label in CLASSES else []
         notes += [] if reported is None or label in reported else ["not reported by this detector"]
@@ -54,9 +56,11 @@ def policy_list() -> None:
 @click.argument("source", default="default", metavar="FILE|PRESET")
 def policy_show(source: str) -> None:
     """Print a policy with every value spelled out."""
-    from censor.policy_toml import format_policy
+    from censor.policy_toml import format_policy, load_policy
 
-    click.echo(format_policy(load_policy(source)), nl=False)
+    with preparing():
+        text = format_policy(load_policy(source))
+    click.echo(text, nl=False)
 
 
 @policy.command("check")
@@ -64,26 +68,22 @@ def policy_show(source: str) -> None:
 @click.option("--weights", type=FilePath(), metavar="FILE", help="Against this detector.")
 def policy_check(source: str, weights: Path | None) -> None:
     """Say whether a policy is valid, and whether the detector here can serve it."""
-    from censor.errors import CensorError
-    from detect.errors import DetectError, UnknownLabelError, WeightsError
+    from censor.policy_toml import load_policy
+    from detect.errors import WeightsError
     from detect.labels import resolve
     from detect.load import load_detector
 
-    loaded = load_policy(source)
-    try:
-        loaded.require(load_detector(weights, pictures=1).names)
-    except WeightsError as error:
-        if weights is not None:
-            fail(error, EXIT_FAILED)
+    with preparing():
+        loaded = load_policy(source)
         try:
+            loaded.require(load_detector(named_weights(weights), pictures=1).names)
+        except WeightsError:
+            if weights is not None:
+                raise
             for label in loaded.rules:
                 resolve(label)
-        except UnknownLabelError as unknown:
-            fail(unknown, EXIT_FAILED)
-        click.echo(f"{source}: valid; not checked against a detector, since none is installed")
-        return
-    except (CensorError, DetectError) as error:
-        fail(error, EXIT_FAILED)
+            click.echo(f"{source}: valid; not checked against a detector, since none is installed")
+            return
     click.echo(f"{source}: valid")
 
 
@@ -94,10 +94,12 @@ def policy_check(source: str, weights: Path | None) -> None:
 def policy_write(source: str, target: Path, force: bool) -> None:
     """Write a policy, every value spelled out, as a start for one's own."""
     from censor.errors import CensorError
-    from censor.files import write_atomic
-    from censor.policy_toml import format_policy
+    from censor.media.writing import write_atomic
+    from censor.policy_toml import format_policy, load_policy
 
+    with preparing():
+        text = format_policy(load_policy(source))
     try:
-        write_atomic(target, format_policy(load_policy(source)).encode(), overwrite=force)
+        write_atomic(target, text.encode(), overwrite=force)
     except CensorError as error:
         fail(error, EXIT_FAILED)

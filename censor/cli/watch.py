@@ -8,19 +8,22 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
-from censor.cli.options import FilePath, hiding, make_censor, shared, within
+from censor.cli.options import FilePath, hiding_options, shared_options, within
+from censor.cli.preparing import make_censor, preparing
 
 if TYPE_CHECKING:
+    from censor.cli.groups import HidingOptions, SharedOptions, WatchOptions
     from censor.pipeline import Censor
-    from censor.watch.watcher import Watcher
+    from censor.watch.watcher import Log, Watcher
 
 __all__ = ["watch"]
 
@@ -91,28 +94,59 @@ def _parse_originals(ctx: click.Context, param: click.Parameter, value: str) -> 
     metavar="FILE",
     help="Write state and counts here every few seconds, as JSON.",
 )
-@hiding
-@shared
-def watch(inbox: Path, out: Path, failed: Path, originals: str | Path, **options: Any) -> None:
+@hiding_options
+@shared_options
+def watch(  # noqa: PLR0913  # one for each option
+    inbox: Path,
+    *,
+    out: Path,
+    failed: Path,
+    originals: str | Path,
+    settle: float,
+    rescan: float,
+    attempts: int,
+    once: bool,
+    health: Path | None,
+    hiding: HidingOptions,
+    shared: SharedOptions,
+) -> None:
     """Censor every upload that lands in INBOX, at any depth, into PUBLIC.
 
     Several may watch one inbox. Nothing is published in part, overwritten, lost or done twice, wherever the process is
     killed. SIGTERM and Ctrl-C finish what was begun.
     """
+    from censor.cli.groups import WatchOptions
+
     if importlib.util.find_spec("watchfiles") is None:
-        fail(ModuleNotFoundError("watchfiles is not installed; install it with: pip install 'nsfw-censor[service]'"), 1)
+        missing = "watchfiles is not installed; install it with: pip install 'nsfw-censor[service]'"
+        fail(ModuleNotFoundError(missing), EXIT_FAILED)
     folders = {"INBOX": inbox, "--out": out, "--failed": failed}
     if isinstance(originals, Path):
         folders["--originals"] = originals
-    _check_apart(folders, options["health"])
+    _check_apart(folders, health)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # says that somebody wants to write to a file on which we hold a lease
     _make_folders(folders)
-    censor = make_censor(options)
-    watcher = _watcher(censor, inbox=inbox, out=out, failed=failed, originals=originals, options=options)
-    sys.exit(_run(watcher, inbox, stopped, options))
+    with preparing():
+        censor = make_censor(shared, hiding)
+    log = _log(quiet=shared.messages.quiet, verbose=shared.messages.verbose)
+    own = WatchOptions(
+        inbox=inbox,
+        out=out,
+        failed=failed,
+        originals=originals,
+        settle=settle,
+        rescan=rescan,
+        attempts=attempts,
+        once=once,
+        health=health,
+    )
+    watcher = _watcher(censor, own, quality=hiding.quality, workers=shared.limits.workers, log=log)
+    _run(watcher, inbox, stopped, log)
+    left = watcher.health()["retrying"]
+    sys.exit(EXIT_FAILED if left or (once and watcher.counts["quarantined"]) else 0)
 
 
 def _check_apart(folders: dict[str, Path], health: Path | None) -> None:
@@ -134,9 +168,7 @@ def _make_folders(folders: dict[str, Path]) -> None:
             fail(click.UsageError(f"{name} {folder}: cannot make this folder: {error.strerror or error}"), EXIT_USAGE)
 
 
-def _watcher(
-    censor: Censor, *, inbox: Path, out: Path, failed: Path, originals: str | Path, options: dict[str, Any]
-) -> Watcher:
+def _watcher(censor: Censor, own: WatchOptions, *, quality: int | None, workers: int, log: Log) -> Watcher:
     import time
 
     from censor.watch.claims import Claims
@@ -145,44 +177,41 @@ def _watcher(
     from censor.watch.processor import KEEP, UploadProcessor
     from censor.watch.watcher import Watcher
 
-    log = _log(quiet=options["quiet"], verbose=options["verbose"])
     try:
-        claims = Claims(inbox, keep=originals == KEEP)
+        claims = Claims(own.inbox, keep=own.originals == KEEP)
         claims.prune()
     except OSError as error:
-        fail(OSError(f"{inbox}: cannot keep its state there: {error.strerror or error}"), EXIT_FAILED)
-    for folder in (out, failed, *([originals] if isinstance(originals, Path) else [])):
+        fail(OSError(f"{own.inbox}: cannot keep its state there: {error.strerror or error}"), EXIT_FAILED)
+    for folder in (own.out, own.failed, *([own.originals] if isinstance(own.originals, Path) else [])):
         sweep(folder, time.time())
     return Watcher(
         inbox=Inbox(
-            inbox,
-            settle=options["settle"],
+            own.inbox,
+            settle=own.settle,
             report=lambda path, reason: log("ignored", serious=True, upload=str(path), reason=reason),
         ),
         claims=claims,
         processor=UploadProcessor(
             censor=censor,
             claims=claims,
-            public=out,
-            quarantine=failed,
-            originals=originals,
-            quality=options["quality"],
-            attempts=options["attempts"],
+            public=own.out,
+            quarantine=own.failed,
+            originals=own.originals,
+            quality=quality,
+            attempts=own.attempts,
         ),
-        threads=options["workers"],
-        settle=options["settle"],
-        rescan=options["rescan"],
+        threads=workers,
+        settle=own.settle,
+        rescan=own.rescan,
         log=log,
-        beat=_beat(options["health"], log),
-        once=options["once"],
+        beat=_beat(own.health, log),
+        once=own.once,
     )
 
 
-def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, options: dict[str, Any]) -> int:
-    """Watch until told to stop. Returns the exit code."""
+def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, log: Log) -> None:
+    """Watch until told to stop."""
     from censor.watch.notices import listen
-
-    log = _log(quiet=options["quiet"], verbose=options["verbose"])
 
     def stop(*_: object) -> None:
         watcher.stop()
@@ -201,14 +230,13 @@ def _run(watcher: Watcher, inbox: Path, stopped: threading.Event, options: dict[
         end()
     health = watcher.health()
     log("stopped", **health["counts"], left=health["retrying"])
-    return EXIT_FAILED if health["retrying"] or (options["once"] and watcher.counts["quarantined"]) else 0
 
 
-def _log(*, quiet: bool, verbose: bool) -> Any:
+def _log(*, quiet: bool, verbose: bool) -> Log:
     """JSON lines on standard error: names are escaped, so nothing in them reaches a terminal or makes a second line."""
     from censor.report import as_json
 
-    def log(event: str, *, serious: bool = False, **fields: Any) -> None:
+    def log(event: str, *, serious: bool = False, **fields: object) -> None:
         if (quiet and not serious) or (event in _ONLY_VERBOSE and not verbose):
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -218,11 +246,11 @@ def _log(*, quiet: bool, verbose: bool) -> Any:
     return log
 
 
-def _beat(path: Path | None, log: Any) -> Any:
+def _beat(path: Path | None, log: Log) -> Callable[[Mapping[str, object]], None]:
     from censor.errors import WriteError
-    from censor.files import write_atomic
+    from censor.media.writing import write_atomic
 
-    def beat(health: dict[str, Any]) -> None:
+    def beat(health: Mapping[str, object]) -> None:
         if path is None:
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")

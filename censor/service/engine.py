@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.service.ledger import Account, Ledger
 from censor.service.metrics import Metrics, resident_bytes
 from censor.service.policies import Censoring, Judging, Policies

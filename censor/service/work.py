@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from censor.files import output_format
+from censor.media.encoding import output_format
 from censor.pipeline import Censor
 from censor.policy import Policy
 from censor.report import Outcome
@@ -33,7 +33,7 @@ class Job:
         policy: What to judge and hide by.
         hide: Censor and encode it; otherwise it is judged alone.
         format: Pillow's name of the format asked for; by default that of the picture.
-        quality: As `censor.files.encode` takes it.
+        quality: As `censor.media.encoding.encode` takes it.
     """
 
     data: bytes

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import WriteError
-from censor.files import write_atomic
+from censor.media.writing import write_atomic
 from censor.watch.inbox import STATE, Upload, is_name_of_upload
 from censor.watch.moves import names
 from detect.errors import ReadError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from censor.errors import WriteError
-from censor.files import write_atomic
+from censor.media.writing import write_atomic
 from detect.errors import ReadError
 from detect.folders import PathBeneath, Stamp, open_file, walk
 

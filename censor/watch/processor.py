@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import CrashedError, OutputExistsError, WriteError
-from censor.files import output_format, write_atomic
 from censor.gather import mirrored
+from censor.media.encoding import output_format
+from censor.media.writing import write_atomic
 from censor.pipeline import Censor
 from censor.report import Outcome, as_json
 from censor.results import Censored
@@ -76,7 +77,7 @@ class UploadProcessor:
             public: Folder of the outputs.
             quarantine: Folder of what could not be processed.
             originals: `DELETE`, `KEEP`, or a folder to move them to.
-            quality: As `censor.files.encode` takes it.
+            quality: As `censor.media.encoding.encode` takes it.
             attempts: Looks at one picture that may end the process before it is refused.
         """
         self._censor, self._claims, self._quality, self._attempts = censor, claims, quality, attempts

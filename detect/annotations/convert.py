@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,44 +61,56 @@ def convert(
     """
     if form not in FORMATS:
         raise ValueError(f"form must be one of {', '.join(FORMATS)}, not {form!r}")
-    if form == "yolo":
-        marked = read_yolo(source, images_dir=images_dir, names=source_names, polygons=polygons)
-    else:
-        marked = {"voc": read_voc, "cvat": read_cvat, "labelstudio": read_labelstudio}[form](source)
+    marked = _read(form, source, images_dir=images_dir, source_names=source_names, polygons=polygons)
     if not marked:
         raise AnnotationsError(f"{source}: names no picture")
-    found = {canonical(mark.label) for item in marked for mark in item.marks}
-    if names is not None:
-        called = tuple(dict.fromkeys(canonical(name) for name in names))
-    else:
-        called = CLASSES if found <= set(CLASSES) else tuple(sorted(found))
+    called = _category_names(marked, names)
     pictures = PictureNames(images_dir)
     files = _by_file(marked, pictures)
     notes = Counter(note for item in marked for note in item.notes)
     if unnamed := len(pictures.all) - len(files):
         notes["left out: pictures that the source does not name"] = unnamed
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, (file_name, item) in enumerate(sorted(files.items()), 1):
-        header = read_header(images_dir / file_name)
-        images.append({"id": number, "file_name": file_name, "width": header.width, "height": header.height})
-        for label, bbox, crowd in _boxes(item, header, called):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": called.index(label) + 1,
-                    "bbox": bbox,
-                    "area": round(bbox[2] * bbox[3], 3),
-                    "iscrowd": int(crowd),
-                }
-            )
-    return {"categories": category_records(called), "images": images, "annotations": annotations}, notes
+    return _document(files, called, images_dir=images_dir), notes
 
 
 def category_records(names: Sequence[str]) -> list[dict[str, Any]]:
     """The categories of a COCO document, ids from 1."""
     return [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+
+
+def _read(form: str, source: Path, *, images_dir: Path, source_names: Names | None, polygons: bool) -> Sequence[Marked]:
+    if form == "yolo":
+        return read_yolo(source, images_dir=images_dir, names=source_names, polygons=polygons)
+    return {"voc": read_voc, "cvat": read_cvat, "labelstudio": read_labelstudio}[form](source)
+
+
+def _category_names(marked: Sequence[Marked], names: Sequence[str] | None) -> tuple[str, ...]:
+    """The categories in the order of their ids: those that are allowed, else those that the source names."""
+    if names is not None:
+        return tuple(dict.fromkeys(canonical(name) for name in names))
+    found = {canonical(mark.label) for item in marked for mark in item.marks}
+    return CLASSES if found <= set(CLASSES) else tuple(sorted(found))
+
+
+def _document(files: Mapping[str, Marked], names: Sequence[str], *, images_dir: Path) -> Document:
+    """The COCO document of marks by file name."""
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (file_name, item) in enumerate(sorted(files.items()), 1):
+        header = read_header(images_dir / file_name)
+        images.append({"id": number, "file_name": file_name, "width": header.width, "height": header.height})
+        for label, bbox, crowd in _boxes(item, header, names):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": names.index(label) + 1,
+                    "bbox": bbox,
+                    "area": round(bbox[2] * bbox[3], 3),
+                    "iscrowd": int(crowd),
+                }
+            )
+    return {"categories": category_records(names), "images": images, "annotations": annotations}
 
 
 def _by_file(marked: Sequence[Marked], pictures: PictureNames) -> dict[str, Marked]:

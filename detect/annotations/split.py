@@ -6,21 +6,17 @@ seen the twin of a test picture is not tested by it. Within that, each class is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detect.annotations.document import Document
+from detect.duplicates import group_duplicates
 from detect.errors import AnnotationsError
-from detect.pictures.rgb import read_rgb
 
-__all__ = ["group_duplicates", "split_document"]
-
-_CHUNK = 1024
+__all__ = ["split_document"]
 
 
 def split_document(
@@ -59,55 +55,6 @@ def split_document(
             "sides; lower the distance, or hold back pictures of another origin"
         )
     return _part(document, ~back), _part(document, back)
-
-
-def group_duplicates(paths: Sequence[Path], *, max_distance: int) -> NDArray[np.intp]:
-    """Put pictures together that look alike, upright or mirrored, directly or by way of a third.
-
-    Args:
-        paths: N pictures.
-        max_distance: Perceptual hashes of two pictures that look alike differ in at most so many of 64 bits.
-
-    Returns:
-        The group of each picture, shape (N,), numbered from 0 in the order of their first picture.
-
-    Raises:
-        ReadError: A picture cannot be read.
-        ImageError: A picture is refused, as production refuses it.
-    """
-    plain, mirrored = zip(*(_hashes(path) for path in paths), strict=True)
-    bits = np.array(plain, np.float32)
-    either = (bits, np.array(mirrored, np.float32))
-    leader = np.arange(len(paths))
-    for start in range(0, len(paths), _CHUNK):
-        rows = bits[start : start + _CHUNK]
-        # Bits that differ, of every pair: those set here and not there, and the reverse.
-        distance = np.minimum(*(rows @ (1 - other).T + (1 - rows) @ other.T for other in either))
-        for row, near in enumerate(distance <= max_distance, start):
-            for other in np.flatnonzero(near[: row + 1]):
-                _join(leader, row, int(other))
-    leaders = np.array([_find(leader, row) for row in range(len(paths))])
-    return np.unique(leaders, return_inverse=True)[1].astype(np.intp)
-
-
-def _hashes(path: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    import imagehash
-
-    picture = Image.fromarray(read_rgb(path)).convert("L")
-    mirror = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return imagehash.phash(picture).hash.ravel(), imagehash.phash(mirror).hash.ravel()
-
-
-def _find(leader: NDArray[np.intp], row: int) -> int:
-    while leader[row] != row:
-        leader[row] = leader[leader[row]]
-        row = int(leader[row])
-    return row
-
-
-def _join(leader: NDArray[np.intp], a: int, b: int) -> None:
-    first, second = sorted((_find(leader, a), _find(leader, b)))
-    leader[second] = first
 
 
 def _counts(document: Document, groups: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -202,7 +202,7 @@ def convert(
 @click.command()
 @click.argument("images_dir", metavar="FOLDER", type=_Pictures)
 @click.option("-o", "--out", type=_File, required=True, help="COCO file to write.")
-@click.option("--weights", type=_File, help="The detector's file; else CENSOR_WEIGHTS, else the installed one.")
+@click.option("--weights", type=_File, help="The detector's file; else the installed one.")
 @click.option(
     "--min-score", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Leave lower-scored boxes out."
 )

@@ -100,7 +100,7 @@ def export(weights: Path, target: Path, images_dir: Path | None, limit: int, ove
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def quantize(model: Path, images_dir: Path, out: Path, annotations: Path | None, limit: int, overwrite: bool) -> None:
     """Turn the ONNX file MODEL into one that computes in eight-bit whole numbers: smaller, faster, less exact."""
-    from detect.quantize import quantize
+    from detect.models.quantize import quantize
 
     if out.exists() and not overwrite:
         raise DetectError(f"{out}: exists; add --overwrite to replace it")

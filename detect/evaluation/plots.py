@@ -1,8 +1,8 @@
-"""An evaluation as pictures: curves, what is mistaken for what, and the pictures that went worst."""
+"""An evaluation as pictures: curves, what is mistaken for what, whether scores are rates, and what went worst."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from PIL import Image, ImageDraw
 from detect.annotations import CocoDataset
 from detect.detections import Detections, RGBImage
 from detect.evaluation.coco import Evaluation, in_names_of, match
+from detect.evaluation.curves import PrecisionRecallCurve, RocCurve
+from detect.evaluation.reliability import Reliability
 from detect.pictures.rgb import read_rgb
 from detect.runtime.letterbox import shrink
 from detect.runtime.telemetry import import_quietly
 
-__all__ = ["draw_confusion", "draw_curves", "draw_worst"]
+__all__ = ["draw_confusion", "draw_curves", "draw_precision_recall", "draw_reliability", "draw_roc", "draw_worst"]
 
 _TRUTH = (40, 180, 90)
 _FOUND = (220, 50, 50)
@@ -31,6 +33,45 @@ def draw_curves(evaluation: Evaluation) -> RGBImage:
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01), title="IoU .5")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", fontsize="small")
+    return _pixels(figure)
+
+
+def draw_roc(curves: Mapping[str, RocCurve]) -> RGBImage:
+    """Recall over false alarms, one curve for each name, with the area under it."""
+    figure, axes = _figure(7, 6)
+    axes.plot((0, 1), (0, 1), color="gray", linestyle=":", label="chance  .500")
+    for name, curve in curves.items():
+        axes.plot(curve.false_alarm_rates, curve.recalls, label=f"{name}  AUC {curve.auc:.3f}")
+    axes.set(xlabel="false alarms", ylabel="recall", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="ROC")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize="small")
+    return _pixels(figure)
+
+
+def draw_precision_recall(curves: Mapping[str, PrecisionRecallCurve]) -> RGBImage:
+    """Precision over recall, one curve for each name, in steps, as average precision adds it up."""
+    figure, axes = _figure(7, 6)
+    for name, curve in curves.items():
+        label = f"{name}  AP {curve.average_precision:.3f}"
+        axes.plot(curve.recalls, curve.precisions, drawstyle="steps-pre", label=label)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="Precision and recall")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left", fontsize="small")
+    return _pixels(figure)
+
+
+def draw_reliability(tables: Mapping[str, Reliability]) -> RGBImage:
+    """What scores say against what is so, one line for each name; a dot is as large as its bin is full."""
+    figure, axes = _figure(7, 6)
+    axes.plot((0, 1), (0, 1), color="gray", linestyle=":", label="as it should be")
+    for name, table in tables.items():
+        filled = table.weights > 0
+        said, observed, weights = table.said[filled], table.observed[filled], table.weights[filled]
+        (line,) = axes.plot(said, observed, label=f"{name}  ECE {table.expected_calibration_error:.3f}")
+        axes.scatter(said, observed, s=10 + 150 * weights / weights.max(), color=line.get_color(), alpha=0.6)
+    axes.set(xlabel="score", ylabel="share of NSFW", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="Reliability")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", fontsize="small")
     return _pixels(figure)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from detect.detections import RGBImage
 from detect.pictures.alpha import over
-from detect.pictures.still import decode
+from detect.pictures.still import Picture, decode
 
-__all__ = ["read_rgb"]
+__all__ = ["on_white", "read_rgb"]
 
 
 def read_rgb(path: str | os.PathLike[str]) -> RGBImage:
@@ -26,7 +26,14 @@ def read_rgb(path: str | os.PathLike[str]) -> RGBImage:
         ImageError: It is refused, as production refuses it: not one still picture of a kind that is taken, damaged, or
             over a cap.
     """
-    pixels = decode(path).pixels
-    if pixels.shape[2] == 4:
-        return over(pixels, 255)
+    pixels = on_white(decode(path))
     return pixels if pixels.flags.writeable else np.array(pixels)
+
+
+def on_white(picture: Picture) -> RGBImage:
+    """What a decoded picture looks like on a white page.
+
+    Returns:
+        uint8 (H, W, 3); the picture's own pixels, which may be read-only, where nothing is transparent.
+    """
+    return over(picture.pixels, 255) if picture.pixels.shape[2] == 4 else picture.pixels

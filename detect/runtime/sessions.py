@@ -77,7 +77,7 @@ PROVIDERS: Mapping[str, str] = {
 """What onnxruntime can run a network on, and its own name for that."""
 
 CHECKED_ON_BOTH = "checked on onnxruntime and openvino"
-"""What `detect.quantize` writes into a quantised file. Others have been seen to find nothing at all on OpenVINO."""
+"""What `detect.models.quantize` writes into a file. Others were seen to find nothing at all on OpenVINO."""
 
 OWN_PRECISION = ("tensorrt", "coreml")
 """Providers that round as they see fit and cannot be kept from it."""

@@ -19,7 +19,6 @@ from django.core.files.storage import FileSystemStorage
 from django.utils.deconstruct import deconstructible
 
 from censor import Censor, CensorError
-from censor.files import encode
 from detect import DetectError
 from detect.pictures.formats import SUFFIXES
 
@@ -46,7 +45,7 @@ class CensoredStorage(FileSystemStorage):
         try:
             done = censor_for(self.policy).apply(content.read())
             kind = done.picture.format or "PNG"
-            data = encode(done.picture, format=kind)
+            data = done.encode(kind)
         except (CensorError, DetectError) as error:
             raise SuspiciousFileOperation(f"not saved: {error}") from error
         suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == kind)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from censor.batch import BatchItem, gather, plan, run
+from censor.batch import BatchItem, assign_targets, gather, run
 from censor.errors import CensorError, OutputExistsError
 from detect.errors import DamagedImageError, ReadError, UnsupportedImageError
 
@@ -80,9 +80,9 @@ def test_in_place_a_link_means_the_file_it_points_to(tmp_path: Path) -> None:
     """Were the link itself replaced, the file behind it would stay as it is."""
     path = picture(tmp_path / "x" / "real.jpg")
     (tmp_path / "link.jpg").symlink_to(path)
-    (item,) = planned([tmp_path / "link.jpg", path], in_place=True)
+    (item,) = assigned([tmp_path / "link.jpg", path], in_place=True)
     assert str(item.target) == str(path)
-    assert targets(planned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
+    assert targets(assigned([tmp_path / "link.jpg", path], tmp_path / "out")) == [
         str(tmp_path / "out" / "link.jpg"), str(tmp_path / "out" / "real.jpg"),
     ]  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_what_nobody_looked_at_is_an_error_and_not_passed_over(tmp_path: Path) -
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
     for name in ("film.MP4", "new.jxl", "raw.cr3"):
         (tmp_path / name).write_bytes(b"x")
-    items = planned([tmp_path], tmp_path / "out")
+    items = assigned([tmp_path], tmp_path / "out")
     assert {item.relative.name: str(item.error).split(": ", 1)[1] for item in items if item.error} == {
         "dangling.png": "cannot be read: No such file or directory",
         "film.MP4": "not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)",
@@ -120,41 +120,43 @@ def test_only_what_this_run_writes_is_taken_for_an_output(tmp_path: Path) -> Non
     picture(tmp_path / "d.png", "PNG")
     picture(tmp_path / "d.censored.jpg")
     (tmp_path / "c.txt").write_text("not a picture")
-    items = planned([tmp_path])
+    items = assigned([tmp_path])
     assert names(items) == ["a.jpg", "b.censored.jpg", "c.censored.jpg", "d.censored.jpg", "d.png"]
     assert [item.error is None for item in items] == [False, True, True, True, True]
     assert "exists already" in str(items[0].error)
-    assert all(item.error is None for item in planned([tmp_path], overwrite=True))
+    assert all(item.error is None for item in assigned([tmp_path], overwrite=True))
 
 
 def test_copies_of_copies_come_to_an_end(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.censored.jpg"):
         picture(tmp_path / name)
     for _ in range(4):
-        for item in planned([tmp_path]):
+        for item in assigned([tmp_path]):
             if item.error is None:
                 picture(Path(str(item.target)))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.censored.jpg", "a.jpg", "b.censored.censored.jpg", "b.censored.jpg",
     ]  # fmt: skip
-    assert all(item.error is not None for item in planned([tmp_path]))
+    assert all(item.error is not None for item in assigned([tmp_path]))
 
 
 def test_an_output_folder_inside_the_input_holds_nothing_that_nobody_looked_at(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     picture(tmp_path / "out" / "a.jpg")
     (tmp_path / "out" / "notes.txt").write_text("x")
-    assert names(planned([tmp_path], tmp_path / "out")) == ["a.jpg"]
-    assert all(item.error is None for item in planned([tmp_path], tmp_path / "out", overwrite=True))
+    assert names(assigned([tmp_path], tmp_path / "out")) == ["a.jpg"]
+    assert all(item.error is None for item in assigned([tmp_path], tmp_path / "out", overwrite=True))
     picture(tmp_path / "out" / "planted.jpg")
-    items = planned([tmp_path], tmp_path / "out", overwrite=True)
+    items = assigned([tmp_path], tmp_path / "out", overwrite=True)
     assert names(items) == ["a.jpg", "out/planted.jpg"]
     assert "a picture in the output folder that this run does not write" in str(items[1].error)
 
 
-def planned(paths: list[Path], out: Path | None = None, **options: bool) -> list[BatchItem]:
+def assigned(paths: list[Path], out: Path | None = None, **options: bool) -> list[BatchItem]:
     items = gather(paths, out=out).items
-    return plan(items, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False))
+    return assign_targets(
+        items, out=out, in_place=options.get("in_place", False), overwrite=options.get("overwrite", False)
+    )
 
 
 def targets(items: list[BatchItem]) -> list[str | None]:
@@ -165,20 +167,20 @@ def test_targets(tmp_path: Path) -> None:
     photo = picture(tmp_path / "in" / "a.jpg")
     deep = picture(tmp_path / "in" / "x" / "b.PNG", "PNG")
     out = tmp_path / "out"
-    assert targets(planned([photo])) == [str(tmp_path / "in" / "a.censored.jpg")]
-    assert targets(planned([photo.parent], out)) == [str(out / "a.jpg"), str(out / "x" / "b.PNG")]
-    assert targets(planned([photo], out)) == [str(out / "a.jpg")]
-    assert targets(planned([photo], tmp_path / "named.webp")) == [str(tmp_path / "named.webp")]
-    assert targets(planned([photo, deep], in_place=True)) == [str(photo), str(deep)]
+    assert targets(assigned([photo])) == [str(tmp_path / "in" / "a.censored.jpg")]
+    assert targets(assigned([photo.parent], out)) == [str(out / "a.jpg"), str(out / "x" / "b.PNG")]
+    assert targets(assigned([photo], out)) == [str(out / "a.jpg")]
+    assert targets(assigned([photo], tmp_path / "named.webp")) == [str(tmp_path / "named.webp")]
+    assert targets(assigned([photo, deep], in_place=True)) == [str(photo), str(deep)]
     (tmp_path / "folder.png").mkdir()
-    assert targets(planned([photo], tmp_path / "folder.png")) == [str(tmp_path / "folder.png" / "a.jpg")]
+    assert targets(assigned([photo], tmp_path / "folder.png")) == [str(tmp_path / "folder.png" / "a.jpg")]
 
 
 def test_a_suffix_that_lies_is_put_right(tmp_path: Path) -> None:
     liar = picture(tmp_path / "a.jpg", "PNG")
     bare = picture(tmp_path / "b", "WEBP")
-    assert targets(planned([liar, bare])) == [str(tmp_path / "a.censored.png"), str(tmp_path / "b.censored.webp")]
-    assert targets(planned([liar], in_place=True)) == [str(liar)]
+    assert targets(assigned([liar, bare])) == [str(tmp_path / "a.censored.png"), str(tmp_path / "b.censored.webp")]
+    assert targets(assigned([liar], in_place=True)) == [str(liar)]
 
 
 def errors(items: list[BatchItem]) -> list[str | None]:
@@ -188,7 +190,7 @@ def errors(items: list[BatchItem]) -> list[str | None]:
 def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
     one, two = picture(tmp_path / "x" / "a.jpg"), picture(tmp_path / "y" / "a.jpg")
     png = picture(tmp_path / "x" / "a.png", "PNG")
-    first, third, second = planned([one, png, two], tmp_path / "out", overwrite=True)
+    first, third, second = assigned([one, png, two], tmp_path / "out", overwrite=True)
     assert first.error is None
     assert third.error is None  # a.jpg and a.png keep their suffixes
     assert isinstance(second.error, OutputExistsError)
@@ -196,25 +198,25 @@ def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
     assert f"is already that of {one}" in str(second.error)
     liar = picture(tmp_path / "x" / "c.jpg", "PNG")
     honest = picture(tmp_path / "x" / "c.png", "PNG")
-    assert [error is None for error in errors(planned([liar, honest]))] == [True, False]
+    assert [error is None for error in errors(assigned([liar, honest]))] == [True, False]
 
 
 def test_existing_outputs_and_sources_are_safe(tmp_path: Path) -> None:
     photo, censored = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.censored.jpg")
-    (refused,) = planned([photo])
+    (refused,) = assigned([photo])
     assert "exists already; use --force" in str(refused.error)
-    assert planned([photo], overwrite=True)[0].error is None
-    both = planned([photo, censored], overwrite=True)
+    assert assigned([photo], overwrite=True)[0].error is None
+    both = assigned([photo, censored], overwrite=True)
     assert "would overwrite a source" in str(both[0].error)
-    assert "would overwrite a source" in str(planned([photo], tmp_path, overwrite=True)[0].error)
+    assert "would overwrite a source" in str(assigned([photo], tmp_path, overwrite=True)[0].error)
     dangling = tmp_path / "b.censored.jpg"
     dangling.symlink_to(tmp_path / "nowhere")
-    assert "exists already" in str(planned([picture(tmp_path / "b.jpg")])[0].error)
+    assert "exists already" in str(assigned([picture(tmp_path / "b.jpg")])[0].error)
 
 
 def test_items_that_cannot_be_begun_get_no_target(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
-    items = planned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
+    items = assigned([tmp_path / "a.txt", tmp_path / "gone"], tmp_path / "out")
     assert [(item.target, item.error is None) for item in items] == [(None, False), (None, False)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command import FACES, Censor
+from fakes import RedFinder
 
 # --- check ----------------------------------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ def test_labels_without_a_detector(censor: Censor, monkeypatch: pytest.MonkeyPat
     )
     odd = tmp_path / "odd.toml"
     odd.write_text("[labels.queen]\ncensor_at = 0.2")
-    assert censor("policy", "check", odd).exit_code == 1
+    assert censor("policy", "check", odd).exit_code == 2
     assert censor("policy", "check", odd, "--weights", tmp_path / "none").exit_code == 1
 
 
@@ -88,7 +89,7 @@ def test_policies(censor: Censor, tmp_path: Path) -> None:
     assert censor("policy", "write", "faces", own, "--force").exit_code == 0
     own.write_text("[labels.FACE_FEMALES]\ncensor_at = 0.1\n")
     wrong = censor("policy", "check", own)
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "unknown label 'FACE_FEMALES'; did you mean FACE_FEMALE" in wrong.stderr
     own.write_text("[labels.FACE_FEMALE]\ncensor_to = 0.1\n")
     broken = censor("policy", "check", own)
@@ -182,6 +183,50 @@ def test_a_report_is_not_overwritten_unless_told(censor: Censor, face: Path, tmp
     assert report.read_text() == "mine"
     assert censor(face, "--json", report, "--force", *FACES).exit_code == 0
     assert json.loads(report.read_text())["file"] == str(face)
+
+
+def test_a_policy_that_the_detector_cannot_serve_is_usage(
+    censor: Censor, tmp_path: Path, face: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detect.load.load_detector", lambda *arguments, **options: RedFinder())
+    policy = tmp_path / "own.toml"
+    policy.write_text("[labels.FEMALE_GENITALIA_EXPOSED]\ncensor_at = 0.2\n")
+    for arguments in (("policy", "check", policy), ("check", face, "--policy", policy)):
+        result = censor(*arguments)
+        assert result.exit_code == 2
+        assert "the detector never reports FEMALE_GENITALIA_EXPOSED" in result.stderr
+
+
+@pytest.mark.parametrize("there", ["a link", "a second name", "a link to nothing"])
+def test_a_report_takes_a_name_and_leaves_alone_what_else_had_it(
+    censor: Censor, face: Path, tmp_path: Path, there: str
+) -> None:
+    victim, report = tmp_path / "victim", tmp_path / "r.jsonl"
+    victim.write_text("mine")
+    victim.chmod(0o640)
+    if there == "a second name":
+        report.hardlink_to(victim)
+    else:
+        report.symlink_to(victim if there == "a link" else tmp_path / "nothing")
+    assert censor(face, "--json", report, "--force", *FACES).exit_code == 0
+    assert not report.is_symlink()
+    assert json.loads(report.read_text())["file"] == str(face)
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "nothing").exists()
+    assert there != "a second name" or report.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("there", ["/dev/null", "standard output"])
+def test_a_link_to_a_stream_is_not_replaced_by_a_report(face: Path, tmp_path: Path, there: str) -> None:
+    report, printed = tmp_path / "r.jsonl", tmp_path / "printed"
+    report.symlink_to("/proc/self/fd/1" if there == "standard output" else there)
+    command = [sys.executable, "-m", "censor", str(face), "--json", str(report), "--force", *FACES]
+    with printed.open("w") as stdout:
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "a link to something that is not a file of its own" in done.stderr
+    assert report.is_symlink()
+    assert printed.read_text() == ""
 
 
 def test_version_and_help(censor: Censor) -> None:

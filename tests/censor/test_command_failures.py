@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from command import FACES, Censor, hidden
 
+ROOT = Path(__file__).parent.parent.parent
+
 
 @pytest.mark.parametrize(
     ("name", "body", "says"),
@@ -202,3 +204,28 @@ def test_a_bar_on_a_terminal_and_none_in_a_pipe(face: Path, tmp_path: Path) -> N
     assert b"7 done, 7 with hidden regions, 0 failed" in shown
     piped = subprocess.run([*command, "--force"], capture_output=True, check=True)
     assert piped.stderr == b"7 done, 7 with hidden regions, 0 failed\n"
+
+
+def test_without_weights_the_command_says_how_to_get_some(
+    censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nudenet", None)  # as if it were not installed
+    monkeypatch.setenv("CENSOR_WEIGHTS", "")  # as good as unset
+    says = (ROOT / "docs" / "install.md").read_text().split("```text\n")[1].split("```")[0]
+    assert "--weights or CENSOR_WEIGHTS" in says
+    for arguments in ([face], ["check", face], ["serve"]):
+        result = censor(*arguments)
+        assert (result.exit_code, result.stderr) == (1, says)
+
+
+def test_the_weights_that_the_environment_names(
+    censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CENSOR_WEIGHTS", str(tmp_path / "gone.onnx"))
+    for arguments in ([face], ["check", face], ["serve"]):
+        result = censor(*arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {tmp_path / 'gone.onnx'}: cannot read the weights")
+    from detect.load import find_weights
+
+    assert censor(face, "--weights", find_weights()[0], "--policy", "faces").exit_code == 0

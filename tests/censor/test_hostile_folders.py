@@ -11,8 +11,8 @@ from command import FACES, Censor, hidden
 from PIL import Image
 
 from censor import gather as gather_module
-from censor.batch import gather, plan
-from censor.files import write_atomic
+from censor.batch import assign_targets, gather
+from censor.media.writing import write_atomic
 from detect.errors import ReadError
 from detect.folders import PathBeneath, open_file, opened_folder, walk
 from detect.pictures.still import decode
@@ -55,13 +55,13 @@ def test_links_to_files_are_followed_only_inside_the_folder(censor: Censor, face
 def test_what_is_swapped_for_a_link_after_the_walk_is_not_followed(
     censor: Censor, face: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], what: str
 ) -> None:
-    from censor import pipeline
+    from censor.media import still
 
     monkeypatch.chdir(face.parent.parent)
     (face.parent / "sub").mkdir()
     face.rename(face.parent / "sub" / "face.jpg")
     before = (outside / "face.jpg").read_bytes()
-    original = pipeline.decode
+    original = still.decode
 
     def swapped(*arguments: object, **given: object) -> object:
         if what == "folder":
@@ -72,7 +72,7 @@ def test_what_is_swapped_for_a_link_after_the_walk_is_not_followed(
             (face.parent / "sub" / "face.jpg").symlink_to(outside / "face.jpg")
         return original(*arguments, **given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "decode", swapped)
+    monkeypatch.setattr(still, "decode", swapped)
     result = censor(options[0], face.parent, *options[1:], *FACES)
     assert result.exit_code == 1
     assert "link" in result.stderr
@@ -214,12 +214,12 @@ def test_names_that_some_file_systems_hold_for_one(tmp_path: Path) -> None:
         (out / other).hardlink_to(first)
     picture(tmp_path / "in" / "twin.jpg")
     (out / "twin.jpg").hardlink_to(out / "a.jpg")
-    items = plan(gather([tmp_path / "in"]).items, out=out, in_place=False, overwrite=True)
+    items = assign_targets(gather([tmp_path / "in"]).items, out=out, in_place=False, overwrite=True)
     assert sorted(item.relative.name for item in items if item.error is not None) == ["a.jpg", "caf\u00e9.jpg"]
     assert all("is already that of" in str(item.error) for item in items if item.error is not None)
 
 
-def test_force_overwrites_only_what_was_there_when_it_was_planned(
+def test_force_overwrites_only_what_was_there_when_targets_were_assigned(
     censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from censor import pipeline

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor, Policy, Rule
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.verdict import Level
 from censor.views import upright, views_of
 from detect.detections import Detections

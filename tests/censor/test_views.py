@@ -11,10 +11,10 @@ from fakes import RED, RedFinder, finder
 from PIL import Image
 
 from censor import Censor
-from censor.errors import RecheckError
-from censor.files import encode
 from censor.masks import Region
+from censor.media.encoding import encode
 from censor.policy_toml import load_policy
+from censor.redact import Redaction
 from censor.views import Canvas, Views
 from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
@@ -171,10 +171,17 @@ def test_the_callers_pixels_are_left_alone(source):
 
 def test_a_canvas_gives_back_what_was_painted_over():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    before, canvas = pixels.copy(), Canvas(pixels)
-    canvas.begin([Region(2, 3, 9, 8), Region(20, 10, 25, 15)])[3:15, 2:25] = 0
+    before, canvas = pixels.copy(), Canvas(pixels, BLACK)
+    first, second, third = (
+        Redaction(label="FACE_MALE", score=1, xyxy=(0, 0, 1, 1), effect="solid", rechecked=False, region=each)
+        for each in (Region(2, 3, 9, 8), Region(20, 10, 25, 15), Region(0, 0, 3, 4))
+    )
+    canvas.paint([first, second])
     assert canvas.window == (slice(3, 15), slice(2, 25))
-    canvas.begin([Region(0, 0, 30, 20)])
+    assert not pixels[3:8, 2:9].any()
+    canvas.paint([third])
+    assert not pixels[:4, :3].any()
+    pixels[:4, :3] = before[:4, :3]
     assert np.array_equal(pixels, before)
 
 
@@ -201,32 +208,3 @@ def test_the_real_detector_judges_reduced_and_whole_alike(astronaut):
         assert reduced.labels[row] == whole.labels[row]
         assert abs(reduced.scores[row] - whole.scores[row]) <= 0.03
         assert np.abs(reduced.xyxy[row] - whole.xyxy[row]).max() <= 30  # of 3,000
-
-
-@pytest.mark.parametrize("finder_of", [Shrinking, Stubborn])
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_encoding_during_the_second_look_writes_the_same_file(tmp_path, finder_of, suffix):
-    """Also where the look finds more, and what was encoded meanwhile must not be written."""
-    image = scene()
-    image[:80, :100] = np.random.default_rng(0).integers(0, 150, (80, 100, 3))
-    files = []
-    for overlap in (False, True):
-        censor = Censor(policy=BLACK, detector=finder_of(spare=1.0), overlap=overlap)
-        files.append(tmp_path / f"{overlap}.{suffix}")
-        done = censor.apply_file(encode(Picture(image), format="PNG"), files[-1])
-        assert [hidden.rechecked for hidden in done.redactions] == [False, True][: 1 + (finder_of is Stubborn)]
-        assert set(done.seconds) == {"decode", "detect", "hide", "recheck", "encode", "write"}
-    assert files[0].read_bytes() == files[1].read_bytes()
-    assert not decode(files[1]).pixels[80:160, 160:240].max() > 8
-
-
-def test_what_was_encoded_early_is_not_written_if_the_look_fails(tmp_path):
-    class Relentless(Shrinking):
-        def detect(self, images):
-            found = super().detect(images)
-            again = np.array([[9 * len(self.seen), 2, 9 * len(self.seen) + 8, 10]], np.float32)
-            return [type(each)(again, np.array([0.9]), np.array([0]), self.names) for each in found]
-
-    with pytest.raises(RecheckError):
-        Censor(policy=BLACK, detector=Relentless(spare=1.0), overlap=True).apply_file(scene(), tmp_path / "out.png")
-    assert list(tmp_path.iterdir()) == []

@@ -155,9 +155,7 @@ def detector_of() -> Callable[..., OnnxDetector]:
 @pytest.fixture(scope="session")
 def installed_detector() -> Detector:
     """The 320n weights inside the installed `nudenet` distribution."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("CENSOR_WEIGHTS", raising=False)
-        return load_detector(min_score=0.05, engine="onnxruntime")
+    return load_detector(min_score=0.05, engine="onnxruntime")
 
 
 @pytest.fixture(scope="session")

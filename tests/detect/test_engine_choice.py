@@ -134,7 +134,6 @@ def test_bf16_that_openvino_cannot_bring_is_refused(plain, tmp_path, monkeypatch
 
 
 def test_f32_is_what_onnxruntime_computes_bit_for_bit(astronaut, monkeypatch):
-    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
     runs = []
     original = OnnxRuntimeSession.run
     monkeypatch.setattr(OnnxRuntimeSession, "run", lambda self, batch: runs.append(1) or original(self, batch))
@@ -145,7 +144,6 @@ def test_f32_is_what_onnxruntime_computes_bit_for_bit(astronaut, monkeypatch):
 
 
 def test_a_few_pictures_get_a_network_that_is_sooner_loaded_and_finds_the_same(astronaut, monkeypatch):
-    monkeypatch.delenv("CENSOR_WEIGHTS", raising=False)
     asked = []
     original = OnnxRuntimeSession.__init__
 

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor
-from censor.files import encode
+from censor.choices import EFFECTS
+from censor.media.encoding import encode
 from detect.errors import DetectError
 from detect.pictures.formats import SUFFIXES
 from detect.pictures.still import decode
 
-EFFECTS = ["solid", "pixelate", "blur", "sticker"]
 FORMATS = sorted(set(SUFFIXES.values()))
 RGB = NDArray[np.uint8]
 EACH = pytest.mark.parametrize("carrier", CARRIERS, ids=lambda carrier: carrier.name)

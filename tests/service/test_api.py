@@ -278,7 +278,7 @@ def test_a_bug_of_ours_is_an_internal_error(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret of the inside")
 
-    monkeypatch.setattr("censor.results.encode", broken)
+    monkeypatch.setattr("censor.media.still.encode", broken)
     response = client.post("/v1/censor", content=scene_png, headers=PNG)
     assert is_problem(response, "internal-error")
     assert "secret" not in response.text

@@ -26,7 +26,7 @@ from PIL import Image
 from processes import ended, workers_of
 
 from censor import Censor
-from censor.files import encode
+from censor.media.encoding import encode
 from censor.service import Settings
 from censor.service.process_pool import ProcessPool
 from detect.detections import Detector

@@ -13,8 +13,8 @@ import pytest
 from fakes import RedFinder
 from watched import WatchedFolders, files, reason, wait_for
 
-from censor import results
 from censor.errors import WriteError
+from censor.media import still
 from censor.watch import claims as claims_module
 from censor.watch import processor as processor_module
 from censor.watch import watcher as watcher_module
@@ -208,7 +208,7 @@ def test_memory_that_runs_out_again_and_again_ends_in_quarantine(
     def no_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(results, "encode", no_memory)
+    monkeypatch.setattr(still, "encode", no_memory)
     monkeypatch.setattr(watcher_module, "_LONGEST_PAUSE", 0.05)
     watched.send("a.png")
     watcher = watched.watcher(originals=DELETE, once=False)

@@ -52,3 +52,11 @@ def test_the_guide_names_the_six_classes_with_their_ids():
     guide = (ROOT / "annotations" / "LABELLING.md").read_text(encoding="utf-8")
     for number, name in enumerate(CLASSES, 1):
         assert f"| {number} | `{name}` |" in guide
+
+
+def test_the_help_of_convert_names_every_format():
+    command = main.get_command(click.Context(main), "convert")
+    assert command is not None
+    assert command.help is not None
+    words = re.findall(r"\w+", command.help.partition("annotations in FORMAT: ")[2])
+    assert tuple(word for word in words if word != "or") == FORMATS

@@ -319,3 +319,14 @@ class TestAutolabel:
         assert result.stderr.startswith(f"Error: {pictures / 'a.png'}: not a picture")
         assert result.stderr.count("\n") == 1
         assert len(read_json(tmp_path / "auto.json")["images"]) == 2
+
+
+def test_without_weights_a_command_says_how_to_get_some(run, pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nudenet", None)  # as if it were not installed
+    monkeypatch.setenv("CENSOR_WEIGHTS", str(tmp_path))  # which is another command's
+    result = run("autolabel", pictures, "-o", tmp_path / "auto.json")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: no detector weights: name a file with --weights, or install some with: "
+        "pip install 'nsfw-censor[nudenet]'\n"
+    )

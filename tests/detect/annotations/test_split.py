@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from twins import save_twins
 
 from detect.annotations import split as module
 from detect.annotations.document import read_json
-from detect.annotations.split import group_duplicates, split_document
+from detect.annotations.split import split_document
 from detect.errors import AnnotationsError, ReadError
 
 SAMPLE = Path(__file__).parents[3] / "annotations" / "sample"
@@ -19,32 +19,11 @@ SAMPLE = Path(__file__).parents[3] / "annotations" / "sample"
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    """Four pictures of noise; of the first a resized JPEG, of the second a mirrored copy."""
-    folder = tmp_path_factory.mktemp("twins")
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        noise = Image.fromarray((rng.random((6, 6, 3)) * 255).astype(np.uint8))
-        noise.resize((96, 96), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    with Image.open(folder / "0.png") as picture:
-        picture.resize((60, 60)).save(folder / "4.jpg", quality=70)
-    with Image.open(folder / "1.png") as picture:
-        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "5.png")
-    return folder
+    return save_twins(tmp_path_factory.mktemp("twins"))
 
 
 def _paths(folder):
     return sorted(folder.iterdir())
-
-
-def test_copies_are_grouped_with_their_original(twins, monkeypatch):
-    expected = [0, 1, 2, 3, 0, 1]
-    np.testing.assert_array_equal(group_duplicates(_paths(twins), max_distance=6), expected)
-    monkeypatch.setattr(module, "_CHUNK", 2)
-    np.testing.assert_array_equal(group_duplicates(_paths(twins), max_distance=6), expected)
-
-
-def test_a_distance_of_all_bits_puts_everything_together(twins):
-    assert set(group_duplicates(_paths(twins), max_distance=64).tolist()) == {0}
 
 
 def _document(folder):

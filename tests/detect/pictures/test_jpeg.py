@@ -11,7 +11,7 @@ from encoding import Encode, oriented
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.files import encode
+from censor.media.encoding import encode
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.still import Picture, decode
 

@@ -14,7 +14,7 @@ from PIL import Image
 from detect import WeightsError, load_detector
 from detect.__main__ import main
 from detect.errors import AnnotationsError, InferenceError, UnsupportedImageError
-from detect.quantize import quantize
+from detect.models.quantize import quantize
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession, openvino_core
 
 NAMES = ["RED", "BLUE"]

@@ -1,18 +1,17 @@
-"""Pixels to files: encoded from pixels and colour profile alone, written whole or not at all."""
+"""Pixels to bytes: encoded from pixels and colour profile alone."""
 
 from __future__ import annotations
 
 import io
 import os
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.errors import OutputExistsError, WriteError
-from detect.atomic import write_whole
+from censor.errors import WriteError
 from detect.pictures.alpha import over
 from detect.pictures.color import settled_srgb
 from detect.pictures.formats import SUFFIXES, format_of
@@ -20,7 +19,7 @@ from detect.pictures.jpeg import Saving
 from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
 
-__all__ = ["QUALITY", "encode", "output_format", "write_atomic"]
+__all__ = ["QUALITY", "encode", "output_format"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
@@ -148,20 +147,3 @@ def _save_heif(image: Image.Image, stream: io.BytesIO, options: dict[str, Any]) 
     import pillow_heif
 
     pillow_heif.from_pillow(image).save(stream, **options)
-
-
-def write_atomic(
-    path: str | os.PathLike[str], data: bytes | BinaryIO, *, overwrite: bool = False, durable: bool = False
-) -> None:
-    """`detect.atomic.write_whole` with errors that name the file.
-
-    Raises:
-        OutputExistsError: The file is there and `overwrite` is false.
-        WriteError: The folder is missing or may not be written, the disk is full …; nothing is left behind.
-    """
-    try:
-        write_whole(path, data, overwrite=overwrite, durable=durable)
-    except FileExistsError as error:
-        raise OutputExistsError(f"{path}: exists already, and is not overwritten unless told to") from error
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error

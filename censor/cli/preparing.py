@@ -1,0 +1,172 @@
+"""What a command has before it begins: a policy, a detector, and the `Censor` of the options that describe them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
+
+if TYPE_CHECKING:
+    from censor.cli.groups import HidingOptions, SharedOptions
+    from censor.pipeline import Censor
+    from censor.policy import Policy
+    from detect.detections import Detector
+
+__all__ = ["WEIGHTS_VARIABLE", "make_censor", "named_weights", "preparing"]
+
+WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
+"""Environment variable that names a weights file where no option does."""
+
+_NO_WEIGHTS = (
+    f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
+    "or install some with: pip install 'nsfw-censor[nudenet]'"
+)
+
+_TILES = 20
+"""About so many tiles a picture has: from a few to fifty."""
+
+
+@contextmanager
+def preparing() -> Iterator[None]:
+    """What goes wrong before a command begins ends it in one line: as usage, unless it is the detector that fails."""
+    from censor.errors import CensorError
+    from detect.errors import (
+        DetectError,
+        ImageError,
+        MissingModelError,
+        MissingWeightsError,
+        ReadError,
+        UnknownLabelError,
+    )
+
+    try:
+        yield
+    except MissingWeightsError:
+        fail(MissingWeightsError(_NO_WEIGHTS), EXIT_FAILED)
+    except MissingModelError as error:
+        fail(MissingModelError(f"{error}; see: censor models add --help"), EXIT_FAILED)
+    except (CensorError, ImageError, ReadError, UnknownLabelError, ValueError) as error:  # of a picture: the sticker
+        fail(error, EXIT_USAGE)
+    except DetectError as error:
+        fail(error, EXIT_FAILED)
+
+
+def named_weights(option: Path | None) -> Path | None:
+    """The weights file that the option names, or else the environment; None for the installed weights."""
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    return option or (Path(named) if named else None)
+
+
+def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
+    """Policy, detector and limits as options say.
+
+    Args:
+        shared: The options that all commands have.
+        hiding: Those of commands that hide.
+        pictures: How many there will be; None if nobody knows.
+
+    Raises:
+        CensorError: The policy is not valid, or the detector cannot serve it.
+        DetectError: There is no detector, or it cannot be had so; or the sticker is no picture.
+        UsageError: A threshold that is none.
+        ValueError: Another option's value.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from censor.policy_toml import load_policy
+    from detect.tiling import FlipDetector, TiledDetector
+
+    base = load_policy(shared.policy.source)
+    thresholds = [_parse_threshold(text) for text in shared.policy.thresholds]
+    lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
+    with ThreadPoolExecutor(1) as pool:  # the network loads while Pillow and what needs it are imported
+        loading = pool.submit(_load_detector, shared, lowest, pictures)
+        from censor.pipeline import Censor
+
+        detector = loading.result()
+    if shared.views.tile:
+        detector = TiledDetector(detector, tile=shared.views.tile_size)
+    if shared.views.flip:
+        detector = FlipDetector(detector)
+    adjusted = base if hiding is None else _hiding(base, hiding, detector.names)
+    return Censor(
+        policy=_at(adjusted, thresholds),
+        detector=detector,
+        recheck=hiding is None or not hiding.no_recheck,
+        max_bytes=shared.limits.max_bytes,
+        max_pixels=shared.limits.max_pixels,
+    )
+
+
+def _load_detector(shared: SharedOptions, min_score: float, pictures: int | None) -> Detector:
+    """A detector that as many pictures share as are worked on at once, and the cores among them."""
+    import cv2
+
+    from detect.load import load_detector
+    from detect.runtime.sessions import cores
+
+    workers = shared.limits.at_once(pictures)
+    threads = max(1, cores() // workers)
+    cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
+    detector = load_detector(
+        named_weights(shared.network.weights),
+        min_score=min_score,
+        threads=threads,
+        streams=workers,
+        engine=shared.network.engine,
+        precision=shared.network.precision,
+        provider=shared.network.provider,
+        pictures=pictures * _TILES if pictures is not None and shared.views.tile else pictures,
+    )
+    if shared.messages.verbose:
+        click.echo(f"engine {detector.engine}, precision {detector.precision}, threads {threads}", err=True)
+    return detector
+
+
+def _at(policy: Policy, thresholds: Sequence[tuple[str | None, float]]) -> Policy:
+    """The policy with these thresholds; what is said of one label wins."""
+    for label, score in sorted(thresholds, key=lambda each: each[0] is not None):
+        policy = policy.at(score, None if label is None else [label])
+    return policy
+
+
+def _hiding(policy: Policy, options: HidingOptions, names: tuple[str, ...]) -> Policy:
+    """The policy as changed by what is to be hidden, and how."""
+    from censor.policy import parse_color
+
+    if options.labels:
+        policy = policy.only(options.labels, names)
+    effect = options.replacewith or (None if options.sticker is None else "sticker")
+    if effect is not None:
+        policy = policy.each(effect=effect)
+    if options.shape is not None:
+        policy = policy.each(shape=options.shape)
+    if options.mask_scale is not None:
+        policy = policy.each(expand=(options.mask_scale - 1) / 2)
+    return dataclasses.replace(
+        policy,
+        feather=policy.feather if options.feather is None else options.feather,
+        cells=policy.cells if options.cells is None else options.cells,
+        color=policy.color if options.color is None else parse_color(options.color),
+        sticker=policy.sticker if options.sticker is None else options.sticker,
+    )
+
+
+def _parse_threshold(text: str) -> tuple[str | None, float]:
+    label, equals, score = text.rpartition("=")
+    if equals and not label.strip():
+        raise click.UsageError(f"-t {text}: no label before the equals sign")
+    try:
+        value = float(score)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise click.UsageError(f"-t {text}: must be a score in [0, 1], or LABEL=SCORE")
+    return label or None, value
