@@ -38,7 +38,7 @@ def test_connected_cells_are_one_region() -> None:
     one, other = hot_regions({"a": said(0.7, heat)}, ANY)
     assert one.cells.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]  # they meet at a corner
     assert other.cells.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
-    assert (one.classifier, one.score) == ("a", np.float32(0.7))
+    assert (one.classifier, one.score) == ("a", float(np.float32(0.7)))
     assert one.bounds(width=40, height=30) == (0, 0, 20, 20)
     assert other.bounds(width=40, height=30) == (30, 10, 40, 30)
 
@@ -127,7 +127,10 @@ def test_every_pixel_that_a_hot_cell_touches_is_covered_wholly(
 ) -> None:  # fmt: skip
     mask = np.zeros((height, width), np.bool_)
     for hot in hot_regions({"a": said(0.9, heat)}, ANY):
-        boxes = [cell_box(*at, heat.shape, width=width, height=height) for at in np.argwhere(hot.cells).tolist()]
+        boxes = [
+            cell_box(row, column, heat.shape, width=width, height=height)
+            for row, column in np.argwhere(hot.cells).tolist()
+        ]
         area = union(boxes, width=width, height=height, shape=shape, expand=expand, feather=feather, blocks=blocks)
         assert area is not None
         area.mark(mask)

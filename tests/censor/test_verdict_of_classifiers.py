@@ -92,7 +92,7 @@ def test_only_classifiers_that_count_confirm() -> None:
 
 def test_classifiers_judge_without_a_detector() -> None:
     found = verdict(Detections.empty(()), a=said(0.6))
-    assert (found.level, found.models, found.score) == (Level.REVIEW, ("a",), np.float32(0.6))
+    assert (found.level, found.models, found.score) == (Level.REVIEW, ("a",), float(np.float32(0.6)))
     with pytest.raises(PolicyError, match="judges nothing"):
         verdict(Detections.empty(()))
     with pytest.raises(PolicyError, match="judges nothing"):

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
+
+from detect import __main__ as entry
 
 DOCUMENT: dict[str, Any] = {
     "categories": [{"id": 1, "name": "king"}, {"id": 2, "name": "ace"}],
@@ -53,3 +56,11 @@ def write(tmp_path: Path) -> Callable[[object], Path]:
         return path
 
     return _write
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    def _run(*arguments: Any) -> Result:
+        return CliRunner().invoke(entry.main, [str(argument) for argument in arguments])
+
+    return _run
