@@ -48,7 +48,7 @@ class Looked:
     def again(self) -> tuple[list[Redaction], Detections]:
         return recheck(
             self.picture, self.canvas, self.planned, self.kept,
-            networks=self.networks, policy=POLICY, frame=self.frame, views=self.found.views,
+            seen=self.found.visible, networks=self.networks, policy=POLICY, frame=self.frame, views=self.found.views,
         )  # fmt: skip
 
 
