@@ -32,8 +32,11 @@ $(BIN)/python:
 demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
-test: .venv/.installed-dev .models/.added lint  ## lint, types, tests and coverage
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
+# What lint says comes behind what the tests say, whole; both run to their end, and either fails it.
+test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
+	@said=$$(mktemp); $(MAKE) lint >$$said 2>&1 & linting=$$!; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov; tested=$$?; \
+	wait $$linting; linted=$$?; cat $$said; rm -f $$said; test $$tested$$linted = 00
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev

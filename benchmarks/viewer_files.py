@@ -135,12 +135,27 @@ def png_cases() -> Iterator[tuple[str, bytes]]:
     rgb = portrait()
     for name, each in chunks.items():
         yield name, png(rgb, each)
+    yield from png_kinds(rgb)
+    for name, block in orientations().items():
+        yield f"eXIf {name}", png(rgb, [(b"eXIf", block)])
+    yield "eXIf twice", png(rgb, [(b"eXIf", exif_block(6)), (b"eXIf", exif_block(3))])
+    yield "eXIf behind the pixels", png(rgb, behind_pixels=[(b"eXIf", exif_block(6))])
+    raw = b"Exif\0\0" + exif_block(6)
+    yield (
+        "raw profile",
+        png(rgb, [(b"tEXt", b"Raw profile type exif\0\nexif\n%8d\n" % len(raw) + raw.hex().encode() + b"\n")]),
+    )
+    yield "XMP", png(rgb, [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp_orientation(6))])
+
+
+def png_kinds(rgb: NDArray[np.uint8]) -> Iterator[tuple[str, bytes]]:
+    """Each kind of pixels with some of the colour chunks."""
     alpha = np.dstack([rgb, np.tile(np.linspace(0, 255, 160).astype(np.uint8), (96, 1))])
     grey = rgb[..., 1]
     palette = bytes(np.repeat(np.arange(256)[:, None], 3, axis=1).astype(np.uint8).tobytes())
     for name, each in (
         ("gAMA 1", [gama(1)]),
-        ("iCCP linear", [linear]),
+        ("iCCP linear", [iccp(profiles()["linear"])]),
         ("cICP PQ", [cicp(9, 16, 0, 1)]),
         ("bare", []),
     ):
@@ -165,16 +180,6 @@ def png_cases() -> Iterator[tuple[str, bytes]]:
             png(grey, each, palette=palette, behind_palette=[(b"tRNS", bytes(range(256)))]),
         )
         yield f"{name} behind the pixels", png(rgb, behind_pixels=each)
-    for name, block in orientations().items():
-        yield f"eXIf {name}", png(rgb, [(b"eXIf", block)])
-    yield "eXIf twice", png(rgb, [(b"eXIf", exif_block(6)), (b"eXIf", exif_block(3))])
-    yield "eXIf behind the pixels", png(rgb, behind_pixels=[(b"eXIf", exif_block(6))])
-    raw = b"Exif\0\0" + exif_block(6)
-    yield (
-        "raw profile",
-        png(rgb, [(b"tEXt", b"Raw profile type exif\0\nexif\n%8d\n" % len(raw) + raw.hex().encode() + b"\n")]),
-    )
-    yield "XMP", png(rgb, [(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp_orientation(6))])
 
 
 def orientations() -> dict[str, bytes]:

@@ -18,6 +18,16 @@ from PIL import Image
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+LONGEST = ("test_retinanet_sample_set.py", "test_retinanet_export.py", "test_detector_commands.py")
+"""Files that take minutes, the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Among several workers, start what takes longest first: nothing is left to share when one waits for it alone."""
+    if hasattr(config, "workerinput"):
+        place = {name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
 
 @pytest.fixture(scope="session")
 def astronaut() -> NDArray[np.uint8]:

@@ -72,9 +72,6 @@ def test_a_file_has_one_subject_and_a_function_one_job(path: Path) -> None:
 
 MAY_BE_LONG = {
     "train_retinanet.py": {"train"},  # one loop, read from top to bottom
-    "censor/service/app.py": {"create_app"},  # these three until they are shortened
-    "tests/detect/conftest.py": {"square_network"},
-    "benchmarks/viewer_files.py": {"png_cases"},
 }
 
 

@@ -74,6 +74,27 @@ def constant_network() -> Callable[..., bytes]:
     return make
 
 
+def _extent(anchor: str, axis: int) -> list[onnx.NodeProto]:
+    """The nodes that find middle and length, along one axis, of what a mask covers."""
+    node, name = helper.make_node, f"{anchor}_{axis}"
+    return [
+        node("ReduceMax", [f"mask_{anchor}"], [f"seen_{name}"], axes=[3 - axis], keepdims=1),
+        node("Mul", [f"seen_{name}", "zero"], [f"zeros_{name}"]),
+        node("Add", [f"zeros_{name}", "one"], [f"ones_{name}"]),
+        node("CumSum", [f"ones_{name}", f"axis_{axis}"], [f"up_{name}"]),  # 1 … length
+        node("CumSum", [f"ones_{name}", f"axis_{axis}"], [f"down_{name}"], reverse=1),  # length … 1
+        node("ReduceMax", [f"up_{name}"], [f"length_{name}"], axes=[1, 2], keepdims=1),
+        node("Mul", [f"seen_{name}", f"up_{name}"], [f"seen_up_{name}"]),
+        node("Mul", [f"seen_{name}", f"down_{name}"], [f"seen_down_{name}"]),
+        node("ReduceMax", [f"seen_up_{name}"], [f"high_{name}"], axes=[1, 2], keepdims=1),
+        node("ReduceMax", [f"seen_down_{name}"], [f"below_{name}"], axes=[1, 2], keepdims=1),
+        node("Sub", [f"length_{name}", f"below_{name}"], [f"low_{name}"]),
+        node("Sub", [f"high_{name}", f"low_{name}"], [f"side_{name}"]),
+        node("Add", [f"high_{name}", f"low_{name}"], [f"sum_{name}"]),
+        node("Mul", [f"sum_{name}", "half"], [f"centre_{name}"]),
+    ]
+
+
 @pytest.fixture(scope="session")
 def square_network() -> Callable[..., bytes]:
     """An ONNX file that finds the box around all red pixels (a face, to it) and around all blue ones (feet)."""
@@ -93,23 +114,7 @@ def square_network() -> Callable[..., bytes]:
                 node("ReduceMax", [f"mask_{anchor}"], [f"score_{anchor}"], axes=[1, 2], keepdims=1),  # (B, 1, 1)
             ]
             for axis in (1, 2):
-                name = f"{anchor}_{axis}"
-                nodes += [
-                    node("ReduceMax", [f"mask_{anchor}"], [f"seen_{name}"], axes=[3 - axis], keepdims=1),
-                    node("Mul", [f"seen_{name}", "zero"], [f"zeros_{name}"]),
-                    node("Add", [f"zeros_{name}", "one"], [f"ones_{name}"]),
-                    node("CumSum", [f"ones_{name}", f"axis_{axis}"], [f"up_{name}"]),  # 1 … length
-                    node("CumSum", [f"ones_{name}", f"axis_{axis}"], [f"down_{name}"], reverse=1),  # length … 1
-                    node("ReduceMax", [f"up_{name}"], [f"length_{name}"], axes=[1, 2], keepdims=1),
-                    node("Mul", [f"seen_{name}", f"up_{name}"], [f"seen_up_{name}"]),
-                    node("Mul", [f"seen_{name}", f"down_{name}"], [f"seen_down_{name}"]),
-                    node("ReduceMax", [f"seen_up_{name}"], [f"high_{name}"], axes=[1, 2], keepdims=1),
-                    node("ReduceMax", [f"seen_down_{name}"], [f"below_{name}"], axes=[1, 2], keepdims=1),
-                    node("Sub", [f"length_{name}", f"below_{name}"], [f"low_{name}"]),
-                    node("Sub", [f"high_{name}", f"low_{name}"], [f"side_{name}"]),
-                    node("Add", [f"high_{name}", f"low_{name}"], [f"sum_{name}"]),
-                    node("Mul", [f"sum_{name}", "half"], [f"centre_{name}"]),
-                ]
+                nodes += _extent(anchor, axis)
             boxes = [f"centre_{anchor}_2", f"centre_{anchor}_1", f"side_{anchor}_2", f"side_{anchor}_1"]
             nodes += [
                 node("Relu", [f"side_{anchor}_2"], [f"width_{anchor}"]),  # nothing seen: sides below zero
