@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.choices import CELL_EFFECTS
 from censor.errors import RecheckError
 from censor.finding import Networks, find_again
 from censor.policy import Policy
@@ -81,6 +82,6 @@ def _blank(picture: Picture, redactions: Sequence[Redaction]) -> NDArray[np.bool
     """Where nothing of the picture is left."""
     mask = np.zeros((picture.height, picture.width), np.bool_)
     for each in redactions:
-        if each.effect in ("solid", "sticker"):
+        if each.effect not in CELL_EFFECTS:
             each.region.mark(mask)
     return mask
