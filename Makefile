@@ -39,7 +39,7 @@ test: .venv/.installed-dev .models/.added lint  ## lint, types, tests and covera
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
 	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable '.[annotations,nudenet,service,train]' --group dev
+		--editable '.[annotations,models,nudenet,service,train]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows

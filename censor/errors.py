@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "BoxError",
     "CensorError",
+    "ClassifierError",
     "CrashedError",
     "DataFolderError",
     "DetectorError",
@@ -36,8 +37,12 @@ class DetectorError(CensorError):
     """A detector that raised something of its own, or broke its contract."""
 
 
+class ClassifierError(CensorError):
+    """A classifier that raised something of its own, or broke its contract."""
+
+
 class RecheckError(CensorError):
-    """A picture in which, after all tries, the detector still finds what should be hidden."""
+    """A picture in which, after all tries, the networks still find what should be hidden."""
 
 
 class WriteError(CensorError):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from censor.errors import DetectorError, PolicyError
+from censor.data_folder import models_folder
+from censor.errors import ClassifierError, DetectorError, PolicyError
+from censor.evidence import Evidence
+from censor.heat import heat_wanted
 from censor.policy import Policy
-from censor.redact import Evidence
-from censor.views import Views, upright, views_of
+from censor.rules import PictureRule
+from censor.views import Views, turned, upright, views_of
+from detect.classifier.scores import Classifier, Scores
+from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
 from detect.load import load_detector
-from detect.pictures.still import Picture
+from detect.models.catalogue import KNOWN
+from detect.pictures.still import Picture, Reading
+from detect.reduction import least_reduction
 from detect.tiling import joined, lowest_score
 
 __all__ = ["Found", "Networks", "find", "find_again", "networks_for"]
@@ -20,38 +27,77 @@ __all__ = ["Found", "Networks", "find", "find_again", "networks_for"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Networks:
-    """All that looks at pictures, at the first look as at later ones. What classifies them will stand beside it.
+    """All that looks at pictures, at the first look as at later ones.
 
     Attributes:
         detector: Finds boxes.
+        classifiers: Say how likely a picture as a whole is NSFW; none unless the policy asks for them.
+        rule: Which of them count, and whose maps are wanted.
     """
 
     detector: Detector
+    classifiers: tuple[Classifier, ...] = ()
+    rule: PictureRule = field(default_factory=PictureRule)
+
+    def reduction(self, height: int, width: int) -> int:
+        """How many times fewer rows and columns of a picture will do for all of them."""
+        return least_reduction((self.detector, *self.classifiers), height, width)
+
+    @property
+    def says(self) -> dict[str, tuple[str, ...]]:
+        """Each classifier's name, to the names of what it can say."""
+        return {each.name: each.names for each in self.classifiers}
 
 
-def networks_for(policy: Policy, detector: Detector | None = None) -> Networks:
+def networks_for(
+    policy: Policy, detector: Detector | None = None, classifiers: Sequence[Classifier] | None = None
+) -> Networks:
     """The networks that a policy wants to be served by.
 
     Args:
         policy: Its rules say what must be reported, and from which score on.
         detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+        classifiers: By default those that the policy counts, of the models that were added; none are loaded for a
+            policy that does nothing about what they say.
 
     Raises:
-        PolicyError: This detector cannot serve it.
+        DataFolderError: Nobody knows where models would be.
+        PolicyError: These cannot serve it.
         UnknownLabelError: The policy names a label that nobody knows.
-        WeightsError: There is no detector to load.
-        TypeError: `detector` is something else.
+        WeightsError: There is no detector to load, or a classifier cannot be.
+        TypeError: `detector` or one of `classifiers` is something else.
     """
     if detector is not None and not isinstance(detector, Detector):
         raise TypeError(f"detector must have `names` and `detect(images)`, and {type(detector).__name__} has not")
+    for each in classifiers or ():
+        if not isinstance(each, Classifier):
+            raise TypeError(
+                f"a classifier must have `name`, `names` and `classify(images)`, and {type(each).__name__} has not"
+            )
     chosen = load_detector(min_score=policy.lowest) if detector is None else detector
-    policy.require(chosen.names)
+    if not policy.asks_classifiers:
+        asked: tuple[Classifier, ...] = ()
+    else:
+        asked = _added(policy) if classifiers is None else tuple(classifiers)
+    networks = Networks(detector=chosen, classifiers=asked, rule=policy.picture)
+    if len(networks.says) < len(asked):
+        raise PolicyError(f"policy {policy.name!r}: two classifiers have one name: {[each.name for each in asked]}")
+    known = tuple(model.name for model in KNOWN if model.kind == "classifier")
+    policy.require(chosen.names, classifiers=networks.says, known=known)
     if (floor := lowest_score(chosen)) > policy.lowest:
         raise PolicyError(
             f"policy {policy.name!r} acts on scores from {policy.lowest:g}, but the detector reports none below "
             f"{floor:g}; load it with a min_score that low"
         )
-    return Networks(detector=chosen)
+    return networks
+
+
+def _added(policy: Policy) -> tuple[Classifier, ...]:
+    """The classifiers that a policy counts, of those that were added."""
+    from detect.installed import added_classifiers, load_classifiers
+
+    folder = models_folder()
+    return load_classifiers(policy.picture.counted(added_classifiers(folder)), folder=folder)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,41 +122,72 @@ def find(picture: Picture, networks: Networks) -> Found:
     they are gone from the output.
 
     Raises:
-        DetectError: The network failed.
+        ClassifierError: A classifier raised something of its own, or broke its contract.
+        DetectError: A network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
     """
-    views = Views.at(picture, networks.detector)
-    visible = [find_again(views, picture, networks)]
-    for reading in picture.readings:
-        for view in views_of(reading.pixels):
-            seen = _look(view, networks, picture.name)
-            visible.append(replace(seen, boxes=upright(seen.boxes, reading)))
-    shown = _together(visible)
-    beneath = [] if picture.beneath is None else [_look(picture.beneath, networks, picture.name)]
-    return Found(everything=_together([shown, *beneath]), visible=shown, views=views)
+    views = Views.at(picture, networks.reduction)
+    visible = _look(views, picture, networks, picture.readings, again=False)
+    if picture.beneath is None:
+        return Found(everything=visible, visible=visible, views=views)
+    boxes = _detect(networks.detector, picture.beneath, picture.name)
+    scores = _ask(networks.classifiers, picture.beneath, None, picture.name, heat=False)
+    everything = Evidence(
+        boxes=joined(Detections.concatenate([visible.boxes, boxes])), scores=_together([visible.scores, scores])
+    )
+    return Found(everything=everything, visible=visible, views=views)
 
 
 def find_again(views: Views, picture: Picture, networks: Networks) -> Evidence:
-    """Look at a picture as it is shown now.
+    """Look at a picture, in which something has been hidden, as it is shown now.
 
     Raises:
-        DetectError: The network failed.
+        ClassifierError: A classifier raised something of its own, or broke its contract.
+        DetectError: A network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
     """
-    seen = _together([_look(view, networks, picture.name) for view in views])  # one at a time: each may be 300 MB
-    return replace(seen, boxes=views.restore(seen.boxes, picture))
+    return _look(views, picture, networks, (), again=True)
 
 
-def _look(view: RGBImage, networks: Networks, name: str) -> Evidence:
-    """What every network says of one view, in the view's own pixels: the one place that asks them."""
-    return Evidence(boxes=_detect(networks.detector, view, name))
+def _look(views: Views, picture: Picture, networks: Networks, readings: Sequence[Reading], *, again: bool) -> Evidence:
+    """What the networks say of all that somebody may see: the one place that asks them.
+
+    One view after the other: each may be 300 MB. Maps are asked for where it has turned out that they are wanted, and
+    then of every view, since what is hot in any of them is hidden.
+    """
+    boxes, scores = [], []
+    for view, reading in _seen(views, readings):
+        found = _detect(networks.detector, view, picture.name)
+        boxes.append(views.restore(found, picture) if reading is None else upright(found, reading))
+        scores.append(_ask(networks.classifiers, view, reading, picture.name, heat=False))
+    together = _together(scores)
+    wanted = heat_wanted(together, networks.rule, again=again)
+    if mapping := [each for each in networks.classifiers if each.name in wanted]:
+        maps = [_ask(mapping, view, reading, picture.name, heat=True) for view, reading in _seen(views, readings)]
+        together = {**together, **_together(maps)}
+    return Evidence(boxes=boxes[0] if len(boxes) == 1 else joined(Detections.concatenate(boxes)), scores=together)
 
 
-def _together(seen: Sequence[Evidence]) -> Evidence:
-    """What several views show of one picture: what any of them does."""
-    if len(seen) == 1:
-        return seen[0]
-    return Evidence(boxes=joined(Detections.concatenate([each.boxes for each in seen])))
+def _seen(views: Views, readings: Sequence[Reading]) -> Iterator[tuple[RGBImage, Reading | None]]:
+    """Every view, with the reading that it is one of unless that is the picture's own."""
+    yield from ((view, None) for view in views)
+    for reading in readings:
+        yield from ((view, reading) for view in views_of(reading.pixels))
+
+
+def _ask(
+    classifiers: Sequence[Classifier], view: RGBImage, reading: Reading | None, name: str, *, heat: bool
+) -> dict[str, Scores]:
+    said = {each.name: _classify(each, view, name, heat=heat) for each in classifiers}
+    return said if reading is None else {name: turned(scores, reading) for name, scores in said.items()}
+
+
+def _together(said: Sequence[Mapping[str, Scores]]) -> Mapping[str, Scores]:
+    """What classifiers say of several views of one picture: the most suspicious counts."""
+    if len(said) == 1:
+        return said[0]
+    whole = [(0.0, 0.0, 1.0, 1.0)] * len(said)
+    return {name: most_suspicious([each[name] for each in said], whole) for name in said[0]}
 
 
 def _detect(detector: Detector, view: RGBImage, name: str) -> Detections:
@@ -125,3 +202,18 @@ def _detect(detector: Detector, view: RGBImage, name: str) -> Detections:
     if found[0].names != detector.names:
         raise DetectorError(f"{name}: the detector must answer Detections with its own names")
     return found[0]
+
+
+def _classify(classifier: Classifier, view: RGBImage, name: str, *, heat: bool) -> Scores:
+    try:
+        said = classifier.classify([view], heat=heat)
+    except DetectError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except Exception as error:
+        failed = f"the classifier {classifier.name} failed: {type(error).__name__}: {error}"
+        raise ClassifierError(f"{name}: {failed}") from error
+    if not isinstance(said, list) or len(said) != 1 or not isinstance(said[0], Scores):
+        raise ClassifierError(f"{name}: the classifier {classifier.name} must answer a list of one Scores an image")
+    if said[0].names != classifier.names:
+        raise ClassifierError(f"{name}: the classifier {classifier.name} must answer Scores with its own names")
+    return said[0]

@@ -1,4 +1,4 @@
-"""From boxes to pixels: the only place where that happens.
+"""From boxes and cells to pixels: the only place where that happens.
 
 Every shape covers every pixel that its box touches: edges go outwards to whole pixels first, the shape is drawn around
 the result, and only then is it cut to the picture. An ellipse goes *around* the box; one inside it would leave the
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detect.pictures.blocks import BlockGrid
 
-__all__ = ["Region", "outwards", "region"]
+__all__ = ["Region", "outwards", "region", "union"]
 
 _CORNER = 0.25
 """Radius of a rounded region's corners, as a share of its shorter side."""
@@ -102,10 +102,60 @@ def region(
         return window
     cover = _rasterise((x0, y0, x1, y1), window, shape, blocks)
     if soft:
-        away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the shape
-        fade = np.clip(255 * (1 - away / (soft + 1)), 0, 254).astype(np.uint8)
-        cover = np.maximum(cover, fade)
+        cover = _softened(cover, soft)
     return Region(window.x0, window.y0, window.x1, window.y1, cover)
+
+
+def union(
+    boxes: Sequence[Sequence[float]],
+    *,
+    width: int,
+    height: int,
+    shape: str = "box",
+    expand: float = 0.0,
+    feather: float = 0.0,
+    blocks: BlockGrid | None = None,
+) -> Region | None:
+    """The pixels that hide several boxes at once, such as the connected cells of a map: each has its shape around it.
+
+    Args:
+        boxes: In the picture's pixels; they may reach beyond the picture.
+        width: The picture's columns.
+        height: Its rows.
+        shape: "box", "rounded" or "ellipse".
+        expand: Each edge of a box moves outwards by this share of the box's width or height.
+        feather: Width of a soft edge outside all shapes, as a share of the smallest side of any box.
+        blocks: The picture's, which are covered whole; the soft edge begins beyond them.
+
+    Returns:
+        None where no box meets the picture.
+
+    Raises:
+        ValueError: An unknown shape.
+    """
+    each = [region(box, width=width, height=height, shape=shape, expand=expand, blocks=blocks) for box in boxes]
+    parts = [part for part in each if part is not None]
+    if not parts:
+        return None
+    sides = [outwards(box, expand) for box in boxes]
+    soft = feather * min(min(x1 - x0, y1 - y0) for x0, y0, x1, y1 in sides)
+    margin = math.ceil(soft)
+    x0, y0 = (max(0, min(edges) - margin) for edges in ([part.x0 for part in parts], [part.y0 for part in parts]))
+    x1, y1 = max(part.x1 for part in parts), max(part.y1 for part in parts)
+    x1, y1 = min(width, x1 + margin), min(height, y1 + margin)
+    cover = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    for part in parts:
+        window = cover[part.y0 - y0 : part.y1 - y0, part.x0 - x0 : part.x1 - x0]
+        np.maximum(window, 255 if part.cover is None else part.cover, out=window)
+    if soft:
+        cover = _softened(cover, soft)
+    return Region(x0, y0, x1, y1, None if (cover == 255).all() else cover)
+
+
+def _softened(cover: NDArray[np.uint8], soft: float) -> NDArray[np.uint8]:
+    away = cv2.distanceTransform(255 - cover, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # 0 inside the shape
+    fade = np.clip(255 * (1 - away / (soft + 1)), 0, 254).astype(np.uint8)
+    return np.asarray(np.maximum(cover, fade))
 
 
 def outwards(xyxy: Sequence[float], expand: float = 0.0) -> tuple[int, int, int, int]:

@@ -22,9 +22,9 @@ from censor.results import Censored, Checked
 from censor.timing import timed
 from censor.verdict import Verdict, judge
 from censor.views import Canvas
+from detect.classifier.scores import Classifier
 from detect.detections import Detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
-from detect.reduction import reduction
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
@@ -41,30 +41,33 @@ class Censor:
         policy: Policy | str | os.PathLike[str] = "default",
         *,
         detector: Detector | None = None,
+        classifiers: Sequence[Classifier] | None = None,
         recheck: bool = True,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        """Bring a policy and a detector together.
+        """Bring a policy and networks together.
 
         Args:
             policy: A `Policy`, the name of a preset, or the path of a TOML file.
             detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+            classifiers: By default those that the policy counts, of the models that were added; ``()`` for none.
             recheck: Look at the output again, and hide what is still found.
             max_bytes: Cap on an encoded picture.
             max_pixels: Cap on width times height.
 
         Raises:
-            PolicyError: The policy is not valid, or this detector cannot serve it.
+            DataFolderError: Nobody knows where models would be.
+            PolicyError: The policy is not valid, or these networks cannot serve it.
             UnknownLabelError: The policy names a label that nobody knows.
-            WeightsError: There is no detector to load.
-            TypeError: `policy` or `detector` is something else.
+            WeightsError: There is no detector to load, or a classifier cannot be.
+            TypeError: `policy`, `detector` or a classifier is something else.
         """
         if not isinstance(policy, Policy | str | os.PathLike):
             expected = "a Policy, the name of a preset, or the path of a TOML file"
             raise TypeError(f"policy must be {expected}, not {type(policy).__name__}: {policy!r}")
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
-        self._networks = networks_for(self.policy, detector)
+        self._networks = networks_for(self.policy, detector, classifiers)
         self._sticker = load_sticker(self.policy)
         self._recheck = recheck
         self._open = partial(open_medium, max_bytes=max_bytes, max_pixels=max_pixels)
@@ -73,6 +76,14 @@ class Censor:
     def detector(self) -> Detector:
         """What finds boxes."""
         return self._networks.detector
+
+    def require_verdict(self) -> None:
+        """Check that there can be a verdict: `check` begins with it.
+
+        Raises:
+            PolicyError: The policy has no rule for a verdict about anything that these networks report.
+        """
+        self.policy.require(self.detector.names, judging=True, classifiers=self._networks.says)
 
     def check(self, source: Source, *, whole: bool = False) -> Checked:
         """Judge a picture without changing it.
@@ -84,15 +95,15 @@ class Censor:
                 whole does, since levels are cut off at black and white before they are averaged or after.
 
         Raises:
-            PolicyError: The policy has no rule for a verdict about anything that this detector reports.
+            PolicyError: As for `require_verdict`.
             CensorError: It could not be judged.
             DetectError: It could not be decoded, or the network failed.
             TypeError: `source` is nothing that a picture can come in.
         """
-        self.policy.require(self.detector.names, judging=True)
+        self.require_verdict()
         seconds: dict[str, float] = {}
         with timed(seconds, "decode"):
-            (part,) = self._open(source).parts(spare=None if whole else partial(reduction, self.detector))
+            (part,) = self._open(source).parts(spare=None if whole else self._networks.reduction)
         with timed(seconds, "detect"):
             found = find(part.picture, self._networks)
         return Checked(
@@ -175,17 +186,17 @@ class Censor:
         policy, networks = self.policy, self._networks
         with timed(seconds, "detect"):
             found = find(picture, networks)
-        verdict = self._judge(found.everything, picture) if policy.judges(self.detector.names) else None
+        verdict = self._judge(found.everything, picture) if policy.judges(self.detector.names, networks.says) else None
         redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck and redactions:
+        if self._recheck and (redactions or networks.classifiers):
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
-                    networks=networks, policy=policy, frame=frame, views=found.views,
+                    seen=found.visible, networks=networks, policy=policy, frame=frame, views=found.views,
                 )  # fmt: skip
         return Censored(
             verdict=verdict,
@@ -199,4 +210,4 @@ class Censor:
         )
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:
-        return judge(evidence.boxes, self.policy, width=picture.width, height=picture.height)
+        return judge(evidence, self.policy, width=picture.width, height=picture.height)

@@ -4,80 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from censor.choices import EFFECTS, SHAPES
 from censor.errors import PolicyError
+from censor.rules import EFFECTS, HOW, NSFW_REGION, SHAPES, PictureRule, Rule, check_number, reached
 from detect.errors import UnknownLabelError
-from detect.labels import resolve
+from detect.labels import KINDS, resolve, serves, taken
 
-__all__ = ["EFFECTS", "MAX_CELLS", "SHAPES", "Policy", "Rule", "parse_color", "reached"]
+__all__ = ["EFFECTS", "MAX_CELLS", "NSFW_REGION", "SHAPES", "PictureRule", "Policy", "Rule", "parse_color", "reached"]
 
 MAX_CELLS = 8
 """The information bound: never more cells than this along the longer side of a region."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What is done about one label.
-
-    Attributes:
-        censor_at: Boxes of this score or more are hidden; None hides none.
-        review_at: Boxes of this score or more make a person look; None never.
-        nsfw_at: Boxes of this score or more make the picture NSFW; None never.
-        min_area: Boxes smaller than this share of the picture, in [0, 1], do not count for the verdict. They are
-            hidden all the same.
-        expand: Each edge of a hidden box moves outwards by this share of the box's width or height, >= 0.
-        effect: One of `EFFECTS`.
-        shape: One of `SHAPES`.
-        required: Whether a detector that does not know the label is refused.
-
-    Raises:
-        ValueError: A value out of its range.
-    """
-
-    censor_at: float | None = None
-    review_at: float | None = None
-    nsfw_at: float | None = None
-    min_area: float = 0.0
-    expand: float = 0.1
-    effect: str = "pixelate"
-    shape: str = "rounded"
-    required: bool = True
-
-    def __post_init__(self) -> None:
-        for key in ("censor_at", "review_at", "nsfw_at"):
-            if getattr(self, key) is not None:
-                _check_number(key, getattr(self, key), 0, 1)
-        _check_number("min_area", self.min_area, 0, 1)
-        _check_number("expand", self.expand, 0, 10)
-        _check_choice("effect", self.effect, EFFECTS)
-        _check_choice("shape", self.shape, SHAPES)
-        if not isinstance(self.required, bool):
-            raise ValueError(f"required must be true or false, not {self.required!r}")
-        if self.review_at is not None and self.nsfw_at is not None and self.review_at > self.nsfw_at:
-            raise ValueError(f"review_at ({self.review_at}) must not be above nsfw_at ({self.nsfw_at})")
-
-    @property
-    def hides(self) -> bool:
-        """Whether boxes can be hidden."""
-        return self.censor_at is not None
-
-    @property
-    def judges(self) -> bool:
-        """Whether boxes can count for the verdict."""
-        return self.review_at is not None or self.nsfw_at is not None
-
-    @property
-    def lowest(self) -> float:
-        """The lowest score that this rule acts on; 1 if it never does."""
-        return min([at for at in (self.censor_at, self.review_at, self.nsfw_at) if at is not None], default=1.0)
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+"""No classifiers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +31,8 @@ class Policy:
     Attributes:
         name: What reports call it.
         rules: Label to `Rule`; immutable. Labels without a rule pass through.
+        picture: What is done about what classifiers say of the picture as a whole.
+        heat: Effect, shape and expansion of hidden heat, `NSFW_REGION`; there if and only if `picture` hides any.
         base: What a label takes that is named later, on a command line say: `[all]` of a file. Boxes that a user draws
             have its effect and its shape.
         cells: Squares along the longer side of a pixelated or blurred region, 1..8.
@@ -95,11 +41,13 @@ class Policy:
         feather: Width of the soft edge outside a region, as a share of the box's shorter side, in [0, 1].
 
     Raises:
-        ValueError: A value out of its range, or no rule at all.
+        ValueError: A value out of its range, values that contradict each other, or no rule at all.
     """
 
     name: str
     rules: Mapping[str, Rule]
+    picture: PictureRule = field(default_factory=PictureRule)
+    heat: Rule | None = None
     base: Rule = field(default_factory=Rule)
     cells: int = 6
     color: tuple[int, int, int] = (0, 0, 0)
@@ -109,7 +57,8 @@ class Policy:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
         object.__setattr__(self, "color", tuple(self.color))
-        if not any(rule.hides or rule.judges for rule in self.rules.values()):
+        self._check_heat()
+        if not any(rule.hides or rule.judges for rule in self.rules.values()) and not self.picture.acts:
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= MAX_CELLS:
             raise ValueError(f"cells must be a whole number in 1..{MAX_CELLS}, not {self.cells!r}")
@@ -117,7 +66,17 @@ class Policy:
             raise ValueError(f"color must be three numbers in 0..255, not {self.color!r}")
         if not isinstance(self.sticker, str) or not self.sticker:
             raise ValueError(f"sticker must be a name or a file, not {self.sticker!r}")
-        _check_number("feather", self.feather, 0, 1)
+        check_number("feather", self.feather, 0, 1)
+
+    def _check_heat(self) -> None:
+        if NSFW_REGION in self.rules:
+            raise ValueError(f"{NSFW_REGION} is no label of a box: it is what `heat` is for")
+        if self.picture.hides and self.heat is None:
+            raise ValueError(f"hide_at needs [labels.{NSFW_REGION}]: how heat is hidden")
+        if self.heat is not None and not self.picture.hides:
+            raise ValueError(f"[labels.{NSFW_REGION}] needs hide_at in [picture]: heat is never hidden without")
+        if self.heat is not None and (self.heat.hides or self.heat.judges):
+            raise ValueError(f"[labels.{NSFW_REGION}] has no thresholds of its own: those of [picture] go for heat")
 
     def __hash__(self) -> int:
         given = (getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "rules")
@@ -131,23 +90,74 @@ class Policy:
     @property
     def lowest(self) -> float:
         """The lowest score that any rule acts on: a detector must report down to it."""
-        return min(rule.lowest for rule in self.rules.values())
+        return min((rule.lowest for rule in self.rules.values()), default=1.0)
 
-    def judges(self, names: Iterable[str]) -> bool:
-        """Whether there is a rule for a verdict about any of these labels, a detector's own."""
-        return any(self.rules[label].judges for label in names if label in self.rules)
+    @property
+    def unhidden(self) -> tuple[str, ...]:
+        """What makes a picture NSFW and is not hidden: labels, and `NSFW_REGION` for what classifiers say."""
+        labels = [label for label, rule in self.rules.items() if rule.judges_what_it_shows]
+        return (*labels, *([] if self.picture.hides_what_it_judges else [NSFW_REGION]))
 
-    def require(self, names: Iterable[str], *, judging: bool = False) -> None:
-        """Check that a detector can serve this policy.
+    @property
+    def hides_what_it_judges(self) -> bool:
+        """Whether something makes a picture NSFW, and all that does is hidden.
+
+        Then nothing may leave that still looks NSFW. False for a policy that never calls a picture NSFW.
+        """
+        judges = self.picture.nsfw_at is not None or any(rule.nsfw_at is not None for rule in self.rules.values())
+        return judges and not self.unhidden
+
+    def rule_for(self, label: str) -> Rule | None:
+        """What is done about a label that a detector reports, or about `NSFW_REGION`.
+
+        A rule of the label's own goes before one for a label that says less: ``FACE`` takes ``FACE_FEMALE``, too.
+        """
+        if label == NSFW_REGION:
+            return self.heat
+        own = self.rules.get(label)
+        wider = (self.rules[each] for each, kinds in KINDS.items() if label in kinds and each in self.rules)
+        return own if own is not None else next(wider, None)
+
+    @property
+    def asks_classifiers(self) -> bool:
+        """Whether anything is done about what classifiers say."""
+        return self.picture.acts or any(rule.confirm_at is not None for rule in self.rules.values())
+
+    def judges(self, names: Iterable[str], classifiers: Mapping[str, Sequence[str]] = _NONE) -> bool:
+        """Whether there is a rule for a verdict about anything that can be said of a picture.
 
         Args:
-            names: The detector's labels.
+            names: A detector's labels.
+            classifiers: Each one's name, to the names of what it can say.
+        """
+        rules = (self.rule_for(label) for label in names)
+        return any(rule is not None and rule.judges for rule in rules) or bool(self.picture.judged_by(classifiers))
+
+    def require(
+        self,
+        names: Iterable[str],
+        *,
+        judging: bool = False,
+        classifiers: Mapping[str, Sequence[str]] = _NONE,
+        known: Collection[str] = (),
+    ) -> None:
+        """Check that a detector and classifiers can serve this policy.
+
+        Without any detector, labels are not required of a policy that does not require classifiers either: boxes hold
+        without these, and these without boxes.
+
+        Args:
+            names: The detector's labels; none without one.
             judging: For a verdict, not for hiding.
+            classifiers: Those that look, each one's name to the names of what it can say.
+            known: Names of all classifiers that could be had; if given, a name that is not among them, nor here, is
+                refused.
 
         Raises:
             UnknownLabelError: A label that neither the class table nor the detector knows.
-            PolicyError: A required label that the detector never reports, or nothing to act on among those it does:
-                every picture would be safe.
+            PolicyError: A required label that the detector never reports, a required classifier that is missing, one
+                that nobody knows, votes that cannot be reached, or nothing to act on among all that can be said: every
+                picture would be safe.
         """
         names = tuple(names)
         try:
@@ -155,16 +165,49 @@ class Policy:
                 resolve(label, names)
         except UnknownLabelError as error:
             raise UnknownLabelError(f"policy {self.name!r}: {error}") from None
-        missing = [label for label, rule in self.rules.items() if rule.required and label not in names]
+        self._require_classifiers(classifiers, known)
+        counted = self.picture.counted(classifiers) if self.picture.acts else ()
+        if names or self.picture.required or not counted:
+            self._require_labels(names)
+        hides = any(rule.hides for rule in map(self.rule_for, names) if rule is not None)
+        hides = hides or (self.picture.hides and bool(counted))
+        if not self.judges(names, classifiers) and (judging or not hides):
+            aim = "judges" if judging else "acts on"
+            raise PolicyError(
+                f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names) or 'there is none'}"
+            )
+
+    def _require_labels(self, names: Sequence[str]) -> None:
+        missing = [label for label, rule in self.rules.items() if rule.required and not serves(label, names)]
+        if missing:
+            reported = f"what it reports: {', '.join(names)}" if names else "there is no detector"
+            raise PolicyError(f"policy {self.name!r}: the detector never reports {', '.join(missing)}; {reported}")
+
+    def _require_classifiers(self, classifiers: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
+        rule = self.picture
+        missing = [name for name in rule.classifiers if name not in classifiers]
+        if unknown := [name for name in missing if known and name not in known]:
+            there = ", ".join(dict.fromkeys((*classifiers, *known)))
+            raise PolicyError(
+                f"policy {self.name!r}: nobody knows a classifier {', '.join(unknown)}; known are {there}"
+            )
+        if not rule.acts or not rule.required:
+            return
         if missing:
             raise PolicyError(
-                f"policy {self.name!r}: the detector never reports {', '.join(missing)}; what it reports: "
-                f"{', '.join(names)}"
+                f"policy {self.name!r} needs the classifier {', '.join(missing)}, which is not installed; "
+                f"`censor models add {missing[0]}` brings it"
             )
-        hides = any(rule.hides for label, rule in self.rules.items() if label in names)
-        if not self.judges(names) and (judging or not hides):
-            aim = "judges" if judging else "acts on"
-            raise PolicyError(f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names)}")
+        counted = rule.counted(classifiers)
+        needed = max(1, rule.votes, rule.hide_votes)
+        if len(counted) < needed:
+            raise PolicyError(
+                f"policy {self.name!r} needs {needed} classifier{'s' * (needed > 1)}, and there "
+                f"{'is' if len(counted) == 1 else 'are'} {', '.join(counted) or 'none'}; `censor models` lists more"
+            )
+        for label, _ in rule.labels:
+            if not any(label in classifiers[name] for name in counted):
+                raise PolicyError(f"policy {self.name!r}: no classifier here can say {label}")
 
     def only(self, labels: Iterable[str], names: Iterable[str] = ()) -> Policy:
         """Hide these labels and no others; the rules for the verdict stay.
@@ -178,44 +221,57 @@ class Policy:
             UnknownLabelError: A label nobody knows.
         """
         names = tuple(names)
-        wanted = [resolve(label, names) for label in labels]
+        given = [_spelled(label) for label in labels]
+        wanted = [resolve(label, names) for label in given if label != NSFW_REGION]
         rules = {label: dataclasses.replace(rule, censor_at=None) for label, rule in self.rules.items()}
         fallback = 0.2 if self.base.censor_at is None else self.base.censor_at
-        unjudged = dataclasses.replace(self.base, review_at=None, nsfw_at=None)
-        for label in wanted:
-            rule = self.rules.get(label, unjudged)
+        unjudged = dataclasses.replace(self.base, review_at=None, nsfw_at=None, confirm_at=None)
+        for label in dict.fromkeys(each for name in wanted for each in (name, *taken(name, self.rules))):
+            rule = self.rule_for(label) or unjudged
             censor_at = fallback if rule.censor_at is None else rule.censor_at
-            rules[label] = dataclasses.replace(rule, censor_at=censor_at, required=True)
-        return dataclasses.replace(self, rules=rules)
+            rules[label] = dataclasses.replace(rule, censor_at=censor_at, required=rule.required or label in wanted)
+        if NSFW_REGION in given and not self.picture.hides:
+            raise UnknownLabelError(f"policy {self.name!r} has no hide_at in [picture]: {NSFW_REGION} is never hidden")
+        if NSFW_REGION in given or not self.picture.hides:
+            return dataclasses.replace(self, rules=rules)
+        picture = dataclasses.replace(self.picture, hide_at=None, hide_votes=1, sure_at=None, heat_at=None)
+        return dataclasses.replace(self, rules=rules, picture=picture, heat=None)
 
     def at(self, threshold: float, labels: Iterable[str] | None = None) -> Policy:
         """Set every threshold that `labels` have (all labels if None) to one score.
 
-        Thresholds that a rule leaves out stay out: a label that is never hidden is not hidden by this.
+        Thresholds that a rule leaves out stay out: a label that is never hidden is not hidden by this. Probabilities
+        that classifiers must reach stay as they are.
 
         Raises:
             UnknownLabelError: A label without a rule.
             ValueError: The threshold lies outside [0, 1].
         """
         wanted = set(self.rules) if labels is None else {resolve(label, self.rules) for label in labels}
-        if alien := wanted - set(self.rules):
+        found = {label: self.rule_for(label) for label in wanted}
+        if alien := [label for label, rule in found.items() if rule is None]:
             raise UnknownLabelError(f"policy {self.name!r} has no rule for {', '.join(sorted(alien))}")
         rules = dict(self.rules)
-        for label in wanted:
+        for label, rule in found.items():
             keys = ("censor_at", "review_at", "nsfw_at")
-            given: dict[str, Any] = {key: threshold for key in keys if getattr(rules[label], key) is not None}
-            rules[label] = dataclasses.replace(rules[label], **given)
+            given: dict[str, Any] = {key: threshold for key in keys if getattr(rule, key) is not None}
+            rules[label] = dataclasses.replace(rule, **given) if rule is not None else Rule()
         return dataclasses.replace(self, rules=rules)
 
     def each(self, **values: Any) -> Policy:  # Rule's own fields, checked by Rule
-        """The same values for every rule and for the base: ``policy.each(effect="solid", expand=0.3)``."""
+        """The same values for every rule and for the base: ``policy.each(effect="solid", expand=0.3)``.
+
+        Heat takes effect, shape and expansion.
+        """
         rules = {label: dataclasses.replace(rule, **values) for label, rule in self.rules.items()}
-        return dataclasses.replace(self, rules=rules, base=dataclasses.replace(self.base, **values))
+        of_heat = {key: value for key, value in values.items() if key in HOW}
+        heat = None if self.heat is None else dataclasses.replace(self.heat, **of_heat)
+        return dataclasses.replace(self, rules=rules, heat=heat, base=dataclasses.replace(self.base, **values))
 
 
-def reached(score: float, threshold: float | None) -> bool:
-    """Whether a float32 score meets a threshold; equal meets, and .7 as float32 is equal to .7."""
-    return threshold is not None and bool(np.float32(score) >= np.float32(threshold))
+def _spelled(label: str) -> str:
+    """`NSFW_REGION` in any spelling that other labels are forgiven."""
+    return NSFW_REGION if re.sub(r"[\s\-]+", "_", label.strip()).upper() == NSFW_REGION else label
 
 
 def parse_color(value: object) -> tuple[int, int, int]:
@@ -236,13 +292,3 @@ def parse_color(value: object) -> tuple[int, int, int]:
         except ValueError:
             pass
     raise ValueError(f"color must be like '#1a2b3c', '26,43,60' or 'black', not {value!r}")
-
-
-def _check_number(key: str, value: object, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{key} must be a number in [{low}, {high}], not {value!r}")
-
-
-def _check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{key} must be one of {', '.join(choices)}, not {value!r}")

@@ -14,6 +14,12 @@ label takes, and the top level holds what goes for the whole picture::
     [labels.FACE_FEMALE]
     effect = "blur"
 
+    [picture]                 # what classifiers say of the picture as a whole
+    review_at = 0.5
+
+    [picture.labels.NSFL]     # something else that one can say
+    review_at = 0.5
+
 A label that nobody knows, a key that does not exist and a value out of range are errors that name the line.
 """
 
@@ -31,7 +37,8 @@ from pathlib import Path
 from typing import Any
 
 from censor.errors import PolicyError
-from censor.policy import Policy, Rule, parse_color
+from censor.policy import Policy, parse_color
+from censor.rules import HOW, NSFW_REGION, PictureRule, Rule, check_number
 from detect.labels import canonical
 
 __all__ = ["PRESETS", "format_policy", "load_policy", "parse_policy"]
@@ -87,30 +94,67 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
     """
     data = _parsed(text, source)
     reader = _Reader(text, source)
-    top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels"})
-    shared, labels = top.pop("all", {}), top.pop("labels", {})
+    top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels", "picture"})
+    shared, labels, picture = top.pop("all", {}), top.pop("labels", {}), top.pop("picture", {})
     if not isinstance(top.setdefault("name", Path(source).stem), str):
         raise reader.error(f"name must be text, not {top['name']!r}", "", "name")
     if "color" in top:
         top["color"] = reader.within("", "color", lambda: parse_color(top["color"]))
-    for table, value in (("all", shared), ("labels", labels)):
+    for table, value in (("all", shared), ("labels", labels), ("picture", picture)):
         if not isinstance(value, dict):
             raise reader.error(f"[{table}] must be a table", "", table)
     keys = {each.name for each in dataclasses.fields(Rule)}
     reader.known(shared, "all", keys)
+    top["picture"] = _picture(picture, reader)
     rules: dict[str, Rule] = {}
     for label, own in labels.items():
         table = f"labels.{label}"
         if not isinstance(own, dict):
             raise reader.error(f"[{table}] must be a table", "labels", label)
+        if label == NSFW_REGION:
+            reader.known(own, table, set(HOW))
+            inherited = {key: value for key, value in shared.items() if key in HOW}
+            top["heat"] = reader.within(table, None, functools.partial(_rule, own, inherited))
+            continue
         reader.known(own, table, keys)
         spelled = canonical(label)
         if spelled in rules:
             raise reader.error(f"label {spelled} is given twice", table)
-        rules[spelled] = reader.within(table, None, functools.partial(_rule, {**shared, **own}))
-    base = reader.within("all", None, functools.partial(_rule, shared))
+        rules[spelled] = reader.within(table, None, functools.partial(_rule, own, shared))
+    base = reader.within("all", None, functools.partial(_rule, {}, shared))
+    _check_heat(top, reader)
     policy: Policy = reader.within("", None, lambda: Policy(rules=rules, base=base, **top))
     return policy
+
+
+def _picture(values: dict[str, Any], reader: _Reader) -> PictureRule:
+    given = reader.known(values, "picture", {each.name for each in dataclasses.fields(PictureRule)})
+    labels = given.pop("labels", {})
+    if not isinstance(labels, dict):
+        raise reader.error("[picture.labels] must be a table", "picture", "labels")
+    pairs = []
+    for label, own in labels.items():
+        table = f"picture.labels.{label}"
+        if not isinstance(own, dict):
+            raise reader.error(f"[{table}] must be a table", "picture.labels", label)
+        reader.known(own, table, {"review_at"})
+        if "review_at" not in own:
+            raise reader.error("review_at is missing: nothing else is done about it", table)
+        reader.within(table, None, functools.partial(check_number, "review_at", own["review_at"], 0, 1))
+        pairs.append((label, own["review_at"]))
+    made: PictureRule = reader.within(
+        "picture", None, lambda: PictureRule(labels=tuple(pairs), **_without_false(given))
+    )
+    return made
+
+
+def _check_heat(top: dict[str, Any], reader: _Reader) -> None:
+    """As `Policy` does, which cannot know where it stands."""
+    region = f"labels.{NSFW_REGION}"
+    if top["picture"].hides and "heat" not in top:
+        raise reader.error(f"hide_at needs [{region}]: how heat is hidden", "picture", "hide_at")
+    if "heat" in top and not top["picture"].hides:
+        raise reader.error("hide_at is missing in [picture]: heat is never hidden without", region)
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
@@ -135,12 +179,23 @@ def format_policy(policy: Policy) -> str:
         f"sticker = {_quoted(policy.sticker)}",
         f"feather = {policy.feather}",
     ]
-    tables = {f"labels.{_key(label)}": rule for label, rule in policy.rules.items()}
-    for table, rule in {"all": policy.base, **tables}.items():
-        lines += ["", f"[{table}]"]
-        values = dataclasses.asdict(rule).items()
-        lines += [f"{key} = {json.dumps(False if value is None else value)}" for key, value in values]
+    tables = {"all": dataclasses.asdict(policy.base)}
+    tables |= {f"labels.{_key(label)}": dataclasses.asdict(rule) for label, rule in policy.rules.items()}
+    if policy.heat is not None:
+        tables[f"labels.{NSFW_REGION}"] = {key: getattr(policy.heat, key) for key in HOW}
+    if policy.picture != PictureRule():
+        tables["picture"] = dataclasses.asdict(policy.picture)
+        labels = tables["picture"].pop("labels")
+        tables |= {f"picture.labels.{_key(label)}": {"review_at": at} for label, at in labels}
+    for table, values in tables.items():
+        lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return json.dumps(False if value is None else value)
 
 
 def _shortened(text: str) -> str:
@@ -156,12 +211,17 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _rule(values: dict[str, Any]) -> Rule:
-    """`false` in a file takes back a threshold that [all] gives."""
-    given: dict[str, Any] = {}
-    for key, value in values.items():
-        given[key] = None if key.endswith("_at") and value is False else value
+def _rule(own: dict[str, Any], shared: dict[str, Any]) -> Rule:
+    """What a label says itself goes before what [all] says, of which nothing holds that makes no sense with it."""
+    given = _without_false({**shared, **own})
+    if given.get("nsfw_at") is None and given.get("confirm_at") is not None and "confirm_at" not in own:
+        check_number("confirm_at", given.pop("confirm_at"), 0, 1)
     return Rule(**given)
+
+
+def _without_false(values: dict[str, Any]) -> dict[str, Any]:
+    """`false` in a file is a threshold that is not there: it takes back what [all] gives."""
+    return {key: None if key.endswith("_at") and value is False else value for key, value in values.items()}
 
 
 class _Reader:

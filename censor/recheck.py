@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from censor.choices import CELL_EFFECTS
 from censor.errors import RecheckError
+from censor.evidence import Evidence
 from censor.finding import Networks, find_again
+from censor.looking_again import hide_further, remaining, still_nsfw
 from censor.policy import Policy
-from censor.redact import Frame, Redaction, kept, plan
+from censor.redact import Frame, Redaction, kept
 from censor.views import Canvas, Views
 from detect.detections import Detections
 from detect.pictures.still import Picture
@@ -31,6 +28,7 @@ def recheck(
     redactions: Sequence[Redaction],
     passed_over: Detections,
     *,
+    seen: Evidence,
     networks: Networks,
     policy: Policy,
     frame: Frame,
@@ -38,14 +36,14 @@ def recheck(
 ) -> tuple[list[Redaction], Detections]:
     """Look at the output, hide what is still found, and look again.
 
-    A box that lies wholly where nothing of the picture is left (under solid colour or a sticker) shows nothing, and is
-    passed over: a smiling sticker may well be found to be a face.
+    Where nothing was hidden, what has been seen is what a look at the output would see.
 
     Args:
         picture: What is shown; its pixels are the canvas.
         canvas: Where the redactions are painted already, and more will be.
         redactions: What was hidden.
         passed_over: What was found and left alone.
+        seen: What the first look found that can be seen.
         networks: Those that looked first.
         policy: What to hide, and how.
         frame: That of the first plan.
@@ -56,32 +54,24 @@ def recheck(
         looks found in one place is one box around all.
 
     Raises:
-        DetectError: The network failed.
+        ClassifierError: A classifier raised something of its own, or broke its contract.
+        DetectError: A network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
         RecheckError: The last look finds something still.
     """
-    frame, hidden, left_alone = replace(frame, also=()), list(redactions), [passed_over]
+    hidden, left_alone = list(redactions), [passed_over]
     for attempt in range(1, TRIES + 1):
-        views.refresh(picture.pixels, canvas.window)
-        again = find_again(views, picture, networks)
-        wanted = plan(again, policy, frame, rechecked=True, effect=None if attempt == 1 else "solid")
-        blank = _blank(picture, hidden)
-        fresh = [each for each in wanted if not each.region.within(blank)]
-        left_alone.append(kept(again, policy, frame))
-        if not fresh:
+        if hidden:
+            views.refresh(picture.pixels, canvas.window)
+            seen = find_again(views, picture, networks)
+            left_alone.append(kept(seen, policy, frame))
+        left = remaining(seen, policy, frame, hidden)
+        if not left:
             more = any(left_alone[1:])
             return hidden, joined(Detections.concatenate(left_alone)) if more else passed_over
         if attempt < TRIES:
-            hidden += fresh
+            hidden = hide_further(seen, policy, frame, hidden, last=attempt == TRIES - 1)
             canvas.paint(hidden)
-    left = ", ".join(f"{each.label} {each.score:.2f}" for each in fresh)
-    raise RecheckError(f"{picture.name}: after {TRIES} looks at the output the detector still finds {left}")
-
-
-def _blank(picture: Picture, redactions: Sequence[Redaction]) -> NDArray[np.bool_]:
-    """Where nothing of the picture is left."""
-    mask = np.zeros((picture.height, picture.width), np.bool_)
-    for each in redactions:
-        if each.effect not in CELL_EFFECTS:
-            each.region.mark(mask)
-    return mask
+    if still_nsfw(seen, policy):
+        raise RecheckError(f"{picture.name}: still looks NSFW after hiding: {', '.join(left)}")
+    raise RecheckError(f"{picture.name}: after {TRIES} looks at the output the detector still finds {', '.join(left)}")

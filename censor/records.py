@@ -70,10 +70,11 @@ class ReasonRecord(TypedDict):
 
     label: Label
     score: Score
-    rule: Annotated[str, OneOf(("nsfw_at", "review_at")), "The policy's key that it met."]
+    rule: Annotated[str, OneOf(("nsfw_at", "review_at", "confirm_at")), "The policy's key that it met."]
     threshold: Annotated[float, Range(0, 1), "That key's value."]
-    area: Annotated[float, Range(0, 1), "Share of the picture that the box covers."]
-    xyxy: XYXY
+    area: Annotated[float, Range(0, 1), "Share of the picture that the box covers; 1 for what is said of all of it."]
+    xyxy: Annotated[XYXY | None, "The box; for a classifier its hottest cell, or null where it did not say."]
+    classifier: Annotated[str | None, "The classifier that says so; null for a box."]
 
 
 class VerdictRecord(TypedDict):
@@ -83,6 +84,7 @@ class VerdictRecord(TypedDict):
     nsfw: Annotated[bool, "Whether the level is `nsfw`."]
     score: Annotated[float, Range(0, 1), "The best score that can count for the verdict, whether it met a rule or not."]
     policy: Annotated[str, "The policy's name."]
+    models: Annotated[list[str], "Who judged: detectors and classifiers."]
     reasons: Annotated[list[ReasonRecord], "Gravest first."]
 
 

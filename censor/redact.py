@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from censor import cells, choices, effects
 from censor.errors import BoxError
+from censor.evidence import Evidence
+from censor.heat import HotRegion, cell_box, hot_regions
 from censor.manual import Box, as_text, meets
-from censor.masks import Region, outwards, region
-from censor.policy import Policy, Rule, reached
+from censor.masks import Region, outwards, region, union
+from censor.policy import Policy
+from censor.rules import NSFW_REGION, Rule, reached
 from detect.detections import Detections
 from detect.pictures.blocks import BlockGrid
 from detect.pictures.still import Picture
 
-__all__ = ["ALSO", "Evidence", "Frame", "Redaction", "kept", "load_sticker", "paint", "plan"]
+__all__ = ["ALSO", "Evidence", "Frame", "Redaction", "kept", "kept_heat", "load_sticker", "paint", "plan"]
 
 ALSO = "ALSO"
 """Label of what a user hides besides what is found."""
@@ -31,12 +34,13 @@ class Redaction:
     """What is hidden, why, and the pixels that it takes.
 
     Attributes:
-        label: What the box shows; `ALSO` for a box that the user drew.
-        score: The detector's score, in [0, 1]; 1 for a box that the user drew.
-        xyxy: The box as detected, or as drawn, in the picture's pixels.
+        label: What the box shows; `ALSO` for a box that the user drew, `NSFW_REGION` for a classifier's heat.
+        score: The detector's score or the classifier's probability, in [0, 1]; 1 for a box that the user drew.
+        xyxy: The box as detected, or as drawn, or the one around a region of heat, in the picture's pixels.
         effect: What is shown instead.
         rechecked: Whether only a look at the output found it.
         region: The pixels.
+        classifier: Name of the one whose heat it is; None for a box.
     """
 
     label: str
@@ -45,17 +49,7 @@ class Redaction:
     effect: str
     rechecked: bool
     region: Region
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
-    """What was found out about a picture: all that a plan goes by. Scores of the whole picture will be a field of it.
-
-    Attributes:
-        boxes: Of the detector, in the picture's pixels.
-    """
-
-    boxes: Detections
+    classifier: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +88,13 @@ class Frame:
 
 
 def plan(
-    evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False, effect: str | None = None
+    evidence: Evidence,
+    policy: Policy,
+    frame: Frame,
+    *,
+    rechecked: bool = False,
+    effect: str | None = None,
+    more: bool = False,
 ) -> list[Redaction]:
     """What a policy hides of what was found, and what the user hides besides.
 
@@ -105,21 +105,27 @@ def plan(
         evidence: What was found.
         policy: Its rules say from which score on, how, and how far around.
         frame: The picture, and what the user drew on it.
-        rechecked: The boxes are those of a look at the output.
+        rechecked: The evidence is that of a look at the output.
         effect: Instead of what the rules say, for what was found.
+        more: Hide more heat than the rules say; see `censor.heat.hot_regions`.
 
     Returns:
-        In the order of the boxes, those of the user last; none for those that lie outside the picture. Regions that are
-        too small for a mean to hide anything are solid.
+        In the order of the boxes, then regions of heat, those of the user last; none for those that lie outside the
+        picture. Regions that are too small for a mean to hide anything are solid.
     """
     found = _hidden(evidence.boxes, policy)
     found = found[~_lies_in_kept(found, frame)]
     redactions = []
     for row in range(len(found)):
-        rule, label, score = policy.rules[found.label(row)], found.label(row), float(found.scores[row])
+        label, score = found.label(row), float(found.scores[row])
+        rule = policy.rule_for(label) or policy.base
         x0, y0, x1, y1 = found.xyxy[row].tolist()
         rule = replace(rule, effect=effect or rule.effect)
         redactions.append(_redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked))
+    if policy.heat is not None:
+        rule = replace(policy.heat, effect=effect or policy.heat.effect)
+        hot = _shown_heat(evidence, policy, frame, again=rechecked, more=more)
+        redactions += [_heat_redaction(each, rule, policy, frame, rechecked=rechecked) for each in hot]
     drawn = replace(policy.base, expand=0.0)
     redactions += [_redaction(box, ALSO, 1.0, drawn, policy, frame, rechecked=rechecked) for box in frame.also]
     return [each for each in redactions if each is not None]
@@ -131,8 +137,13 @@ def kept(evidence: Evidence, policy: Policy, frame: Frame) -> Detections:
     return found[_lies_in_kept(found, frame)]
 
 
+def kept_heat(evidence: Evidence, policy: Policy, frame: Frame) -> list[HotRegion]:
+    """What `plan` passes over: regions of heat that lie wholly in a box to be left alone."""
+    return [hot for hot in hot_regions(evidence.scores, policy.picture) if _is_kept(_bounds(hot, frame), frame)]
+
+
 def _hidden(found: Detections, policy: Policy) -> Detections:
-    rules = [policy.rules.get(found.label(row)) for row in range(len(found))]
+    rules = [policy.rule_for(found.label(row)) for row in range(len(found))]
     hidden = [
         rule is not None and reached(float(score), rule.censor_at)
         for rule, score in zip(rules, found.scores, strict=True)
@@ -147,10 +158,34 @@ def _lies_in_kept(found: Detections, frame: Frame) -> NDArray[np.bool_]:
     """
     inside = np.zeros(len(found), np.bool_)
     for row in range(len(found) if frame.keep else 0):
-        left, top, right, bottom = outwards(found.xyxy[row].tolist())
-        left, top, right, bottom = max(0, left), max(0, top), min(frame.width, right), min(frame.height, bottom)
-        inside[row] = any(x0 <= left and y0 <= top and right <= x1 and bottom <= y1 for x0, y0, x1, y1 in frame.keep)
+        inside[row] = _is_kept(found.xyxy[row].tolist(), frame)
     return inside
+
+
+def _is_kept(xyxy: Sequence[float], frame: Frame) -> bool:
+    left, top, right, bottom = outwards(xyxy)
+    left, top, right, bottom = max(0, left), max(0, top), min(frame.width, right), min(frame.height, bottom)
+    return any(x0 <= left and y0 <= top and right <= x1 and bottom <= y1 for x0, y0, x1, y1 in frame.keep)
+
+
+def _shown_heat(evidence: Evidence, policy: Policy, frame: Frame, *, again: bool, more: bool) -> list[HotRegion]:
+    """Regions of heat that do not lie wholly in a kept box; of those that were made larger, the cells that do not."""
+    found = hot_regions(evidence.scores, policy.picture, again=again, more=more)
+    if more and frame.keep:
+        found = [replace(hot, cells=_outside_kept(hot.cells, frame)) for hot in found]
+    return [hot for hot in found if hot.cells.any() and not _is_kept(_bounds(hot, frame), frame)]
+
+
+def _outside_kept(hot: NDArray[np.bool_], frame: Frame) -> NDArray[np.bool_]:
+    outside = hot.copy()
+    for row, column in np.argwhere(hot).tolist():
+        box = cell_box(row, column, hot.shape, width=frame.width, height=frame.height)
+        outside[row, column] = not _is_kept(box, frame)
+    return outside
+
+
+def _bounds(hot: HotRegion, frame: Frame) -> Box:
+    return hot.bounds(width=frame.width, height=frame.height)
 
 
 def _redaction(
@@ -169,6 +204,33 @@ def _redaction(
         return None
     effect = "solid" if _is_tiny(area) else rule.effect
     return Redaction(label=label, score=score, xyxy=box, effect=effect, rechecked=rechecked, region=area)
+
+
+def _heat_redaction(hot: HotRegion, rule: Rule, policy: Policy, frame: Frame, *, rechecked: bool) -> Redaction | None:
+    cells_hidden = [
+        cell_box(row, column, hot.cells.shape, width=frame.width, height=frame.height)
+        for row, column in np.argwhere(hot.cells).tolist()
+    ]
+    area = union(
+        cells_hidden,
+        width=frame.width,
+        height=frame.height,
+        shape=rule.shape,
+        expand=rule.expand,
+        feather=policy.feather,
+        blocks=frame.blocks,
+    )
+    if area is None:
+        return None
+    return Redaction(
+        label=NSFW_REGION,
+        score=hot.score,
+        xyxy=_bounds(hot, frame),
+        effect="solid" if _is_tiny(area) else rule.effect,
+        rechecked=rechecked,
+        region=area,
+        classifier=hot.classifier,
+    )
 
 
 def _is_tiny(area: Region) -> bool:
@@ -220,7 +282,10 @@ def load_sticker(policy: Policy) -> NDArray[np.uint8] | None:
     Raises:
         ImageError, ReadError: It is a file, and no picture that can be read.
     """
-    if not any(rule.effect == "sticker" for rule in (*policy.rules.values(), policy.base)):
+    if not any(
+        rule.effect == "sticker"
+        for rule in (*policy.rules.values(), *([policy.heat] if policy.heat else []), policy.base)
+    ):
         return None
     from censor import stickers  # Pillow's drawing and fonts, which few policies need
 

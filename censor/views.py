@@ -1,8 +1,9 @@
-"""What a detector looks at: a picture, and the same picture after painting, without shrinking all of it twice."""
+"""What networks look at: a picture, and the same picture after painting, without shrinking all of it twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from censor.policy import Policy
 from censor.redact import Redaction, paint
 from detect import boxes
-from detect.detections import Detections, Detector, RGBImage
+from detect.classifier.scores import Scores
+from detect.detections import Detections, RGBImage
 from detect.pictures.alpha import over
 from detect.pictures.still import Picture, Reading
-from detect.reduction import reduced, reduction
+from detect.reduction import reduced
 
-__all__ = ["Canvas", "Views", "Window", "upright", "views_of"]
+__all__ = ["Canvas", "Views", "Window", "turned", "upright", "views_of"]
 
 Window = tuple[slice, slice]
 """Rows and columns of a picture."""
@@ -50,11 +52,11 @@ class Canvas:
 
 
 class Views:
-    """The views of a picture that a detector looks at.
+    """The views of a picture that networks look at.
 
     With transparency there is more than one thing that somebody may see: the colours as they are once a careless
     program drops the transparency, and laid on a light page or a dark one. A body may show in any of them and not in
-    the others. Without it there is one, and it is reduced as far as the detector allows, so that a second look has
+    the others. Without it there is one, and it is reduced as far as they allow, so that a second look has
     to reduce anew only what was painted.
     """
 
@@ -63,12 +65,17 @@ class Views:
         self._pixels, self._factor = pixels, factor
 
     @classmethod
-    def at(cls, picture: Picture, detector: Detector) -> Views:
-        """The views of a picture, which may have been reduced in decoding, for a detector."""
+    def at(cls, picture: Picture, reduction: Callable[[int, int], int]) -> Views:
+        """The views of a picture, which may have been reduced in decoding.
+
+        Args:
+            picture: The picture.
+            reduction: How many times fewer rows and columns will do for all that look, given those that there are.
+        """
         pixels = picture.pixels
         if picture.reduced is not None:
             return cls(pixels, picture.reduced[2])
-        factor = reduction(detector, picture.height, picture.width) if pixels.shape[2] == 3 else 1
+        factor = reduction(picture.height, picture.width) if pixels.shape[2] == 3 else 1
         return cls(reduced(pixels, factor), factor)
 
     def __iter__(self) -> Iterator[RGBImage]:
@@ -129,3 +136,15 @@ def upright(found: Detections, reading: Reading) -> Detections:
     corners = (y0, x0, y1, x1) if reading.orientation >= 5 else (x0, y0, x1, y1)
     xyxy = np.stack(corners, axis=1).reshape(-1, 4)
     return found.replace(xyxy=xyxy, masks=None)
+
+
+def turned(scores: Scores, reading: Reading) -> Scores:
+    """A map of another viewer's reading to one of the picture, as `upright` turns boxes."""
+    if scores.heat is None:
+        return scores
+    heat = scores.heat
+    if reading.orientation in (2, 3, 6, 7):
+        heat = heat[:, ::-1]
+    if reading.orientation in (3, 4, 7, 8):
+        heat = heat[::-1]
+    return replace(scores, heat=heat.T if reading.orientation >= 5 else heat)

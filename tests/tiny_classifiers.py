@@ -62,7 +62,11 @@ def reds(*, shape: Sequence[int | str] = FREE, without: Sequence[str] = (), heat
     ]
     if heat:
         nodes.append(node("Squeeze", ["cells", "axis"], ["heat"]))
-    constants = {"first": np.array([0], np.int64), "one": np.array(1, np.float32), "axis": np.array([1], np.int64)}
+    constants: dict[str, NDArray[np.generic]] = {
+        "first": np.array([0], np.int64),
+        "one": np.array(1, np.float32),
+        "axis": np.array([1], np.int64),
+    }
     answers = ["scores", "heat"] if heat else ["scores"]
     return serialized(nodes, constants, answers, shape=shape, without=without, said=SAID | said)
 

@@ -114,12 +114,20 @@ def _is_installed(known: KnownModel) -> bool:
 
 
 def _used_by() -> dict[str, list[str]]:
-    """Presets by the name of each model that they name a label of."""
+    """Presets by the name of each model that they go by."""
     from censor.policy_toml import PRESETS, load_policy
     from detect.models.catalogue import KNOWN
 
-    rules = {name: set(load_policy(name).rules) for name in PRESETS}
-    return {known.name: [name for name in rules if rules[name] & set(known.names)] for known in KNOWN}
+    policies = {name: load_policy(name) for name in PRESETS}
+    return {
+        known.name: [
+            name
+            for name, policy in policies.items()
+            if (known.kind == "detector" and any(policy.rule_for(label) for label in known.names))
+            or (known.kind == "classifier" and policy.asks_classifiers and policy.picture.counted([known.name]))
+        ]
+        for known in KNOWN
+    }
 
 
 def _text(known: KnownModel, state: str, policies: list[str]) -> str:

@@ -226,7 +226,7 @@ def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: Shared
         items, ignored = gathered.items, gathered.ignored
     with preparing():
         censor = make_censor(shared, pictures=len(items))
-        censor.policy.require(censor.detector.names, judging=True)
+        censor.require_verdict()
 
     def work(item: BatchItem) -> Outcome:
         if item.error is not None:

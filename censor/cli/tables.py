@@ -67,7 +67,8 @@ def policy_show(source: str) -> None:
 @click.argument("source", metavar="FILE|PRESET")
 @click.option("--weights", type=FilePath(), metavar="FILE", help="Against this detector.")
 def policy_check(source: str, weights: Path | None) -> None:
-    """Say whether a policy is valid, and whether the detector here can serve it."""
+    """Say whether a policy is valid, and whether the models here can serve it."""
+    from censor.finding import networks_for
     from censor.policy_toml import load_policy
     from detect.errors import WeightsError
     from detect.labels import resolve
@@ -76,7 +77,7 @@ def policy_check(source: str, weights: Path | None) -> None:
     with preparing():
         loaded = load_policy(source)
         try:
-            loaded.require(load_detector(named_weights(weights), pictures=1).names)
+            networks_for(loaded, load_detector(named_weights(weights), min_score=loaded.lowest, pictures=1))
         except WeightsError:
             if weights is not None:
                 raise

@@ -79,7 +79,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.include_router(routes.router, dependencies=[Depends(KeyCheck(digests))] if digests else [])
+    app.include_router(routes.router, dependencies=[Depends(KeyCheck(digests).check)] if digests else [])
     app.include_router(health.router)
     if settings.page:
         app.include_router(page.router)

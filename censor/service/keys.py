@@ -14,7 +14,7 @@ __all__ = ["KeyCheck"]
 
 
 class KeyCheck:
-    """A dependency of every route of a router: whatever path led to it, nothing of it runs without a key."""
+    """Its `check` is a dependency of every route of a router: whatever path led to it, nothing runs without a key."""
 
     def __init__(self, digests: Sequence[bytes]) -> None:
         """Know the keys.
@@ -24,7 +24,9 @@ class KeyCheck:
         """
         self._digests = tuple(digests)
 
-    async def __call__(self, request: Request) -> None:
+    # Not __call__: of an object that is called, older releases of FastAPI do not find what its annotations name, and
+    # take the request for a query parameter, which nobody sends.
+    async def check(self, request: Request) -> None:
         """Let a request pass, or refuse it before its body is read.
 
         Raises:

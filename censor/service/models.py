@@ -39,7 +39,7 @@ _EXAMPLE_BOX = {"label": "FACE_FEMALE", "score": 0.8361, "xyxy": [180.4, 59.3, 2
 _EXAMPLE: dict[str, Any] = {
     "width": 512,
     "height": 512,
-    "verdict": {"level": "safe", "nsfw": False, "score": 0.0, "policy": "faces", "reasons": []},
+    "verdict": {"level": "safe", "nsfw": False, "score": 0.0, "policy": "faces", "models": ["detector"], "reasons": []},
     "boxes": [_EXAMPLE_BOX],
     "seconds": {"decode": 0.003, "detect": 0.021, "wait": 0.0},
 }

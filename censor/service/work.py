@@ -211,7 +211,13 @@ def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int,
         DetectError: The network failed.
     """
     deadline.begin()
-    censor = Censor(policy=job.policy, detector=deadline.on(detector), max_bytes=max_bytes, max_pixels=max_pixels)
+    censor = Censor(
+        policy=job.policy,
+        detector=deadline.on(detector),
+        classifiers=(),
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
     try:
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive

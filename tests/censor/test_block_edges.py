@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor import Censor, Policy, Rule
-from censor.redact import Evidence, Frame, Redaction, paint, plan
+from censor.evidence import Evidence
+from censor.redact import Frame, Redaction, paint, plan
 from detect.detections import Detections
 from detect.pictures.still import Picture, decode
 

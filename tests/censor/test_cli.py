@@ -61,7 +61,7 @@ def test_labels(censor: Censor) -> None:
     result = censor("labels")
     assert result.exit_code == 0
     assert "FEMALE_BREAST_EXPOSED     class 3; also F_BREAST, EXPOSED_BREAST_F" in result.stdout
-    assert len(result.stdout.splitlines()) == 18
+    assert len(result.stdout.splitlines()) == 19
 
 
 def test_labels_without_a_detector(censor: Censor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_policies(censor: Censor, tmp_path: Path) -> None:
         (("-t", "2"), "must be a score in [0, 1]"), (("-t", "x=y"), "must be a score"),
         (("-t", "=0.5"), "no label before"), (("",), "must not be empty"), (("-o", ""), "'' is no path"),
         (("-o", "-"), "'-' is no path"),
-        (("--label", "FACE"), "did you mean FACE_"),
+        (("--label", "FACES"), "did you mean FACE"),
         (("-t", "NOSE=0.2"), "unknown label 'NOSE'"), (("--policy", "fases"), "did you mean faces?"),
         (("--color", "reddish"), "color must be"),
         (("--cells", "9"), "1<=x<=8"), (("--replacewith", "nothing"), "is not one of"),

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -29,9 +30,14 @@ QUIET = MessageOptions(quiet=True, verbose=False)
 LOUD = MessageOptions(quiet=False, verbose=True)
 
 
+def numbered(number: int) -> Any:
+    """A record by which the item is known again."""
+    return {"n": number}
+
+
 def done(number: int) -> Outcome:
     level = ("safe", "nsfw", None)[number % 3]
-    return Outcome(file=str(number), record={"n": number}, line=f"line {number}", level=level, regions=number % 2)
+    return Outcome(file=str(number), record=numbered(number), line=f"line {number}", level=level, regions=number % 2)
 
 
 def test_what_became_of_the_items_is_counted_and_returned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +97,7 @@ def test_lines_of_a_report_that_replaces_another_appear_as_work_goes_on(face: Pa
 
     def work(number: int) -> Outcome:
         seen.append(len(report.read_text().splitlines()))
-        return Outcome(file=str(number), record={"n": number}, line="")
+        return Outcome(file=str(number), record=numbered(number), line="")
 
     messages = MessageOptions(quiet=True, verbose=False)
     tally = work_off(range(9), work, workers=1, messages=messages, report=report, overwrite=True)

@@ -55,13 +55,10 @@ def test_links_to_files_are_followed_only_inside_the_folder(censor: Censor, face
 def test_what_is_swapped_for_a_link_after_the_walk_is_not_followed(
     censor: Censor, face: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], what: str
 ) -> None:
-    from censor.media import still
-
     monkeypatch.chdir(face.parent.parent)
     (face.parent / "sub").mkdir()
     face.rename(face.parent / "sub" / "face.jpg")
     before = (outside / "face.jpg").read_bytes()
-    original = still.decode
 
     def swapped(*arguments: object, **given: object) -> object:
         if what == "folder":
@@ -70,9 +67,9 @@ def test_what_is_swapped_for_a_link_after_the_walk_is_not_followed(
         else:
             (face.parent / "sub" / "face.jpg").unlink()
             (face.parent / "sub" / "face.jpg").symlink_to(outside / "face.jpg")
-        return original(*arguments, **given)  # type: ignore[arg-type]
+        return decode(*arguments, **given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(still, "decode", swapped)
+    monkeypatch.setattr("censor.media.still.decode", swapped)
     result = censor(options[0], face.parent, *options[1:], *FACES)
     assert result.exit_code == 1
     assert "link" in result.stderr

@@ -137,7 +137,7 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
         assert done.stderr.startswith("Error: nobody knows where your home is")
 
 
-def test_a_command_that_misses_a_model_says_how_to_get_it(folder, capsys):
+def test_a_command_that_misses_a_model_says_how_to_get_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, preparing():
         read_model(folder, "open_nsfw")
     assert ended.value.code == 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from censor.errors import PolicyError
-from censor.policy import EFFECTS, SHAPES, Policy, Rule, parse_color, reached
+from censor.policy import EFFECTS, NSFW_REGION, SHAPES, PictureRule, Policy, Rule, parse_color, reached
 from censor.policy_toml import PRESETS, format_policy, load_policy, parse_policy
 from detect.errors import UnknownLabelError
 from detect.labels import CLASSES, KNOWN_LABELS
@@ -18,6 +18,9 @@ from detect.labels import CLASSES, KNOWN_LABELS
 EXPLICIT = {
     "BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED", "MALE_GENITALIA_EXPOSED", "ANUS_EXPOSED",
 }  # fmt: skip
+
+
+TWO = {"open_nsfw": ("sfw", "nsfw"), "image-safety-s": ("NSFL", "NSFW", "SFW")}
 
 
 def hidden_by(policy: Policy) -> set[str]:
@@ -43,6 +46,36 @@ def test_faces_hides_faces_and_still_judges() -> None:
     assert {label for label, rule in faces.rules.items() if rule.nsfw_at is not None} == EXPLICIT
 
 
+ASKING = Path(__file__).parents[2] / "examples" / "policies" / "classifiers.toml"
+"""A policy that asks classifiers."""
+
+
+def test_the_example_adds_classifiers_to_the_default() -> None:
+    default, asking = load_policy("default"), load_policy(ASKING)
+    assert default.picture == PictureRule()
+    assert default.heat is None
+    assert not default.asks_classifiers
+    assert not default.judges([], TWO)
+    assert asking.asks_classifiers
+    assert {label: dataclasses.replace(rule, confirm_at=None) for label, rule in asking.rules.items()} == default.rules
+    assert asking.picture.votes == asking.picture.hide_votes == 2
+
+
+@pytest.mark.parametrize("source", ["default", "strict", ASKING], ids=str)
+def test_what_they_judge_is_hidden_unless_something_else_is_named(source: str | Path) -> None:
+    policy = load_policy(source)
+    assert policy.hides_what_it_judges
+    assert policy.unhidden == ()
+    part = policy.only(["FACE"])
+    assert not part.hides_what_it_judges
+    assert "BUTTOCKS_EXPOSED" in part.unhidden
+    assert (NSFW_REGION in part.unhidden) is (source == ASKING)
+
+
+def test_faces_shows_what_it_judges() -> None:
+    assert not load_policy("faces").hides_what_it_judges
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_suit_the_class_table_and_survive_a_round_trip(name: str) -> None:
     policy = load_policy(name)
@@ -62,6 +95,7 @@ def test_a_policy_is_a_value(name: str) -> None:
     turned = dataclasses.replace(policy, rules=dict(reversed([*policy.rules.items()])), color=[0, 0, 0])  # type: ignore[arg-type]
     assert turned == policy
     assert hash(turned) == hash(policy)
+    assert again.picture == policy.picture
     others = {policy.at(0.5), policy.each(expand=0.77), dataclasses.replace(policy, cells=3)}
     assert len(others) == 3
     assert policy not in others
@@ -79,17 +113,27 @@ thresholds = st.none() | st.floats(0, 1)
     st.dictionaries(
         st.sampled_from([*KNOWN_LABELS, "ten of spades", 'q"uote', "ümläut"]),
         st.builds(
-            Rule, censor_at=st.floats(0, 1), min_area=st.floats(0, 1), expand=st.floats(0, 9),
+            Rule, censor_at=st.floats(0, 1), nsfw_at=st.just(0.5), confirm_at=thresholds,
+            min_area=st.floats(0, 1), expand=st.floats(0, 9),
             effect=st.sampled_from(EFFECTS), shape=st.sampled_from(SHAPES), required=st.booleans(),
         ),
         min_size=1, max_size=4,
     ),
+    st.sampled_from([
+        PictureRule(),
+        PictureRule(classifiers=("a", 'q"'), review_at=0.25, nsfw_at=0.5, votes=2, required=False),
+        PictureRule(hide_at=0.5, hide_votes=2, sure_at=0.75, heat_at=0.125, labels=(("NSFL", 0.5), ('x"y', 0.1))),
+    ]),
     st.text(max_size=20), st.integers(1, 8), st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1),
 )  # fmt: skip
 def test_any_policy_survives_a_round_trip(
-    rules: dict[str, Rule], name: str, cells: int, color: tuple[int, int, int], feather: float
+    rules: dict[str, Rule], picture: PictureRule, name: str, cells: int, color: tuple[int, int, int], feather: float
 ) -> None:
-    policy = Policy(name=name, rules=rules, cells=cells, color=color, feather=feather)
+    heat = Rule(effect="blur", shape="ellipse", expand=0.25) if picture.hides else None
+    policy = Policy(
+        name=name, rules=rules, picture=picture, heat=heat, cells=cells, color=color, feather=feather,
+        base=Rule(nsfw_at=0.5, confirm_at=0.1),
+    )  # fmt: skip
     assert parse_policy(format_policy(policy)) == policy
 
 
@@ -136,6 +180,23 @@ def test_all_is_inherited_and_can_be_taken_back() -> None:
         ("[labels]\nFACE_MALE = 0.2", 2, "[labels.FACE_MALE] must be a table"),
         ("[labels.FACE_M]\ncensor_at = 0.2\n[labels.FACE_MALE]\ncensor_at = 0.3", 3, "label FACE_MALE is given twice"),
         ("[labels.FACE_MALE]\nrequired = 'yes'\ncensor_at = 0.1", 2, "required must be true or false"),
+        ("[picture]\nreview = 0.5", 2, "unknown key 'review'; did you mean review_at?"),
+        ("[picture]\nreview_at = 2", 2, "review_at must be a number in [0, 1], not 2"),
+        ("[picture]\nreview_at = 0.6\nnsfw_at = 0.5", 2, "review_at (0.6) must not be above nsfw_at (0.5)"),
+        ("[picture]\nnsfw_at = 0.5\nvotes = 3\nclassifiers = ['a', 'b']", 3, "votes (3) can never be reached"),
+        ("[picture]\nreview_at = 0.5\nclassifiers = 'a'", 3, "classifiers must be a list of names"),
+        ("[picture]\nhide_at = 0.5", 2, "hide_at needs heat_at"),
+        ("\n[picture]\nhide_at = 0.5\nheat_at = 0.5", 3, "hide_at needs [labels.NSFW_REGION]"),
+        ("[picture]\nreview_at = 0.5\n[labels.NSFW_REGION]", 3, "hide_at is missing in [picture]"),
+        ("[labels.NSFW_REGION]\nnsfw_at = 0.5", 2, "unknown key 'nsfw_at'; known are effect, expand, shape"),
+        ("[picture]\nhide_at=0.5\nheat_at=0.5\n[labels.NSFW_REGION]\nshape='x'", 5, "shape must be one of"),
+        ("picture = 3", 1, "[picture] must be a table"), ("[picture]\nlabels = 3", 2, "[picture.labels] must be a"),
+        ("[picture.labels]\nNSFL = 0.5", 2, "[picture.labels.NSFL] must be a table"),
+        ("[picture.labels.NSFL]\nnsfw_at = 0.5", 2, "unknown key 'nsfw_at'; known are review_at"),
+        ("[picture.labels.NSFL]", 1, "review_at is missing"),
+        ("[picture.labels.NSFL]\nreview_at = 5", 2, "review_at must be a number in [0, 1], not 5"),
+        ("[labels.FACE_MALE]\ncensor_at = 0.2\nconfirm_at = 0.1", 3, "confirm_at needs nsfw_at"),
+        ("[all]\nconfirm_at = 7\n[labels.FACE_MALE]\ncensor_at = 0.2", 2, "confirm_at must be a number"),
         ("", 1, "acts on no label"),
         ("[labels.FACE_MALE]\neffect = 'blur'", 1, "acts on no label"),
     ],
@@ -194,6 +255,87 @@ def test_a_policy_that_cannot_judge_is_no_policy_for_checking() -> None:
         )
 
 
+def test_classifiers_that_a_policy_needs() -> None:
+    own = Policy(name="own", rules={}, picture=PictureRule(classifiers=("open_nsfw", "mine"), review_at=0.5))
+    own.require([], classifiers={"open_nsfw": ("sfw", "nsfw"), "mine": ("nsfw",)}, judging=True)
+    with pytest.raises(PolicyError, match=r"'own' needs the classifier mine, which is not installed; `censor models"):
+        own.require([], classifiers=TWO)
+    with pytest.raises(PolicyError, match="nobody knows a classifier mine; known are open_nsfw, image-safety-s"):
+        own.require([], classifiers=TWO, known=TWO)
+    lenient = dataclasses.replace(own, picture=dataclasses.replace(own.picture, required=False))
+    lenient.require([], classifiers=TWO, judging=True)
+    with pytest.raises(PolicyError, match="nobody knows a classifier mine"):
+        lenient.require([], classifiers=TWO, known=TWO)
+    with pytest.raises(PolicyError, match="judges nothing that the detector reports: there is none"):
+        lenient.require([], judging=True)
+
+
+def test_votes_that_cannot_be_reached() -> None:
+    own = Policy(name="own", rules={}, picture=PictureRule(nsfw_at=0.5, votes=3))
+    with pytest.raises(PolicyError, match="'own' needs 3 classifiers, and there are open_nsfw, image-safety-s"):
+        own.require([], classifiers=TWO)
+    with pytest.raises(PolicyError, match="'own' needs 3 classifiers, and there are none"):
+        own.require(["FACE_MALE"])
+    gore = Policy(name="own", rules={}, picture=PictureRule(labels=(("NSFL", 0.5),)))
+    gore.require([], classifiers=TWO, judging=True)
+    with pytest.raises(PolicyError, match="no classifier here can say NSFL"):
+        gore.require([], classifiers={"open_nsfw": ("sfw", "nsfw")})
+
+
+def test_boxes_hold_without_classifiers_and_classifiers_without_boxes_where_neither_is_required() -> None:
+    for path in ASKING.parent.glob("classifiers*.toml"):
+        asking = load_policy(path)
+        with pytest.raises(PolicyError, match="and there are none"):
+            asking.require(CLASSES, judging=True)
+        policy = dataclasses.replace(asking, picture=dataclasses.replace(asking.picture, required=False))
+        policy.require(CLASSES, judging=True)
+        policy.require([], classifiers=TWO, judging=True)
+        with pytest.raises(PolicyError, match=r"never reports .*; there is no detector"):
+            policy.require([])
+        with pytest.raises(PolicyError, match=r"never reports .*BUTTOCKS_EXPOSED.*; what it reports: FACE_FEMALE"):
+            policy.require(["FACE_FEMALE"], classifiers=TWO)
+    with pytest.raises(PolicyError, match="there is no detector"):
+        load_policy("default").require([], classifiers=TWO)
+
+
+def test_heat_has_one_rule_and_no_thresholds() -> None:
+    hiding = PictureRule(hide_at=0.5, heat_at=0.5)
+    assert Policy(name="p", rules={}, picture=hiding, heat=Rule()).rule_for(NSFW_REGION) == Rule()
+    for values, says in (
+        ({"picture": hiding}, r"hide_at needs \[labels.NSFW_REGION\]"),
+        ({"heat": Rule(), "rules": {"FACE": Rule(censor_at=0.5)}}, "needs hide_at in"),
+        ({"picture": hiding, "heat": Rule(censor_at=0.5)}, "has no thresholds of its own"),
+        ({"rules": {NSFW_REGION: Rule(censor_at=0.5)}}, "is no label of a box"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Policy(**{"name": "p", "rules": {}, **values})  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_every_rule_goes_for_heat() -> None:
+    policy = load_policy(ASKING).each(effect="solid", censor_at=0.3)
+    assert policy.heat is not None
+    assert (policy.heat.effect, policy.heat.censor_at) == ("solid", None)
+
+
+def test_heat_is_hidden_on_where_it_is_named() -> None:
+    policy = load_policy(ASKING)
+    assert policy.only(["nsfw region"]).heat == policy.heat
+    assert hidden_by(policy.only(["nsfw region"])) == set()
+    assert policy.only(["BUTTOCKS_EXPOSED"]).heat is None
+    assert policy.only(["BUTTOCKS_EXPOSED"]).picture.review_at == policy.picture.review_at
+    with pytest.raises(UnknownLabelError, match="NSFW_REGION is never hidden"):
+        load_policy("default").only(["NSFW_REGION"])
+
+
+def test_one_kind_of_a_label_that_has_a_rule() -> None:
+    faces = Policy(name="faces", rules={"FACE": Rule(censor_at=0.2)}, base=Rule(censor_at=0.2))
+    assert hidden_by(faces.only(["FACE_FEMALE"])) == {"FACE_FEMALE"}
+    assert faces.only(["FACE_FEMALE"]).rule_for("FACE_MALE") == dataclasses.replace(faces.rules["FACE"], censor_at=None)
+    assert hidden_by(faces.only(["FACE_FEMALE"]).only(["FACE"])) == {"FACE", "FACE_FEMALE"}
+    higher = faces.at(0.7, ["FACE_FEMALE"])
+    assert (higher.rules["FACE_FEMALE"].censor_at, higher.rules["FACE"].censor_at) == (0.7, 0.2)
+
+
 def test_a_label_named_later_takes_what_all_says() -> None:
     strict = load_policy("strict").only(["FACE_FEMALE"])
     assert strict.rules["FACE_FEMALE"] == Rule(censor_at=0.1, effect="solid", expand=0.2)
@@ -210,11 +352,12 @@ def test_only_hides_what_is_named_and_keeps_the_verdict() -> None:
 
 
 def test_at_moves_the_thresholds_that_there_are() -> None:
-    policy = load_policy("faces").at(0.7)
+    policy = load_policy("default").only(["FACE_MALE"]).at(0.7)
     assert policy.rules["FACE_MALE"].censor_at == 0.7
     assert policy.rules["FACE_MALE"].nsfw_at is None
     assert policy.rules["BUTTOCKS_EXPOSED"].nsfw_at == 0.7
     assert policy.rules["BUTTOCKS_EXPOSED"].censor_at is None
+    assert load_policy(ASKING).at(0.7).picture == load_policy(ASKING).picture
     one = load_policy("default").at(0.9, ["EXPOSED_ANUS"])
     assert one.rules["ANUS_EXPOSED"].censor_at == 0.9
     assert one.rules["BUTTOCKS_EXPOSED"].censor_at == 0.2

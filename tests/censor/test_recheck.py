@@ -48,7 +48,7 @@ class Looked:
     def again(self) -> tuple[list[Redaction], Detections]:
         return recheck(
             self.picture, self.canvas, self.planned, self.kept,
-            networks=self.networks, policy=POLICY, frame=self.frame, views=self.found.views,
+            seen=self.found.visible, networks=self.networks, policy=POLICY, frame=self.frame, views=self.found.views,
         )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_what_the_second_look_finds_is_solid(scene: NDArray[np.uint8]) -> None:
 
 
 def test_what_the_last_look_finds_is_an_error_that_names_it(scene: NDArray[np.uint8]) -> None:
-    answers = [[(LABEL, 0.9, (x, 0, x + 10, 10))] for x in range(0, 100, 20)]
+    answers: list[list[Box]] = [[(LABEL, 0.9, (x, 0, x + 10, 10))] for x in range(0, 100, 20)]
     looked = Looked(scene, *answers)
     with pytest.raises(RecheckError, match=f"picture: after {TRIES} looks .* still finds {LABEL} 0.90"):
         looked.again()

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from censor import cells, redact
+from censor.evidence import Evidence
 from censor.masks import Region, region
 from censor.policy import Policy, Rule
-from censor.redact import Evidence, Frame, Redaction, kept, paint, plan
+from censor.redact import Frame, Redaction, kept, paint, plan
 from detect.detections import Detections
 
 WIDTH, HEIGHT = 56, 48

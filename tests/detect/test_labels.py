@@ -133,7 +133,7 @@ def test_a_label_near_nothing_says_where_the_labels_are_listed(label: str) -> No
         ("ace of spades", ("ace of spades", "FACE"), ("ace of spades",)),
     ],
 )
-def test_a_rule_takes_its_label_and_kinds_of_it(label, names, rows):
+def test_a_rule_takes_its_label_and_kinds_of_it(label: str, names: tuple[str, ...], rows: tuple[str, ...]) -> None:
     assert taken(label, names) == rows
 
 
@@ -150,9 +150,11 @@ def test_a_rule_takes_its_label_and_kinds_of_it(label, names, rows):
         ("ace of spades", ("ace of spades",), True),
     ],
 )
-def test_a_detector_serves_a_label_if_it_finds_all_that_it_means(label, names, does):
+def test_a_detector_serves_a_label_if_it_finds_all_that_it_means(
+    label: str, names: tuple[str, ...], does: bool
+) -> None:
     assert serves(label, names) is does
 
 
-def test_kinds_are_labels_of_the_table():
+def test_kinds_are_labels_of_the_table() -> None:
     assert {*KINDS, *(kind for kinds in KINDS.values() for kind in kinds)} <= set(KNOWN_LABELS)

@@ -75,12 +75,12 @@ def test_detectors_around_detectors_pass_on_what_can_be_spared() -> None:
     assert reduction(TiledDetector(detector), 3000, 4000) == 1
 
 
-def test_several_networks_are_given_what_the_neediest_can_spare():
+def test_several_networks_are_given_what_the_neediest_can_spare() -> None:
     class Sparing:
-        def __init__(self, factor):
+        def __init__(self, factor: float) -> None:
             self._factor = factor
 
-        def spare_factor(self, height, width):
+        def spare_factor(self, height: int, width: int) -> float:
             return self._factor
 
     assert least_reduction([Sparing(10), Sparing(6), Sparing(20)], 9, 9) == 4

@@ -241,10 +241,10 @@ def test_a_small_network_runs_in_the_thread_that_asks_and_in_several_at_once(mon
     assert here > 0.8 * all_threads
     with session._turn(320, 320) as first, session._turn(320, 320) as second:
         assert first is not second
-    assert session._places[320, 320].made == 2
+    assert session._slots[320, 320].made == 2
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(session.run, [np.zeros((1, 3, 320, 320), np.float32)] * 12))
-    assert session._places[320, 320].made == 2
+    assert session._slots[320, 320].made == 2
 
 
 def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ def test_a_large_network_is_compiled_once_for_all_runs(monkeypatch: pytest.Monke
     assert here < 0.5 * all_threads
     with session._turn(320, 320) as first, session._turn(320, 320) as second:
         assert first is second
-    assert session._places[320, 320].free.qsize() == 2
+    assert session._slots[320, 320].free.qsize() == 2
 
 
 def test_what_openvino_answered_stays_when_it_answers_again(square_network: Callable[..., bytes]) -> None:
@@ -318,7 +318,7 @@ def test_openvino_compiles_a_network_of_any_size_for_each_size_and_for_batches_o
         batch = rng.random(shape, np.float32)
         for mine, other in zip(ours.run(batch), theirs.run(batch), strict=True):
             assert np.allclose(mine, other, rtol=1e-2, atol=1e-2)
-    assert sorted(ours._places) == [(192, 320), (320, 256), (320, 320)]
+    assert sorted(ours._slots) == [(192, 320), (320, 256), (320, 320)]
 
 
 def test_several_threads_that_bring_new_sizes_at_once_get_their_own_answers() -> None:
@@ -339,7 +339,7 @@ def test_pictures_are_padded_to_few_sizes_where_new_ones_are_dear() -> None:
     detector = OnnxDetector(session)
     for rows in range(150, 480, 15):
         detector.detect([np.zeros((rows, 480, 3), np.uint8)])
-    assert sorted(session._places) == [(128, 320), (192, 320), (256, 320), (320, 320)]
+    assert sorted(session._slots) == [(128, 320), (192, 320), (256, 320), (320, 320)]
 
 
 FIRST_USE = """

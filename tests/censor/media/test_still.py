@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,13 @@ def test_limits_and_the_spare_factor_reach_the_decoder(scene: NDArray[np.uint8],
 
 @pytest.mark.parametrize("kind", ["array", "read-only", "image", "bytes"])
 def test_pixels_to_paint_are_nobody_elses(scene: NDArray[np.uint8], encoded: Callable[..., bytes], kind: str) -> None:
-    source = {"array": scene, "read-only": scene.copy(), "image": Image.fromarray(scene), "bytes": None}[kind]
+    sources: dict[str, Any] = {
+        "array": scene,
+        "read-only": scene.copy(),
+        "image": Image.fromarray(scene),
+        "bytes": None,
+    }
+    source = sources[kind]
     if kind == "read-only":
         source.flags.writeable = False
     before = scene.copy()
@@ -93,7 +100,7 @@ def test_more_or_fewer_parts_than_one_are_refused_and_nothing_is_written(scene: 
 
 
 def test_a_part_that_fails_fails_the_whole(scene: NDArray[np.uint8]) -> None:
-    def failing() -> object:
+    def failing() -> Iterator[Part]:
         yield Part(Picture(scene))
         raise DamagedImageError("the second part is broken")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tiny_classifiers import Reds
 
 from detect.classifier.scores import Classifier, Scores
@@ -12,14 +15,14 @@ from detect.classifier.tiling import LongClassifier, TiledClassifier, most_suspi
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-def picture(height, width, red):
+def picture(height: int, width: int, red: Any) -> NDArray[np.uint8]:
     image = np.zeros((height, width, 3), np.uint8)
     image[red] = (255, 0, 0)
     return image
 
 
 @pytest.mark.parametrize("wrap", [LongClassifier, TiledClassifier])
-def test_a_wrapped_classifier_is_one_and_says_what_the_other_does(wrap) -> None:
+def test_a_wrapped_classifier_is_one_and_says_what_the_other_does(wrap: type[LongClassifier | TiledClassifier]) -> None:
     classifier = wrap(Reds())
     assert isinstance(classifier, Classifier)
     assert (classifier.name, classifier.names) == ("reds", ("sfw", "red"))
@@ -103,12 +106,12 @@ def test_a_stitched_map_of_very_many_looks_has_not_as_many_cells() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"tile": 0}, {"overlap": 1}, {"overlap": -0.1}])
-def test_tiles_out_of_range_are_refused(wrong) -> None:
+def test_tiles_out_of_range_are_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match="tile >= 1 and overlap in"):
         TiledClassifier(Reds(), **wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"ratio": 1.4}, {"shortest": 0}])
-def test_stretches_out_of_range_are_refused(wrong) -> None:
+def test_stretches_out_of_range_are_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"ratio >= 1\.5 and shortest >= 1"):
         LongClassifier(Reds(), **wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,9 @@ def test_squashing_shows_the_edges_of_the_whole_picture() -> None:
 
 
 @pytest.mark.parametrize(("shape", "where"), [((64, 128, 3), np.s_[8:24]), ((128, 64, 3), np.s_[:, 8:24])])
-def test_padding_holds_a_blurred_copy_of_the_picture_and_the_picture_is_not_blurred(shape, where) -> None:
+def test_padding_holds_a_blurred_copy_of_the_picture_and_the_picture_is_not_blurred(
+    shape: tuple[int, int, int], where: Any
+) -> None:
     image = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
     seen = fed(image, size=(32, 32), resize="pad")
     halves = image.reshape(shape[0] // 4, 4, shape[1] // 4, 4, 3).mean(axis=(1, 3))
@@ -68,7 +72,7 @@ def test_the_map_of_a_squashed_picture_is_the_map() -> None:
 
 def test_cells_of_the_padding_are_cut_off() -> None:
     # 64 x 128 lies in rows 8 to 24 of 32: of four rows of cells the two in the middle.
-    heat = np.array([[9, 9, 9, 9], [1, 2, 3, 4], [5, 6, 7, 8], [9, 9, 9, 9]], np.float32) / 10
+    heat = np.array([[9, 9, 9, 9], [1, 2, 3, 4], [5, 6, 7, 8], [9, 9, 9, 9]], np.float32) / np.float32(10)
     found = inside(heat, 64, 128, size=(32, 32), resize="pad")
     assert found.shape == (8, 16)
     assert (found == heat[1:3].repeat(4, axis=0).repeat(4, axis=1)).all()
@@ -76,7 +80,7 @@ def test_cells_of_the_padding_are_cut_off() -> None:
 
 def test_a_cell_that_lies_in_the_padding_by_half_counts_for_its_half_in_the_picture() -> None:
     # 96 x 128 lies in rows 4 to 28: half a cell, two cells, half a cell.
-    heat = np.arange(1, 5, dtype=np.float32)[:, None].repeat(4, axis=1) / 10
+    heat = np.arange(1, 5, dtype=np.float32)[:, None].repeat(4, axis=1) / np.float32(10)
     found = inside(heat, 96, 128, size=(32, 32), resize="pad")
     assert (found[:, 0] * 10).round().tolist() == [1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4]
 
@@ -106,7 +110,9 @@ def test_a_map_beside_the_picture_is_nowhere_in_it() -> None:
     st.floats(0, 0.9),
     st.integers(0, 99),
 )
-def test_no_point_of_a_picture_is_cooler_than_the_map_over_it(rows, columns, m, n, left, top, seed) -> None:
+def test_no_point_of_a_picture_is_cooler_than_the_map_over_it(
+    rows: int, columns: int, m: int, n: int, left: float, top: float, seed: int
+) -> None:
     heat = np.random.default_rng(seed).random((m, n), np.float32)
     box = (left, top, left + 0.7 * (1 - left) + 0.05, top + 0.7 * (1 - top) + 0.05)
     found = laid(np.zeros((rows, columns), np.float32), heat, box)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from tiny_classifiers import CELL, classifier_of, constant, reds
 
@@ -15,7 +20,7 @@ from detect.reduction import reduction
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
 
 
-def picture(*, height=64, width=64, red=np.s_[:0]):
+def picture(*, height: int = 64, width: int = 64, red: Any = np.s_[:0]) -> NDArray[np.uint8]:
     """Black, but for what is red."""
     image = np.zeros((height, width, 3), np.uint8)
     image[red] = (255, 0, 0)
@@ -23,8 +28,8 @@ def picture(*, height=64, width=64, red=np.s_[:0]):
 
 
 @pytest.fixture(scope="module")
-def known(models_folder):
-    def load(name):
+def known(models_folder: Path) -> Callable[[str], OnnxClassifier]:
+    def load(name: str) -> OnnxClassifier:
         session = OnnxRuntimeSession(read_model(models_folder, name), source=name, threads=1)
         return OnnxClassifier(session, source=name)
 
@@ -56,7 +61,7 @@ def test_a_map_lies_over_the_picture() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 128), (128, 64), (96, 128), (61, 97)])
-def test_a_map_of_a_padded_picture_lies_over_the_picture_alone(shape) -> None:
+def test_a_map_of_a_padded_picture_lies_over_the_picture_alone(shape: tuple[int, int]) -> None:
     height, width = shape
     image = picture(height=height, width=width, red=np.s_[: height // 2])
     (scores,) = classifier_of(reds(resize="pad")).classify([image], heat=True)
@@ -68,7 +73,7 @@ def test_a_map_of_a_padded_picture_lies_over_the_picture_alone(shape) -> None:
 
 
 @pytest.mark.parametrize(("color", "probability"), [("RGB", 1), ("BGR", 0)])
-def test_a_network_is_fed_its_own_color_order(color, probability) -> None:
+def test_a_network_is_fed_its_own_color_order(color: str, probability: float) -> None:
     (scores,) = classifier_of(reds(color=color)).classify([picture(red=np.s_[:])])
     assert scores.probability == probability
 
@@ -99,16 +104,18 @@ def test_a_network_without_a_map_answers_none() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 32, 32), (4, 3, "height", "width"), ("batch", 3, 32, 32)])
-def test_a_fixed_batch_is_filled_and_what_fills_it_is_dropped(shape) -> None:
+def test_a_fixed_batch_is_filled_and_what_fills_it_is_dropped(shape: tuple[int | str, ...]) -> None:
     images = [picture(red=np.s_[:rows]) for rows in (0, 32, 64)]
     found = classifier_of(reds(shape=shape)).classify(images, heat=True)
     assert [round(scores.probability, 4) for scores in found] == [0, 0.5, 1]
-    assert [scores.heat.mean().round(4) for scores in found] == [0, 0.5, 1]
+    heats: list[Any] = [scores.heat for scores in found]
+    assert [heat.mean().round(4) for heat in heats] == [0, 0.5, 1]
 
 
 def test_rounding_is_forgiven_and_cut_off() -> None:
     (scores,) = classifier_of(constant([-0.0005, 1.0005], [[1.0005, -0.0005]])).classify([picture()], heat=True)
     assert scores.values.tolist() == [0, 1]
+    assert scores.heat is not None
     assert scores.heat.tolist() == [[1, 0]]
 
 
@@ -131,7 +138,7 @@ def test_rounding_is_forgiven_and_cut_off() -> None:
     ],
     ids=str,
 )
-def test_an_answer_that_is_none_is_an_error_even_where_no_map_is_wanted(answers) -> None:
+def test_an_answer_that_is_none_is_an_error_even_where_no_map_is_wanted(answers: tuple[Any, ...]) -> None:
     with pytest.raises(InferenceError, match=r"^tiny\.onnx: expected (scores|probabilities)"):
         classifier_of(constant(*answers)).classify([picture()])
 
@@ -174,13 +181,13 @@ def test_answers_without_or_with_another_batch_are_errors() -> None:
     ],
     ids=str,
 )
-def test_a_file_that_contradicts_itself_is_refused(said, named) -> None:
+def test_a_file_that_contradicts_itself_is_refused(said: dict[str, Any], named: str) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: metadata key {named}"):
         classifier_of(reds(**said))
 
 
 @pytest.mark.parametrize("key", ["task", "name", "names", "nsfw", "imgsz", "resize"])
-def test_a_file_that_does_not_say_what_matters_is_refused(key) -> None:
+def test_a_file_that_does_not_say_what_matters_is_refused(key: str) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*metadata key '{key}'"):
         classifier_of(reds(without=[key]))
 
@@ -195,14 +202,17 @@ def test_a_file_that_does_not_say_what_matters_is_refused(key) -> None:
         (("batch", 3, 32, 32), {"heat_imgsz": "[64, 64]"}),
     ],
 )
-def test_a_network_whose_input_is_another_than_it_says_is_refused(shape, said) -> None:
+def test_a_network_whose_input_is_another_than_it_says_is_refused(
+    shape: tuple[int | str, ...], said: dict[str, Any]
+) -> None:
     with pytest.raises(WeightsError, match=r"^tiny\.onnx: "):
         classifier_of(reds(shape=shape, **said))
 
 
 def test_pictures_that_are_none_and_batches_of_none_are_misuse() -> None:
     classifier = classifier_of(reds())
-    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
+    pictures: list[Any] = [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+    for wrong in pictures:
         with pytest.raises(ValueError, match=r"image 1 must be uint8"):
             classifier.classify([picture(), wrong])
     with pytest.raises(ValueError, match="batch_size"):
@@ -222,12 +232,16 @@ def test_another_engine_says_the_same() -> None:
     other = OnnxClassifier(OpenVinoSession(reds(heat_imgsz="64"), source="tiny.onnx", threads=1, precision="f32"))
     image = picture(height=80, width=90, red=np.s_[:40, :30])
     (ours,), (theirs,) = (each.classify([image], heat=True) for each in (classifier_of(reds(heat_imgsz="64")), other))
+    assert ours.heat is not None
+    assert theirs.heat is not None
     assert (other.engine, theirs.heat.shape) == ("openvino", (64 // CELL, 64 // CELL))
     assert np.allclose(ours.values, theirs.values, atol=1e-6)
     assert np.allclose(ours.heat, theirs.heat, atol=1e-6)
 
 
-def test_open_nsfw_says_what_its_own_preprocessing_makes_it_say(known, astronaut) -> None:
+def test_open_nsfw_says_what_its_own_preprocessing_makes_it_say(
+    known: Callable[[str], OnnxClassifier], astronaut: NDArray[np.uint8]
+) -> None:
     # Which shrinks to 256 x 256 and shows the middle of that: where a picture is that middle, nothing else differs.
     middle = Image.fromarray(astronaut).resize((256, 256), Image.Resampling.BILINEAR).crop((16, 16, 240, 240))
     (scores,) = known("open_nsfw").classify([np.asarray(middle)])
@@ -242,7 +256,13 @@ def test_open_nsfw_says_what_its_own_preprocessing_makes_it_say(known, astronaut
         (384, (224, 168), [0.033961, 0.038737, 0.927302]),
     ],
 )
-def test_image_safety_says_what_its_own_preprocessing_makes_it_say(known, astronaut, rows, size, expected) -> None:
+def test_image_safety_says_what_its_own_preprocessing_makes_it_say(
+    known: Callable[[str], OnnxClassifier],
+    astronaut: NDArray[np.uint8],
+    rows: int,
+    size: tuple[int, int],
+    expected: list[float],
+) -> None:
     way = Image.Resampling.BILINEAR if rows == 512 else Image.Resampling.LANCZOS
     shrunk = Image.fromarray(astronaut[:rows]).resize(size, way)
     (scores,) = known("image-safety-s").classify([np.asarray(shrunk)])
@@ -250,7 +270,9 @@ def test_image_safety_says_what_its_own_preprocessing_makes_it_say(known, astron
 
 
 @pytest.mark.parametrize("name", ["open_nsfw", "image-safety-s"])
-def test_a_portrait_is_harmless_and_its_map_lies_over_it(known, astronaut, name) -> None:
+def test_a_portrait_is_harmless_and_its_map_lies_over_it(
+    known: Callable[[str], OnnxClassifier], astronaut: NDArray[np.uint8], name: str
+) -> None:
     (scores,) = known(name).classify([np.ascontiguousarray(astronaut[:340])], heat=True)
     assert scores.probability < 0.1
     assert scores.heat is not None

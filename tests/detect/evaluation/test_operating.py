@@ -19,8 +19,8 @@ DATA = Scored([1, 1, 0, 1, 0, 0], [0.9, 0.8, 0.8, 0.4, 0.3, 0.1], weights=[1, 1,
 def test_what_scores_the_threshold_is_flagged() -> None:
     found = confusion_at(DATA, 0.8)
     assert (found.true_positives, found.false_negatives, found.false_positives, found.true_negatives) == (2, 2, 1, 2)
-    assert (found.recall, found.miss_rate, found.false_alarm_rate) == (0.5, 0.5, pytest.approx(1 / 3))
-    assert (found.precision, found.accuracy, found.f1) == (pytest.approx(2 / 3), 4 / 7, pytest.approx(4 / 7))
+    assert (found.recall, found.miss_rate, found.false_alarm_rate) == pytest.approx((0.5, 0.5, 1 / 3))
+    assert (found.precision, found.accuracy, found.f1) == pytest.approx((2 / 3, 4 / 7, 4 / 7))
     assert confusion_at(DATA, np.nextafter(0.8, 1)).true_positives == 1
 
 

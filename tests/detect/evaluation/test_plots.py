@@ -26,7 +26,8 @@ def pixels_of(image: RGBImage, color: np.ndarray[Any, Any]) -> int:
 @pytest.mark.parametrize(("draw", "measure"), PLOTS, ids=["roc", "precision recall", "reliability"])
 def test_each_name_has_a_line(draw: Callable[[Mapping[str, Any]], RGBImage], measure: Callable[[Scored], Any]) -> None:
     one, two = draw({"a": measure(drawn(0))}), draw({"a": measure(drawn(0)), "b": measure(drawn(1, decimals=1))})
-    assert (one.shape, one.dtype) == ((600, 700, 3), np.uint8)
+    assert one.shape == (600, 700, 3)
+    assert one.dtype == np.uint8
     assert pixels_of(one, BLUE) > 300
     assert pixels_of(one, ORANGE) == 0
     assert pixels_of(two, ORANGE) > 100

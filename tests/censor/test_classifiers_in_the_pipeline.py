@@ -1,0 +1,211 @@
+"""What classifiers say, on the whole way of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from censor import Censor
+from censor.errors import ClassifierError, PolicyError, RecheckError
+from censor.policy import Policy, Rule
+from censor.rules import PictureRule
+from censor.verdict import Level
+from censor.views import turned
+from detect.classifier.scores import Scores
+from detect.detections import Detections, RGBImage
+from detect.errors import InferenceError, WeightsError
+from detect.pictures.still import Reading
+
+POLICY = Policy(
+    name="own",
+    rules={"FACE": Rule(censor_at=0.5, nsfw_at=0.5)},
+    picture=PictureRule(review_at=0.3, nsfw_at=0.6, hide_at=0.6, heat_at=0.5),
+    heat=Rule(effect="solid", shape="box", expand=0.0),
+)
+
+
+class Nobody:
+    """A detector that finds nothing."""
+
+    names = ("FACE",)
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        return [Detections.empty(self.names) for _ in images]
+
+
+class RedSeer:
+    """A classifier to which a picture is as NSFW as its reddest eighth: a grid of eight by eight cells."""
+
+    names = ("sfw", "nsfw")
+
+    def __init__(self, name: str = "red") -> None:
+        self.name = name
+        self.mapped = 0
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        self.mapped += heat * len(images)
+        return [self._one(image, heat) for image in images]
+
+    def _one(self, image: RGBImage, heat: bool) -> Scores:
+        height, width = (side // 8 for side in image.shape[:2])
+        cells = image[: height * 8, : width * 8].astype(np.int64).reshape(8, height, 8, width, 3)
+        red = (cells[..., 0] - cells[..., 1] > 150).mean(axis=(1, 3)).astype(np.float32)
+        worst = red.max()
+        return Scores(np.array([1 - worst, worst]), self.names, ("nsfw",), red if heat else None)
+
+
+def picture(at: tuple[slice, slice] = (slice(16, 32), slice(48, 64)), size: int = 128) -> NDArray[np.uint8]:
+    pixels = np.full((size, size, 3), 200, np.uint8)
+    pixels[at] = (250, 10, 10)
+    return pixels
+
+
+def test_a_verdict_by_what_a_classifier_says() -> None:
+    censor = Censor(POLICY, detector=Nobody(), classifiers=[RedSeer()])
+    verdict = censor.check(picture()).verdict
+    assert verdict.level is Level.NSFW
+    assert verdict.models == ("detector", "red")
+    assert [(each.classifier, each.xyxy) for each in verdict.reasons] == [("red", (48.0, 16.0, 64.0, 32.0))]
+    assert censor.check(np.full((128, 128, 3), 200, np.uint8)).verdict.level is Level.SAFE
+
+
+def test_what_is_hot_is_hidden_and_nothing_else(tmp_path: Path) -> None:
+    seer = RedSeer()
+    done = Censor(POLICY, detector=Nobody(), classifiers=[seer]).apply(picture())
+    assert [(each.label, each.classifier, each.effect) for each in done.redactions] == [("NSFW_REGION", "red", "solid")]
+    assert not done.picture.pixels[16:32, 48:64].any()
+    expected = picture()
+    expected[16:32, 48:64] = 0
+    np.testing.assert_array_equal(done.picture.pixels, expected)
+    assert done.verdict is not None
+    assert done.verdict.level is Level.NSFW
+    assert seer.mapped == 1  # maps are asked for where they are wanted, and what is left looks harmless
+
+
+def test_votes_are_counted_over_classifiers() -> None:
+    two = Policy(name="two", rules=POLICY.rules, picture=PictureRule(review_at=0.3, nsfw_at=0.6, votes=2))
+
+    class Blind(RedSeer):
+        def _one(self, image: RGBImage, heat: bool) -> Scores:
+            return super()._one(np.zeros_like(image), heat)
+
+    assert Censor(two, detector=Nobody(), classifiers=[RedSeer("a"), RedSeer("b")]).check(picture()).verdict.nsfw
+    disagreeing = Censor(two, detector=Nobody(), classifiers=[RedSeer("a"), Blind("b")])
+    assert disagreeing.check(picture()).verdict.level is Level.REVIEW
+
+
+def test_what_still_looks_nsfw_does_not_leave(tmp_path: Path) -> None:
+    class Sure(RedSeer):
+        def _one(self, image: RGBImage, heat: bool) -> Scores:
+            return Scores(np.array([0.0, 1.0]), self.names, ("nsfw",), np.eye(8, dtype=np.float32) if heat else None)
+
+    censor = Censor(POLICY, detector=Nobody(), classifiers=[Sure()])
+    with pytest.raises(RecheckError, match=r"still looks NSFW after hiding: red says NSFW 1\.00"):
+        censor.apply_file(picture(), tmp_path / "out.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kept_box_does_not_silence_a_classifier() -> None:
+    censor = Censor(POLICY, detector=Nobody(), classifiers=[RedSeer()])
+    with pytest.raises(RecheckError, match=r"red says NSFW .*, keeping 40,8,72,40"):
+        censor.apply(picture(), keep=[(40, 8, 72, 40)])
+
+
+def test_a_look_that_was_switched_off_is_not_taken() -> None:
+    done = Censor(POLICY, detector=Nobody(), classifiers=[RedSeer()], recheck=False).apply(
+        picture(), keep=[(0, 0, 128, 128)]
+    )
+    assert done.redactions == ()
+
+
+def test_what_shows_on_one_background_alone_is_hidden() -> None:
+    """Half transparent red is pale on a page; a program that drops the transparency shows it as it is."""
+    pixels = np.dstack([picture(), np.full((128, 128), 255, np.uint8)])
+    pixels[16:32, 48:64, 3] = 128
+    done = Censor(POLICY, detector=Nobody(), classifiers=[RedSeer()]).apply(Image.fromarray(pixels))
+    assert not done.picture.pixels[16:32, 48:64, :3].any()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda images: [], "must answer a list of one Scores"),
+        (lambda images: [None for _ in images], "must answer a list of one Scores"),
+        (lambda images: [Scores(np.array([1.0]), ("nsfw",), ("nsfw",)) for _ in images], "with its own names"),
+        (lambda images: [Scores(np.array([np.nan, 0]), ("sfw", "nsfw"), ("nsfw",)) for _ in images], "values must lie"),
+        (lambda images: 1 / 0, "the classifier red failed: ZeroDivisionError"),
+    ],
+)
+def test_a_classifier_that_breaks_its_word_fails_the_picture(
+    tmp_path: Path, answer: Callable[[Sequence[RGBImage]], list[Scores]], says: str
+) -> None:
+    class Odd(RedSeer):
+        def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+            return answer(images)
+
+    censor = Censor(POLICY, detector=Nobody(), classifiers=[Odd()])
+    for work in (lambda: censor.check(picture()), lambda: censor.apply_file(picture(), tmp_path / "out.png")):
+        with pytest.raises(ClassifierError, match=says):
+            work()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_fails_names_the_picture() -> None:
+    class Failing(RedSeer):
+        def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+            raise InferenceError("out of order")
+
+    with pytest.raises(InferenceError, match=r": out of order$"):
+        Censor(POLICY, detector=Nobody(), classifiers=[Failing()]).check(picture())
+
+
+def test_a_policy_that_needs_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(tmp_path))
+    with pytest.raises(PolicyError, match="needs 1 classifier, and there are none"):
+        Censor(POLICY, detector=Nobody())
+    with pytest.raises(PolicyError, match="two classifiers have one name"):
+        Censor(POLICY, detector=Nobody(), classifiers=[RedSeer(), RedSeer()])
+    with pytest.raises(TypeError, match="a classifier must have `name`"):
+        Censor(POLICY, detector=Nobody(), classifiers=[Nobody()])  # type: ignore[list-item]
+
+
+def test_a_policy_that_does_not_ask_loads_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "open_nsfw.onnx"
+    broken.write_bytes(b"no model")
+    monkeypatch.setenv("CENSOR_MODELS", str(tmp_path))
+    seer = RedSeer()
+    plain = Policy(name="plain", rules=POLICY.rules)
+    assert Censor(plain, detector=Nobody(), classifiers=[seer]).check(picture()).verdict.models == ("detector",)
+    assert Censor(plain, detector=Nobody()).check(picture()).verdict.level is Level.SAFE
+    with pytest.raises(WeightsError, match="open_nsfw"):
+        Censor(POLICY, detector=Nobody())
+
+
+def test_the_real_ones_find_a_portrait_harmless(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, astronaut: NDArray[np.uint8]
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(models_folder))
+    asking = Path(__file__).parents[2] / "examples" / "policies" / "classifiers.toml"
+    done = Censor(asking).apply(astronaut)
+    assert done.verdict is not None
+    assert (done.verdict.level, done.verdict.models) == (Level.SAFE, ("detector", "open_nsfw", "image-safety-s"))
+    assert done.redactions == ()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_maps_turn_as_pictures_do(orientation: int) -> None:
+    stored: NDArray[np.float32] = (np.arange(6).reshape(2, 3) / 8).astype(np.float32)
+    image = Image.fromarray((stored * 8).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()
+    shown = (np.asarray(ImageOps.exif_transpose(image)) / 8).astype(np.float32)
+    scores = Scores(np.array([1.0]), ("nsfw",), ("nsfw",), shown)
+    heat = turned(scores, Reading(np.zeros((*shown.shape, 3), np.uint8), orientation)).heat
+    assert heat is not None
+    np.testing.assert_array_equal(heat, stored)
