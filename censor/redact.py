@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from censor import cells, effects
+from censor import cells, choices, effects
 from censor.errors import BoxError
 from censor.evidence import Evidence
 from censor.heat import HotRegion, cell_box, hot_regions
@@ -27,9 +27,6 @@ ALSO = "ALSO"
 
 _SHOWS_LESS = ("blur", "pixelate", "sticker", "solid")
 """Effects in the order they are painted: where regions overlap, what shows least of the picture comes last."""
-
-_AVERAGES = ("blur", "pixelate")
-"""Effects that show means of the original. The others show nothing of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -257,13 +254,13 @@ def paint(
         policy: Its cells and its colour.
         sticker: RGBA, for redactions whose effect it is; without one they are solid.
     """
-    averaged = [each for each in redactions if each.effect in _AVERAGES]
+    averaged = [each for each in redactions if each.effect in choices.CELL_EFFECTS]
     regions = [each.region for each in averaged]
     means = cells.merge_overlapping(
         pixels,
         regions,
         [cells.cell_means(pixels, each, cells=policy.cells) for each in regions],
-        opaque=[each.region for each in redactions if each.effect not in _AVERAGES],
+        opaque=[each.region for each in redactions if each.effect not in choices.CELL_EFFECTS],
         color=policy.color,
     )
     of = {id(each): mean for each, mean in zip(averaged, means, strict=True)}

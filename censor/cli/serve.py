@@ -73,7 +73,8 @@ def serve(**options: str | float | Path | None) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in ("censor", "detect"):
             raise
-        fail(RuntimeError(f"{error.name} is missing; install it with: pip install 'nsfw-censor[service]'"), EXIT_FAILED)
+        missing = f"{error.name} is not installed; install it with: pip install 'nsfw-censor[service]'"
+        fail(ModuleNotFoundError(missing), EXIT_FAILED)
     from detect.load import load_detector
 
     # Who speaks HTTP is a process of its own and reads the environment.

@@ -35,7 +35,7 @@ def labels(weights: Path | None) -> None:
         notes += [f"also {', '.join(older)}"] if older else []
         click.echo(f"{label:26}{'; '.join(notes)}".rstrip())
     if reported is None:
-        click.echo("No detector is installed here; see `censor --help`.", err=True)
+        click.echo("No detector is installed here; get one with: pip install 'nsfw-censor[nudenet]'", err=True)
 
 
 @click.group()

@@ -20,7 +20,7 @@ from detect.pictures.alpha import straight
 from detect.pictures.blocks import BlockGrid, blocks_of
 from detect.pictures.color import Declared, is_plain, settle
 from detect.pictures.declared import colors_of, info_colors
-from detect.pictures.formats import SNIFF_BYTES, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, SUFFIXES, sniff, unsupported
 from detect.pictures.jpeg import Saving, saving_of
 from detect.pictures.jpeg_open import OpenedJpeg, decode_strictly, open_jpeg
 from detect.pictures.limits import check_size, check_still, open_still
@@ -188,8 +188,7 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     check_still(image, name, max_pixels)
     image.load()
     pixels, others = to_pixels(image, name)
-    known = {"JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF"}
-    kind = "JPEG" if image.format == "MPO" else image.format if image.format in known else None
+    kind = "JPEG" if image.format == "MPO" else image.format if image.format in SUFFIXES.values() else None
     orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else exif_orientation(image)
     return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
 

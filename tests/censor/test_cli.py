@@ -68,7 +68,7 @@ def test_labels_without_a_detector(censor: Censor, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CENSOR_WEIGHTS", str(tmp_path / "none"))
     result = censor("labels")
     assert result.exit_code == 0
-    assert "No detector is installed" in result.stderr
+    assert result.stderr == "No detector is installed here; get one with: pip install 'nsfw-censor[nudenet]'\n"
     assert censor("labels", "--weights", tmp_path / "none").exit_code == 1
     assert censor("policy", "check", "default").stdout == (
         "default: valid; not checked against a detector, since none is installed\n"

@@ -140,7 +140,7 @@ def test_a_missing_extra_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "pydantic" / "__init__.py").write_text("raise ModuleNotFoundError('no', name='pydantic')\n")
     done = run(PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "Error: pydantic is missing; install it with: pip install 'nsfw-censor[service]'\n"
+    assert done.stderr == "Error: pydantic is not installed; install it with: pip install 'nsfw-censor[service]'\n"
 
 
 def test_short_answers_are_sent_at_once(serving: Callable[..., Serving]) -> None:

@@ -10,6 +10,7 @@ const LABELS = {
   ANUS_EXPOSED: "Bare anus",
   ARMPITS_EXPOSED: "Bare armpits",
   FEET_EXPOSED: "Bare feet",
+  FACE: "Face",
   FACE_FEMALE: "Woman’s face",
   FACE_MALE: "Man’s face",
   ANUS_COVERED: "Covered anus",
