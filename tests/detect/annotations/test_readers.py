@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detect.annotations.readers import (
-    Mark,
-    Names,
-    cvat,
-    read_cvat,
-    read_labelstudio,
-    read_names,
-    read_voc,
-    read_yolo,
-    yolo,
-)
+from detect.annotations import readers
+from detect.annotations.readers import Mark, Names, cvat, read_labelstudio, read_names, read_voc, read_yolo, yolo
 from detect.errors import AnnotationsError
 
 VOC = """<annotation><filename>a.png</filename><size><width>40</width><height>30</height></size>
@@ -201,7 +192,7 @@ class TestCvat:
     def test_shapes_become_the_box_around_them(
         self, shape: str, xyxy: tuple[Any, ...], put: Callable[..., Any]
     ) -> None:
-        (marked,) = read_cvat(put("annotations.xml", CVAT.format(shape)).parent)
+        (marked,) = readers.read_cvat(put("annotations.xml", CVAT.format(shape)).parent)
         assert [mark.label for mark in marked.marks] == ["king"]
         assert marked.marks[0].xyxy == pytest.approx(xyxy)
         assert (marked.file_names, marked.size) == (("set/a.png",), (40, 30))
@@ -210,11 +201,11 @@ class TestCvat:
         shape = (
             '<box label="king" xtl="1" ytl="2" xbr="3" ybr="4" occluded="1"><attribute name="dark">1</attribute></box>'
         )
-        (marked,) = read_cvat(put("a.xml", CVAT.format(shape)))
+        (marked,) = readers.read_cvat(put("a.xml", CVAT.format(shape)))
         assert marked.notes == ("left out: <tag>", 'left out: attribute "dark"', "left out: occluded")
 
     def test_an_image_without_shapes_is_a_negative(self, put: Callable[..., Any]) -> None:
-        assert read_cvat(put("a.xml", CVAT.format("")))[0].marks == ()
+        assert readers.read_cvat(put("a.xml", CVAT.format("")))[0].marks == ()
 
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -238,7 +229,7 @@ class TestCvat:
     )
     def test_what_is_wrong_is_named(self, content: str, reason: str, put: Callable[..., Any]) -> None:
         with pytest.raises(AnnotationsError, match=reason):
-            read_cvat(put("a.xml", content))
+            readers.read_cvat(put("a.xml", content))
 
 
 def _region(value: dict[str, Any], kind: str = "rectanglelabels", **more: Any) -> dict[str, Any]:
