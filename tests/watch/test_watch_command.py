@@ -272,7 +272,7 @@ def test_folders_in_folders_are_refused(tmp_path: Path) -> None:
     [(("--originals", "burn"), "is not delete, keep or move:DIR"), (("--originals", "move:"), "is not delete"),
      (("--originals", "move:{inbox}/done"), "they must be apart"), (("--settle", "0"), "0.1<=x"),
      (("--health", "{inbox}/health"), "must lie outside"), (("--policy", "fases"), "did you mean faces"),
-     (("--label", "FACE"), "did you mean FACE_"), (("--cells", "9"), "1<=x<=8")],
+     (("--label", "FACES"), "did you mean FACE"), (("--cells", "9"), "1<=x<=8")],
 )  # fmt: skip
 def test_usage_errors(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
     inbox = tmp_path / "in"

@@ -152,7 +152,7 @@ def test_without_torch_the_error_says_what_to_install(weights: Path, monkeypatch
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("head", "fcos", r"metadata key 'head' must be 'yolov8' or 'retinanet', found 'fcos'"),
+        ("head", "fcos", r"metadata key 'head' must be 'yolov8', 'retinanet' or 'centerface', found 'fcos'"),
         ("anchors", None, r"metadata key 'anchors' is missing"),
         ("anchors", "[1]", r"metadata key 'anchors' must hold lists sizes, ratios, strides"),
         ("anchors", '{"sizes": [[32]], "ratios": [1], "strides": [8, 16]}', r"one stride and as many sizes"),
