@@ -127,7 +127,7 @@ def test_a_classifier_that_does_not_say_where_lets_nothing_out() -> None:
     assert remaining(found, POLICY, FRAME) == ("a says NSFW 0.95",)
 
 
-def test_what_lies_under_solid_colour_is_passed_over_but_a_classifier_is_not() -> None:
+def test_what_lies_under_solid_color_is_passed_over_but_a_classifier_is_not() -> None:
     box = (0.0, 0.0, 20.0, 20.0)
     solid = plan(evidence(box), POLICY, FRAME, effect="solid")
     mosaic = plan(evidence(box), POLICY, FRAME)

@@ -189,7 +189,7 @@ from fakes import RedFinder
 from watched import WatchedFolders
 
 class Bomb(RedFinder):
-    def detect(self, images: Any) -> Any:
+    def detect(self, images):
         if images[0].shape[0] == 13:
             os.kill(os.getpid(), signal.SIGSEGV)
         return super().detect(images)
