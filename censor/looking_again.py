@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.choices import CELL_EFFECTS
 from censor.evidence import Evidence
 from censor.manual import as_text
 from censor.policy import Policy
@@ -15,9 +16,6 @@ from censor.redact import Frame, Redaction, kept, kept_heat, plan
 from censor.verdict import Level, judge
 
 __all__ = ["hide_further", "remaining", "still_nsfw"]
-
-_SHOWS_NOTHING = ("solid", "sticker")
-"""Effects that leave nothing of the picture."""
 
 
 def still_nsfw(evidence: Evidence, policy: Policy) -> tuple[str, ...]:
@@ -98,7 +96,7 @@ def _is_box(redaction: Redaction) -> bool:
 
 
 def _solid(redaction: Redaction) -> Redaction:
-    return redaction if redaction.effect in _SHOWS_NOTHING else replace(redaction, effect="solid")
+    return redaction if redaction.effect not in CELL_EFFECTS else replace(redaction, effect="solid")
 
 
 def _unhidden(evidence: Evidence, policy: Policy, frame: Frame) -> list[str]:
@@ -114,6 +112,6 @@ def _unhidden(evidence: Evidence, policy: Policy, frame: Frame) -> list[str]:
 def _blank(frame: Frame, redactions: Sequence[Redaction]) -> NDArray[np.bool_]:
     mask = np.zeros((frame.height, frame.width), np.bool_)
     for each in redactions:
-        if each.effect in _SHOWS_NOTHING:
+        if each.effect not in CELL_EFFECTS:
             each.region.mark(mask)
     return mask
