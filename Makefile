@@ -17,7 +17,7 @@ $(BIN)/python:
 	touch $@
 
 .venv/.installed-dev: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[annotations,nudenet,service,train]' --group dev
+	$(PIP) --editable '.[analysis,annotations,nudenet,service,train]' --group dev
 	touch $@
 
 .venv/.installed-docs: pyproject.toml | $(BIN)/python
@@ -42,7 +42,7 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
 	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable '.[annotations,models,nudenet,service,train]' --group dev
+		--editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows

@@ -1,0 +1,66 @@
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, Table, render_page
+
+CHROMIUM = shutil.which("chromium", path="/usr/bin")
+DOT = b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="40"><rect width="900" height="40"/></svg>'
+
+
+def page() -> str:
+    figure = Figure(DOT, "a bar", "under it")
+    table = Table([f"column {row}" for row in range(12)], [["<b>name</b>", *map(str, range(11))]], "what it says")
+    blocks: list[Block] = [Paragraph("mind this", emphasis=True), table, figure, Gallery([figure] * 5)]
+    return render_page("A <title>", [Section("First & last", blocks), Section("Second", [])], lead="lead")
+
+
+def test_what_is_said_is_text_and_never_markup() -> None:
+    assert "A &lt;title&gt;" in page()
+    assert "&lt;b&gt;name&lt;/b&gt;" in page()
+    assert "First &amp; last" in page()
+    assert "<b>" not in page()
+
+
+def test_all_that_it_shows_is_in_it_and_it_may_fetch_nothing() -> None:
+    assert set(re.findall(r'src="(\w+:[\w/+]+)', page())) == {"data:image/svg+xml"}
+    assert "default-src 'none'" in page()
+    assert "<script" not in page()
+    assert not re.findall(r'(?:href|src)="(?!#|data:)', page())
+
+
+def test_a_row_of_other_length_than_the_header_is_refused() -> None:
+    with pytest.raises(ValueError, match="each row needs 2 cells, one for each of: a, b"):
+        Table(["a", "b"], [["1"]])
+
+
+@pytest.mark.parametrize(
+    ("start", "mime"), [(b"\x89PNG\r", "png"), (b"\xff\xd8\xff\xe0", "jpeg"), (b"RIFF0000WEBP", "webp")]
+)
+def test_pictures_say_their_kind(start: bytes, mime: str) -> None:
+    assert Figure(start, "").source.startswith(f"data:image/{mime};base64,")
+
+
+def test_what_is_no_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="figure 'a bar': expected PNG, JPEG, WebP or SVG, not b'GIF8'"):
+        render_page("t", [Section("s", [Figure(b"GIF8", "a bar")])])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: install Debian's chromium to look at pages")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_hangs_over_the_edge_of_a_phone_or_a_desk(tmp_path: Path, width: int) -> None:
+    (tmp_path / "page.html").write_text(page(), "utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            tab = browser.new_page(viewport={"width": width, "height": 800})
+            said: list[str] = []
+            tab.on("console", lambda message: said.append(message.text))
+            tab.goto((tmp_path / "page.html").as_uri())
+            assert tab.evaluate("document.documentElement.scrollWidth") == width
+            assert said == []
+        finally:
+            browser.close()
