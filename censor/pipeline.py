@@ -109,6 +109,7 @@ class Censor:
         return Checked(
             verdict=self._judge(found.everything, part.picture),
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=part.picture.width,
             height=part.picture.height,
             seconds=seconds,
@@ -201,12 +202,14 @@ class Censor:
         return Censored(
             verdict=verdict,
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=picture.width,
             height=picture.height,
             seconds=seconds,
             picture=shown,
             redactions=tuple(redactions),
             kept=passed_over,
+            unhidden=policy.unhidden,
         )
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:
