@@ -193,7 +193,7 @@ class Censor:
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck and (redactions or networks.classifiers):
+        if self._recheck:
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
