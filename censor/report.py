@@ -27,7 +27,16 @@ from censor.verdict import Verdict
 from detect.detections import Detections
 from detect.errors import DetectError
 
-__all__ = ["Outcome", "as_json", "draw_boxes", "error_record", "log_line", "seconds_by_stage"]
+__all__ = [
+    "Outcome",
+    "as_json",
+    "box_records",
+    "draw_boxes",
+    "error_record",
+    "judgement",
+    "log_line",
+    "seconds_by_stage",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +65,7 @@ class Outcome:
     def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
         if isinstance(result, Checked):
-            line = _judgement(file, result.verdict)
+            line = judgement(file, result.verdict)
             return cls(
                 file=file, output=output, record=_checked(file, result), line=line, level=result.verdict.level.value
             )
@@ -99,7 +108,7 @@ def _checked(file: str, result: Checked) -> CheckedRecord:
         "width": result.width,
         "height": result.height,
         "verdict": result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
+        "boxes": box_records(result.detections),
         "seconds": seconds_by_stage(result.seconds),
     }
 
@@ -110,7 +119,7 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
         "width": result.width,
         "height": result.height,
         "verdict": None if result.verdict is None else result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
+        "boxes": box_records(result.detections),
         "seconds": seconds_by_stage(result.seconds),
         "output": output,
         "hidden": [
@@ -123,7 +132,7 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
             }
             for hidden in result.redactions
         ],
-        "kept": _boxes(result.kept),
+        "kept": box_records(result.kept),
     }
 
 
@@ -132,7 +141,8 @@ def seconds_by_stage(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(value, 4) for stage, value in seconds.items()}
 
 
-def _boxes(found: Detections) -> list[BoxRecord]:
+def box_records(found: Detections) -> list[BoxRecord]:
+    """For JSON; rounded to what they are worth."""
     return [
         {
             "label": found.label(row),
@@ -160,7 +170,8 @@ def _legible(value: Any) -> Any:
     return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _judgement(file: str, verdict: Verdict) -> str:
+def judgement(file: str, verdict: Verdict) -> str:
+    """Level, score, file and the first reasons, in one line."""
     why = "; ".join(str(reason) for reason in verdict.reasons[:3])
     more = f"; and {len(verdict.reasons) - 3} more" if len(verdict.reasons) > 3 else ""
     return f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why}{more})" if why else "")

@@ -18,11 +18,11 @@ from censor.verdict import Verdict
 from detect.detections import Detections
 from detect.pictures.still import Picture
 
-__all__ = ["Censored", "Checked"]
+__all__ = ["Censored", "Checked", "Result"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Result:
+class Result:
     """What was found in a picture.
 
     Attributes:
@@ -39,7 +39,7 @@ class _Result:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checked(_Result):
+class Checked(Result):
     """What was found in a picture, and what it is.
 
     Attributes:
@@ -50,7 +50,7 @@ class Checked(_Result):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(_Result):
+class Censored(Result):
     """A censored picture and what was found in the original.
 
     Attributes:
