@@ -90,13 +90,13 @@ def spans_of(verdicts: Sequence[Verdict], where: Sequence[Where], end: float) ->
     """Stretches of time, each of one level, in order and without gaps.
 
     Args:
-        verdicts: Of each frame.
+        verdicts: Of each frame; none where the policy has no rule for one, and then there are no spans.
         where: Where each stands, with its time.
         end: When all is over, in seconds.
     """
     spans: list[Span] = []
     starts = [each.seconds or 0.0 for each in where]
-    for row, (verdict, until) in enumerate(zip(verdicts, [*starts[1:], end], strict=True)):
+    for row, (verdict, until) in enumerate(zip(verdicts, [*starts[1:], end], strict=bool(verdicts))):
         last = spans[-1] if spans else None
         if last is None or last.verdict.level is not verdict.level:
             spans.append(Span(start=starts[row], end=until, verdict=verdict, where=where[row]))

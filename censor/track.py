@@ -33,12 +33,14 @@ HOLD_SECONDS = 0.25
 
 _SAME = 0.2  # IoU with where a thing should be by now
 _TWICE = 0.5  # IoU of two finds in one frame
-_NEAR = 0.75  # of its own size: how far a small, fast one may be from there
+_NEAR = 0.75  # of its own size: how far a small, fast one may be from there, …
+_FURTHER = 0.15  # … and as much again for each of so many seconds
 _SMOOTHING = 0.1  # seconds, to both sides
 _GROWTH = 0.3  # share of a side for each second between two boxes: nobody knows the way in between
 
 Box = NDArray[np.float64]
 Times = Sequence[float]
+_Row = tuple[Box, float, int, int]  # score, label and number of the track
 Rules = Callable[[str], Rule | None]
 """What is done about a label; None for nothing."""
 
@@ -129,7 +131,7 @@ def cover(
         For each frame a box of each track that is there: around what was found, and around what is likely; its score is
         the best of the track, its label one that was surely there, its `track_ids` the track's number.
     """
-    rows: list[list[tuple[Box, float, int, int]]] = [[] for _ in times]
+    rows: list[list[_Row]] = [[] for _ in times]
     for number, each in enumerate(tracks):
         row = bisect_right(shots, each.frames[0]) - 1
         shot = shots[row], shots[row + 1] if row + 1 < len(shots) else len(times)
@@ -142,10 +144,28 @@ def cover(
         for frame, box in _path(each, times, shot, size, looks).items():
             near = min(sure, key=lambda seen: abs(seen - frame))
             rows[frame].append((box, best, names.index(sure[near]), number))
-    return [_detections(row, names) for row in rows]
+    return [_detections(_merged(row, names, rule_for), names) for row in rows]
 
 
-def _detections(rows: Sequence[tuple[Box, float, int, int]], names: tuple[str, ...]) -> Detections:
+def _merged(rows: Sequence[_Row], names: tuple[str, ...], rule_for: Rules) -> list[_Row]:
+    """One box around those that are about one thing: it was lost, and followed from both sides."""
+    merged: list[_Row] = []
+    for box, score, label, number in rows:
+        for row, (other, best, name, first) in enumerate(merged):
+            alike = _manner(names[label], rule_for) == _manner(names[name], rule_for)
+            if alike and _overlap(box, other) > _TWICE:
+                merged[row] = (_around(other, box), max(best, score), name, first)
+                break
+        else:
+            merged.append((box, score, label, number))
+    return merged
+
+
+def _overlap(one: Box, other: Box) -> float:
+    return float(iou(np.array([one], np.float32), np.array([other], np.float32))[0, 0])
+
+
+def _detections(rows: Sequence[_Row], names: tuple[str, ...]) -> Detections:
     if not rows:
         return Detections.empty(names)
     boxes, scores, labels, numbers = zip(*rows, strict=True)
@@ -159,7 +179,10 @@ def _associate(tracks: Sequence[Track], seen: Detections, frame: int, times: Tim
     if tracks and finds:
         expected = np.array([each.expected(frame, times) for each in tracks])
         boxes = np.array([box for box, _, _ in finds])
-        likeness = np.maximum(iou(expected.astype(np.float32), boxes.astype(np.float32)), _nearness(expected, boxes))
+        likeness = np.maximum(
+            iou(expected.astype(np.float32), boxes.astype(np.float32)),
+            _nearness(expected, boxes, [times[frame] - times[each.frames[-1]] for each in tracks]),
+        )
         given: set[int] = set()
         for flat in np.argsort(-likeness, axis=None, kind="stable").tolist():
             track, row = divmod(flat, len(finds))
@@ -187,7 +210,7 @@ def _finds(seen: Detections, rule_for: Rules) -> list[tuple[Box, float, str]]:
         if rule is None or rule.censor_at is None or score < rule.censor_at * FLOOR:
             continue
         for number, (other, best, name) in enumerate(finds):
-            same = float(iou(np.float32([box]), np.float32([other]))[0, 0]) > _TWICE
+            same = _overlap(box, other) > _TWICE
             if same and _manner(label, rule_for) == _manner(name, rule_for):
                 finds[number] = (_around(other, box), best, name)
                 break
@@ -202,16 +225,17 @@ def _manner(label: str, rule_for: Rules) -> tuple[object, ...]:
     return () if rule is None else (rule.effect, rule.shape, rule.expand)
 
 
-def _nearness(expected: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _nearness(expected: NDArray[np.float64], boxes: NDArray[np.float64], gaps: Sequence[float]) -> NDArray[np.float64]:
     """As good as IoU where middles are near and sizes alike, at most half: overlap tells more."""
     size = [
         np.sqrt(np.maximum((each[:, 2] - each[:, 0]) * (each[:, 3] - each[:, 1]), 1e-6)) for each in (expected, boxes)
     ]
     middles = [(each[:, :2] + each[:, 2:]) / 2 for each in (expected, boxes)]
     away = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2) / size[0][:, None]
+    near = _NEAR * (1 + np.array(gaps)[:, None] / _FURTHER)
     ratio = size[0][:, None] / size[1][None]
     alike = np.minimum(ratio, 1 / ratio)
-    return np.where((away < _NEAR) & (alike > 0.6), 0.5 * (1 - away / _NEAR) * alike + _SAME, 0.0)
+    return np.where((away < near) & (alike > 0.6), 0.5 * (1 - away / near) * alike + _SAME, 0.0)
 
 
 def _hidden(label: str, score: float, rule_for: Rules) -> bool:
