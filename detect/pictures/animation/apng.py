@@ -37,7 +37,7 @@ def take_apart(data: bytes, name: str) -> Patches:
             frames raise it when they are asked for.
         UnsupportedImageError: A still picture for viewers that show no animations, which is none of its frames.
     """
-    chunks = list(chunks_of(data))
+    chunks = _until_end(data, name)
     view = memoryview(data)
     for chunk in chunks:
         if chunk.kind in _OF_ANIMATIONS and not chunk.holds(view):
@@ -47,8 +47,6 @@ def take_apart(data: bytes, name: str) -> Patches:
         raise damaged(name, "more than one acTL chunk, or one of another length")
     if not chunks or chunks[0].kind != b"IHDR" or chunks[0].end - chunks[0].start != 13:
         raise damaged(name, "a PNG header that makes no sense")
-    if chunks[-1].kind != b"IEND":
-        raise damaged(name, "a PNG without end")
     header = data[chunks[0].start : chunks[0].end]
     start = controls[0].start
     frames, plays = int.from_bytes(data[start : start + 4]), int.from_bytes(data[start + 4 : start + 8])
@@ -58,6 +56,16 @@ def take_apart(data: bytes, name: str) -> Patches:
         plays=plays,
         each=_patches(data, chunks, frames, name),
     )
+
+
+def _until_end(data: bytes, name: str) -> list[Chunk]:
+    """The chunks that viewers read; what follows the last is none."""
+    chunks = []
+    for chunk in chunks_of(data):
+        chunks.append(chunk)
+        if chunk.kind == b"IEND":
+            return chunks
+    raise damaged(name, "a PNG without end")
 
 
 def _patches(data: bytes, chunks: list[Chunk], promised: int, name: str) -> Iterator[Patch]:
