@@ -110,6 +110,7 @@ class Censor:
         return Checked(
             verdict=self._judge(found.everything, part.picture),
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=part.picture.width,
             height=part.picture.height,
             seconds=seconds,
@@ -193,7 +194,7 @@ class Censor:
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck and (redactions or networks.classifiers):
+        if self._recheck:
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
@@ -202,12 +203,14 @@ class Censor:
         return Censored(
             verdict=verdict,
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=picture.width,
             height=picture.height,
             seconds=seconds,
             picture=shown,
             redactions=tuple(redactions),
             kept=passed_over,
+            unhidden=policy.unhidden,
         )
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:

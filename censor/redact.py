@@ -131,15 +131,38 @@ def plan(
     return [each for each in redactions if each is not None]
 
 
-def kept(evidence: Evidence, policy: Policy, frame: Frame) -> Detections:
-    """What `plan` passes over: boxes that the policy hides, and that lie wholly in a box to be left alone."""
+def kept(evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False) -> Detections:
+    """What `plan` passes over: what the policy hides, and lies wholly in a box to be left alone.
+
+    Args:
+        evidence: What was found.
+        policy: Its rules say what is hidden.
+        frame: The picture, and the boxes in it that are left alone.
+        rechecked: The evidence is that of a look at the output.
+
+    Returns:
+        Boxes, and after them one around each region of heat, with the label `NSFW_REGION` and its classifier's
+        probability.
+    """
     found = _hidden(evidence.boxes, policy)
-    return found[_lies_in_kept(found, frame)]
+    found = found[_lies_in_kept(found, frame)]
+    if policy.heat is None:
+        return found
+    hot = kept_heat(evidence, policy, frame, rechecked=rechecked)
+    names = tuple(dict.fromkeys((*found.names, NSFW_REGION)))
+    around = np.array([_bounds(each, frame) for each in hot], np.float32).reshape(-1, 4)
+    return Detections(
+        np.concatenate([found.xyxy, around]),
+        np.concatenate([found.scores, np.array([each.score for each in hot], np.float32)]),
+        np.concatenate([found.labels, np.full(len(hot), names.index(NSFW_REGION), np.int64)]),
+        names,
+    )
 
 
-def kept_heat(evidence: Evidence, policy: Policy, frame: Frame) -> list[HotRegion]:
-    """What `plan` passes over: regions of heat that lie wholly in a box to be left alone."""
-    return [hot for hot in hot_regions(evidence.scores, policy.picture) if _is_kept(_bounds(hot, frame), frame)]
+def kept_heat(evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False) -> list[HotRegion]:
+    """The regions of heat among what `kept` says, each with its cells; it takes the same."""
+    found = hot_regions(evidence.scores, policy.picture, again=rechecked) if frame.keep else []
+    return [hot for hot in found if _is_kept(_bounds(hot, frame), frame)]
 
 
 def _hidden(found: Detections, policy: Policy) -> Detections:

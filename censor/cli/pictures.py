@@ -52,7 +52,7 @@ __all__ = ["check", "hide"]
     "--boxes",
     type=FilePath(file_okay=False),
     metavar="DIR",
-    help="For debugging: draw all boxes on further copies, in a folder that is not OUT.",
+    help="For debugging: draw what was found on further copies, in a folder that is not OUT.",
 )
 @click.option(
     "--json",
