@@ -7,9 +7,9 @@ from fastapi.responses import Response
 
 from censor.service import documentation as doc
 from censor.service.metrics import CONTENT_TYPE
-from censor.service.models import Health, ProblemType
 from censor.service.problems import KINDS, Problem
 from censor.service.routes import engine_of
+from censor.service.schemas import Health, ProblemType
 
 __all__ = ["router"]
 

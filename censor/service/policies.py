@@ -15,8 +15,8 @@ from censor.errors import PolicyError
 from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Policy
 from censor.policy_toml import PRESETS, load_policy
 from censor.service.formats import FORMATS
-from censor.service.models import OfferedPolicy
 from censor.service.problems import Problem
+from censor.service.schemas import OfferedPolicy
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
 from detect.errors import ImageError, ReadError, UnknownLabelError

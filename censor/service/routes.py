@@ -15,7 +15,10 @@ from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
 from censor.service.formats import FORMATS, MEDIA_TYPES
 from censor.service.ledger import Account
-from censor.service.models import (
+from censor.service.negotiation import preferred
+from censor.service.policies import Censoring, Judging, asked, merged
+from censor.service.problems import Problem
+from censor.service.schemas import (
     Bounds,
     Label,
     Labels,
@@ -25,9 +28,6 @@ from censor.service.models import (
     OfferedPolicies,
     Options,
 )  # fmt: skip
-from censor.service.negotiation import preferred
-from censor.service.policies import Censoring, Judging, asked, merged
-from censor.service.problems import Problem
 from censor.service.uploads import Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
