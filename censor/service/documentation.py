@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from censor.service.formats import MEDIA_TYPES
 from censor.service.policies import Censoring, Judging
 from censor.service.problems import KINDS, MEDIA_TYPE
 from censor.service.schemas import Censored, Checked, ProblemDocument
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = ["CENSOR", "CHECK", "LABELS", "OPTIONS", "POLICIES", "complete", "problems"]
 

@@ -14,12 +14,12 @@ from pydantic_core import core_schema
 from censor.errors import PolicyError
 from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Policy
 from censor.policy_toml import PRESETS, load_policy
-from censor.service.formats import FORMATS
 from censor.service.problems import Problem
 from censor.service.schemas import OfferedPolicy
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
 from detect.errors import ImageError, ReadError, UnknownLabelError
+from detect.pictures.formats import FORMATS, titles
 
 __all__ = ["Censoring", "Judging", "Policies", "asked", "merged"]
 
@@ -28,6 +28,8 @@ _O = TypeVar("_O", bound="Judging")
 
 _FAULTS, _NAME = 5, 50
 """How many faults, and how many characters of a name that the client made up, a problem's detail repeats."""
+
+_LOSSY = tuple(each for each in FORMATS if each.is_lossy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Censoring(Judging):
         int | None, Field(ge=1, le=MAX_CELLS, description="Squares along a region's longer side: fewer hide more.")
     ] = None
     format: Annotated[
-        Annotated[str, _OneOf(tuple(each.name for each in FORMATS))] | None,
+        Annotated[str, _OneOf(tuple(each.name.lower() for each in FORMATS))] | None,
         Field(description="Of the censored picture; by default that of the picture sent."),
     ] = None
     quality: Annotated[
@@ -71,7 +73,7 @@ class Censoring(Judging):
         Field(
             ge=1,
             le=100,
-            description="Of JPEG, WebP, AVIF and HEIC; by default that of a JPEG for a JPEG, else 95.",
+            description=f"Of {titles('and', _LOSSY)}; by default that of a JPEG for a JPEG, else 95.",
         ),
     ] = None
 
@@ -207,6 +209,21 @@ class Policies:
         if policy is None:
             raise Problem("unknown-policy", f"There are {', '.join(self._offered)}.")
         return policy
+
+    def check_overridden(self, query: Judging, options: Judging, names: tuple[str, ...]) -> None:
+        """Refuse names in the query that nobody knows, also where a form has others, which win.
+
+        Args:
+            query: What the query string says.
+            options: What it and the form say together.
+            names: The detector's labels.
+
+        Raises:
+            Problem: "unknown-policy", "unknown-label".
+        """
+        self.named(query.policy)
+        if isinstance(query, Censoring) and isinstance(options, Censoring) and query.label != options.label:
+            self.adjusted(options.model_copy(update={"label": query.label}), names)
 
     def adjusted(self, options: Censoring, names: tuple[str, ...]) -> Policy:
         """The policy that a request asks for.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from censor import errors
-from censor.service.formats import listed
 from detect.errors import (
     AnimatedImageError,
     DetectError,
@@ -20,6 +19,7 @@ from detect.errors import (
     UnknownLabelError,
     UnsupportedImageError,
 )
+from detect.pictures.formats import titles
 
 if TYPE_CHECKING:
     from starlette.responses import JSONResponse
@@ -67,7 +67,7 @@ KINDS: dict[str, Kind] = {
     ),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
-    "not-a-picture": Kind(422, "Not a picture that is taken", f"{listed()} are taken."),
+    "not-a-picture": Kind(422, "Not a picture that is taken", f"{titles('and')} are taken."),
     "damaged-picture": Kind(
         422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
     ),

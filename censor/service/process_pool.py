@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from censor.service.formats import MEDIA_TYPES
 from censor.service.logs import where
 from censor.service.messages import Answer, Failure, Hello, StartFailure, Terms, ask, cancel
 from censor.service.problems import Problem
@@ -27,6 +26,7 @@ from censor.service.work import ClientGone, Job, Result, time_limit
 from censor.service.worker_handle import PendingJob, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = ["ProcessPool"]
 

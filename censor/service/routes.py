@@ -13,7 +13,6 @@ from censor.policy import MAX_CELLS
 from censor.service import documentation as doc
 from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
-from censor.service.formats import FORMATS, MEDIA_TYPES
 from censor.service.ledger import Account
 from censor.service.negotiation import preferred
 from censor.service.policies import Censoring, Judging, asked, merged
@@ -31,6 +30,7 @@ from censor.service.schemas import (
 from censor.service.uploads import Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
+from detect.pictures.formats import FORMATS, MEDIA_TYPES
 
 __all__ = ["engine_of", "router"]
 
@@ -128,10 +128,10 @@ async def options(request: Request) -> Options:
     return Options(
         formats=[
             OfferedFormat(
-                name=each.name,
+                name=each.name.lower(),
                 title=each.title,
                 media_type=each.media_type,
-                suffix=each.suffix,
+                suffix=each.suffixes[0],
                 in_browsers=each.in_browsers,
             )
             for each in FORMATS
@@ -163,7 +163,9 @@ async def _receive(request: Request, engine: Engine, account: Account, kind: typ
     start = time.perf_counter()
     upload = await receive(request, engine.settings, account)
     engine.metrics.stage_seconds.labels("receive").observe(time.perf_counter() - start)
-    return upload, merged(query, upload.fields)
+    options = merged(query, upload.fields)
+    engine.policies.check_overridden(query, options, engine.names)
+    return upload, options
 
 
 def _tell(request: Request, done: Result, *, sent: int) -> None:

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 
 from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Rule
 from censor.records import CensoredAnswer, CheckedAnswer, OneOf, Range
-from censor.service.formats import MEDIA_TYPES
 from censor.service.problems import KINDS
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = [
     "Bounds",
