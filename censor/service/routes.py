@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
-from censor.policy import MAX_CELLS
+from censor.policy import MAX_CELLS, NSFW_REGION
 from censor.service import documentation as doc
 from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
@@ -22,6 +22,7 @@ from censor.service.schemas import (
     Label,
     Labels,
     Limits,
+    Networks,
     OfferedEffect,
     OfferedFormat,
     OfferedPolicies,
@@ -99,15 +100,19 @@ async def check(request: Request) -> Response:
 
 @router.get("/labels", **doc.LABELS)
 async def labels(request: Request) -> Labels:
-    """Every label that can be named, its older spellings, and whether this detector reports it."""
+    """Every label that can be named, its older spellings, and whether any network here reports it.
+
+    `NSFW_REGION` is what classifiers see, and can be named where the policy hides that.
+    """
     engine = engine_of(request)
-    known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS))
+    seen = (NSFW_REGION,) if engine.says and engine.policies.hide_heat else ()
+    known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS), *seen)
     return Labels(
         labels=[
             Label(
                 label=label,
                 class_=CLASSES.index(label) + 1 if label in CLASSES else None,
-                reported=label in engine.names,
+                reported=label in engine.names or label in seen,
                 aliases=[alias for alias, meant in ALIASES.items() if meant == label],
             )
             for label in known
@@ -118,13 +123,14 @@ async def labels(request: Request) -> Labels:
 @router.get("/policies", **doc.POLICIES)
 async def policies(request: Request) -> OfferedPolicies:
     """The policies that requests may name, the default first, with every rule."""
-    return OfferedPolicies(policies=engine_of(request).policies.listed())
+    return OfferedPolicies(policies=engine_of(request).policies.listed(engine_of(request).says))
 
 
 @router.get("/options", **doc.OPTIONS)
 async def options(request: Request) -> Options:
-    """What requests may ask for: formats, effects, shapes, cells; and the limits on what they may send."""
-    settings = engine_of(request).settings
+    """What requests may ask for: formats, effects, shapes, cells; the limits on what they may send; and who looks."""
+    engine = engine_of(request)
+    settings = engine.settings
     return Options(
         formats=[
             OfferedFormat(
@@ -140,6 +146,10 @@ async def options(request: Request) -> Options:
         shapes=list(SHAPES),
         cells=Bounds(minimum=1, maximum=MAX_CELLS),
         limits=Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
+        networks=Networks(
+            detectors=[name for name in engine.pool.networks if name not in engine.says],
+            classifiers={name: list(says) for name, says in engine.says.items()},
+        ),
     )
 
 
@@ -164,7 +174,7 @@ async def _receive(request: Request, engine: Engine, account: Account, kind: typ
     upload = await receive(request, engine.settings, account)
     engine.metrics.stage_seconds.labels("receive").observe(time.perf_counter() - start)
     options = merged(query, upload.fields)
-    engine.policies.check_overridden(query, options, engine.names)
+    engine.policies.check_overridden(query, options, engine.names, engine.says)
     return upload, options
 
 

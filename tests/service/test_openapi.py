@@ -215,6 +215,18 @@ def test_options_name_what_there_is(client: httpx.Client) -> None:
     assert (declared["cells"]["minimum"], declared["cells"]["maximum"]) == (1, 8)
 
 
+def test_only_policies_that_judge_are_offered_for_a_verdict(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    offered = {}
+    for path in ("/v1/check", "/v1/censor"):
+        parameters = {each["name"]: each["schema"] for each in paths[path]["post"]["parameters"]}
+        offered[path] = parameters["policy"]["enum"]
+    assert offered == {
+        "/v1/check": ["default", "strict", "boxes"],
+        "/v1/censor": ["default", "strict", "boxes", "faces"],
+    }
+
+
 def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> None:
     told, policies = client.get("/v1/options").json(), client.get("/v1/policies").json()["policies"]
     names = {each["name"] for kind in ("formats", "effects") for each in told[kind]} | {*told["shapes"], "heic"}
@@ -224,4 +236,5 @@ def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> Non
     for path in ("/", "/page/app.js", "/page/api.js", "/page/choices.js", "/page/words.js"):
         text = re.sub(r"<svg.*?</svg>|//.*", "", client.get(path).text, flags=re.DOTALL if path == "/" else 0)
         listed |= {(path, name) for name in names if re.search(rf"""["'`>.]{name}["'`<,:]""", text, re.IGNORECASE)}
-    assert listed == {("/page/app.js", "box")}  # not the shape, but a class of the style sheet
+    # Not the shape and not the preset, but a class of the style sheet and the frames on the picture.
+    assert listed == {("/page/app.js", "box"), ("/page/app.js", "boxes"), ("/", "boxes")}
