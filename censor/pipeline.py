@@ -187,7 +187,8 @@ class Censor:
         with timed(seconds, "detect"):
             found = find(picture, networks)
         verdict = self._judge(found.everything, picture) if policy.judges(self.detector.names, networks.says) else None
-        redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
+        redactions = plan(found.visible, policy, frame, alone=not self._recheck)
+        passed_over = kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)
