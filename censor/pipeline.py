@@ -78,6 +78,11 @@ class Censor:
         """What finds boxes; None where no model that does is here, and classifiers look alone."""
         return self._networks.detector
 
+    @property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """What says how likely a picture as a whole is NSFW."""
+        return self._networks.classifiers
+
     def require_verdict(self) -> None:
         """Check that there can be a verdict: `check` begins with it.
 

@@ -197,6 +197,18 @@ def test_the_real_ones_find_a_portrait_harmless(
     assert done.redactions == ()
 
 
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (200, 150, 120)], ids=["black", "white", "skin"])
+def test_a_picture_of_one_color_leaves_however_strict_the_real_ones_are(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, color: tuple[int, int, int]
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(models_folder))
+    strict = Censor("strict")
+    pixels = np.full((120, 160, 3), color, np.uint8)
+    done = strict.apply(pixels)  # black is .47 for one of them: under black bars it would stay so
+    assert done.verdict is not None
+    assert done.verdict.level is not Level.NSFW
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_maps_turn_as_pictures_do(orientation: int) -> None:
     stored: NDArray[np.float32] = (np.arange(6).reshape(2, 3) / 8).astype(np.float32)
