@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.analysis.looking import Look, Seen
+from censor.calibration import calibrated_scores
 from censor.policy import Policy
 from censor.verdict import Level, Verdict
 from detect.errors import EvaluationError
@@ -27,10 +28,13 @@ from detect.evaluation.operating import (
 )
 from detect.evaluation.scored import Scored
 
-__all__ = ["PEOPLE", "RESAMPLES", "Evaluation", "Judge", "JudgedPolicy", "Rate", "evaluate"]
+__all__ = ["CALIBRATED", "PEOPLE", "RESAMPLES", "Evaluation", "Judge", "JudgedPolicy", "Rate", "evaluate"]
 
 PEOPLE = "people"
 """Those who labelled the pictures, among those who agree or not."""
+
+CALIBRATED = ", calibrated"
+"""Behind a classifier's name where its scores are as the policy makes them probabilities."""
 
 RESAMPLES = 1000
 """How often groups are drawn for an interval: its ends then move by a few in a thousand from draw to draw."""
@@ -292,11 +296,21 @@ def _scores(
     first = seen[0].evidence
     for name in first.classifiers:
         scores = np.array([each.evidence.scores[name].probability for each in seen])
-        yield name, "classifier", scores, name in main.picture.judged_by(first.classifiers)
+        counted = name in main.picture.judged_by(first.classifiers)
+        yield name, "classifier", scores, counted
+        if name in main.calibrations:
+            yield f"{name}{CALIBRATED}", "classifier", _probabilities(seen, name, main), counted
     rules = {label: main.rule_for(label) for label in first.boxes.names}
     counts = {label: rule is not None and rule.judges for label, rule in rules.items()}
     for label in sorted(counts, key=lambda label: not counts[label]):
         yield label, "label", np.array([_best(each, label) for each in seen]), counts[label]
+
+
+def _probabilities(seen: Sequence[Seen], name: str, policy: Policy) -> NDArray[np.float64]:
+    """A classifier's scores as the policy makes them probabilities."""
+    calibration = policy.calibrations[name]
+    said = (calibrated_scores(each.evidence.scores[name], calibration) for each in seen)
+    return np.array([scores.probability for scores in said])
 
 
 def _best(seen: Seen, label: str) -> float:
@@ -313,7 +327,7 @@ def _agreements(
     for each in judged:
         flags[f"policy {each.policy.name}"] = np.array([verdict.nsfw for verdict in each.verdicts])
     for judge in judges:
-        if judge.kind == "classifier":
+        if judge.kind == "classifier" and judge.name not in judged[0].policy.calibrations:
             flags[judge.name] = judge.data.scores.astype(np.float32) >= np.float32(0.5 if at is None else at)
     names = list(flags)
     return {

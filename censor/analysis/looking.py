@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from censor.calibration import calibrated_evidence
 from censor.evidence import Evidence
 from censor.finding import Networks, find
 from censor.policy import Policy
@@ -37,7 +38,7 @@ class Seen:
     """What was found in one picture.
 
     Attributes:
-        evidence: All there is to judge.
+        evidence: All there is to judge, as networks say it: no policy has calibrated it.
         width: The picture's columns.
         height: Its rows.
     """
@@ -52,7 +53,8 @@ class Seen:
         Raises:
             PolicyError: The policy judges nothing that was looked for.
         """
-        return judge(self.evidence, policy, width=self.width, height=self.height)
+        evidence = calibrated_evidence(self.evidence, policy.calibrations)
+        return judge(evidence, policy, width=self.width, height=self.height)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from censor.cli.calibrate import calibrate
 from censor.cli.console import EXIT_FAILED, fail
 from censor.cli.evaluate import evaluate
 from censor.cli.models import models
@@ -137,5 +138,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models, evaluate):
+for _command in (hide, check, watch, serve, labels, policy, models, evaluate, calibrate):
     main.add_command(_command)
