@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Unpack
 
+from detect.classifier.features import FeatureExtractor
 from detect.classifier.onnx_classifier import OnnxClassifier
 from detect.classifier.tiling import LongClassifier
 from detect.errors import MissingModelError, MissingWeightsError, ModelError, UnknownLabelError
@@ -14,9 +15,10 @@ from detect.load import LoadedDetector, SessionOptions, find_weights, load_detec
 from detect.merging import MergedDetector
 from detect.models.catalogue import KNOWN, find
 from detect.models.storage import added_path, is_added, read_model
+from detect.runtime.graph import answering_features
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 
-__all__ = ["LoadedClassifier", "added_classifiers", "load_classifiers", "load_detectors"]
+__all__ = ["LoadedClassifier", "added_classifiers", "load_classifiers", "load_detectors", "load_features"]
 
 _DISTRIBUTED = "320n"
 """The known model that an installed distribution brings ready to run."""
@@ -73,15 +75,33 @@ def load_classifiers(
     """
     loaded: dict[str, LoadedClassifier] = {}
     for model in models:
-        if isinstance(model, Path):
-            source, content = str(model), read_weights(model)
-        else:
-            source, content = _read_added(folder, model)
+        source, content = _read(model, folder)
         classifier = OnnxClassifier(start_session(content, source, **options), source=source)
         if classifier.name in loaded:
             raise ModelError(f"{source}: another classifier is called {classifier.name} already")
         loaded[classifier.name] = LoadedClassifier(classifier)
     return tuple(loaded.values())
+
+
+def load_features(model: str | Path, *, folder: Path | None, **options: Unpack[SessionOptions]) -> FeatureExtractor:
+    """Load a classifier for its last features instead of its scores.
+
+    Args:
+        model: The name of a known model, or the path of a file.
+        folder: Where known models were added; None where there is no such folder.
+        options: What runs it: see `detect.load.load_detector`.
+
+    Raises:
+        MissingModelError: A known model that has not been added.
+        WeightsError: A name that no known model has; a file that cannot be read, was changed, is no classifier, or has
+            no linear layer whose input would be its features.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    source, content = _read(model, folder)
+    answering, output = answering_features(content, source)
+    classifier = OnnxClassifier(start_session(answering, source, **options), source=source)
+    return FeatureExtractor(classifier, output=output, source=source)
 
 
 def load_detectors(
@@ -165,6 +185,11 @@ def _reported(names: Iterable[str], asked: Iterable[str], labels: Iterable[str])
     own = {name for label in asked for name in taken(label, names)}
     others = {name for label in labels if label not in asked for name in taken(label, names)}
     return tuple(name for name in names if name in own or name not in others)
+
+
+def _read(model: str | Path, folder: Path | None) -> tuple[str, bytes]:
+    """Where a named file or a known model lies, and its content."""
+    return (str(model), read_weights(model)) if isinstance(model, Path) else _read_added(folder, model)
 
 
 def _read_added(folder: Path | None, name: str) -> tuple[str, bytes]:
