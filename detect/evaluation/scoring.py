@@ -1,4 +1,4 @@
-"""Look at pictures with everything that scores them: each is read once, and what is known is not asked again.
+"""Look at labelled pictures with everything that scores them: each is read once, and what is known is not asked again.
 
 What cannot be decoded is listed with its reason and has no score: it counts as neither safe nor NSFW.
 """
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,25 +22,11 @@ from detect.errors import EvaluationError, ImageError, ReadError
 from detect.evaluation.labeled import LabeledPicture, check_contents, given_groups
 from detect.evaluation.score_cache import ScoreCache, content_key
 from detect.evaluation.scored import Scored
-from detect.folders import PathBeneath
 from detect.pictures.rgb import on_white
 from detect.pictures.source import MAX_BYTES, read_source
 from detect.pictures.still import Picture, decode
 
-__all__ = [
-    "ClassifierScorer",
-    "DetectorScorer",
-    "File",
-    "FileScores",
-    "ScoreTable",
-    "Scorer",
-    "score_files",
-    "score_pictures",
-]
-
-
-File: TypeAlias = Path | PathBeneath
-"""A file, or one below a folder that others may write to."""
+__all__ = ["ClassifierScorer", "DetectorScorer", "ScoreTable", "Scorer", "score_pictures"]
 
 
 class Scorer(Protocol):
@@ -112,25 +98,6 @@ class DetectorScorer:
 
 
 @dataclass(frozen=True, eq=False)
-class FileScores:
-    """What was said of those N of some files that could be decoded, whatever they are.
-
-    Attributes:
-        files: In the order given.
-        digests: The `detect.evaluation.score_cache.content_key` of each.
-        hashes: What each looks like.
-        columns: Name of a scorer, a colon and what it calls the number, to (N,) numbers.
-        unreadable: The other files, each with the reason, which names it.
-    """
-
-    files: tuple[File, ...]
-    digests: tuple[str, ...]
-    hashes: tuple[PictureHash, ...]
-    columns: Mapping[str, NDArray[np.float64]]
-    unreadable: tuple[tuple[File, str], ...]
-
-
-@dataclass(frozen=True, eq=False)
 class ScoreTable:
     """What was said of the N pictures that could be decoded.
 
@@ -186,63 +153,34 @@ def score_pictures(
             a scorer gives other columns for one picture than for another.
         DetectError: A scorer failed.
     """
-    scored = score_files([picture.path for picture in pictures], scorers, cache=cache, progress=progress)
-    failed = dict(scored.unreadable)
-    read = [picture for picture in pictures if picture.path not in failed]
-    unreadable = [(picture, failed[picture.path]) for picture in pictures if picture.path in failed]
-    check_contents(read, scored.digests)
-    return ScoreTable(tuple(read), scored.hashes, scored.columns, tuple(unreadable))
-
-
-def score_files(
-    files: Sequence[File],
-    scorers: Sequence[Scorer],
-    *,
-    cache: ScoreCache | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> FileScores:
-    """Score files of which nobody has said what they are, one after another.
-
-    Args:
-        files: Pictures, or not.
-        scorers: Of different names.
-        cache: Where scores are looked up, and kept as soon as they are there.
-        progress: Called with the number of files done, after each.
-
-    Raises:
-        ValueError: Two scorers have one name.
-        EvaluationError: The cache cannot be used, a score is not finite, or a scorer gives other columns for one
-            picture than for another.
-        DetectError: A scorer failed.
-    """
     if len({scorer.name for scorer in scorers}) != len(scorers):
         raise ValueError(f"scorers need different names: {', '.join(scorer.name for scorer in scorers)}")
-    read: list[File] = []
-    unreadable: list[tuple[File, str]] = []
+    read, unreadable = [], []
     digests: list[str] = []
     hashes: list[PictureHash] = []
     rows: list[dict[str, float]] = []
-    for done, path in enumerate(files, start=1):
+    for done, picture in enumerate(pictures, start=1):
         try:
-            digest, seen, row = _score(path, scorers, cache)
+            digest, seen, row = _score(picture.path, scorers, cache)
         except (ReadError, ImageError) as error:
-            unreadable.append((path, str(error)))
+            unreadable.append((picture, str(error)))
         else:
             if rows and row.keys() != rows[0].keys():
                 odd = ", ".join(sorted(row.keys() ^ rows[0].keys()))
-                raise EvaluationError(f"{path}: was given other columns than the pictures before: {odd}")
-            read.append(path)
+                raise EvaluationError(f"{picture.path}: was given other columns than the pictures before: {odd}")
+            read.append(picture)
             digests.append(digest)
             hashes.append(seen)
             rows.append(row)
         if progress is not None:
             progress(done)
+    check_contents(read, digests)
     columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
-    return FileScores(tuple(read), tuple(digests), tuple(hashes), columns, tuple(unreadable))
+    return ScoreTable(tuple(read), tuple(hashes), columns, tuple(unreadable))
 
 
 def _score(
-    path: File, scorers: Sequence[Scorer], cache: ScoreCache | None
+    path: Path, scorers: Sequence[Scorer], cache: ScoreCache | None
 ) -> tuple[str, PictureHash, dict[str, float]]:
     """A picture's content key, what it looks like, and all its numbers; it is decoded only if something is missing."""
     content, name = read_source(path, MAX_BYTES)

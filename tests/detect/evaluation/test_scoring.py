@@ -18,7 +18,7 @@ from detect.detections import RGBImage
 from detect.errors import EvaluationError, InferenceError
 from detect.evaluation.labeled import LabeledPicture, read_labeled
 from detect.evaluation.score_cache import ScoreCache, model_key
-from detect.evaluation.scoring import ClassifierScorer, DetectorScorer, Scorer, score_files, score_pictures
+from detect.evaluation.scoring import ClassifierScorer, DetectorScorer, Scorer, score_pictures
 from detect.pictures.still import Picture
 
 
@@ -165,14 +165,3 @@ def test_what_is_no_score_is_refused(
 def test_scorers_have_different_names(pictures: list[LabeledPicture]) -> None:
     with pytest.raises(ValueError, match="different names: says, says"):
         score_pictures(pictures, [Says([]), Says([])])
-
-
-def test_files_need_no_labels_and_what_is_unreadable_has_no_score(pictures: list[LabeledPicture]) -> None:
-    files = [picture.path for picture in pictures]
-    found = score_files(files, [ClassifierScorer(Brightness(), "k")])
-    assert [file.name for file in found.files if isinstance(file, Path)] == ["dark.png", "clear.png", "red.bmp"]
-    assert found.columns["brightness: probability"].round(3).tolist() == [0.2, 1, 0.366]
-    assert len(found.digests) == len(found.hashes) == 3
-    ((file, reason),) = found.unreadable
-    assert file == files[0]
-    assert str(file) in reason
