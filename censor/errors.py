@@ -12,6 +12,7 @@ __all__ = [
     "CensorError",
     "ClassifierError",
     "CrashedError",
+    "CropError",
     "DataFolderError",
     "DetectorError",
     "OutputExistsError",
@@ -43,6 +44,10 @@ class ClassifierError(CensorError):
 
 class RecheckError(CensorError):
     """A picture in which, after all tries, the networks still find what should be hidden."""
+
+
+class CropError(CensorError):
+    """A picture of which no crop of the shape that was asked for is safe."""
 
 
 class WriteError(CensorError):

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from censor.cli.collection import crop
 from censor.cli.console import EXIT_FAILED, fail
 from censor.cli.models import models
 from censor.cli.pictures import check, hide
@@ -136,5 +137,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models):
+for _command in (hide, check, watch, serve, labels, policy, models, crop):
     main.add_command(_command)

@@ -58,10 +58,11 @@ def _widest(features: NDArray[np.float32]) -> NDArray[np.float64]:
         return rows[:, :0]
     rows -= rows.mean(axis=0)
     left, lengths, _ = np.linalg.svd(rows, full_matrices=False)
-    axes = (left * lengths)[:, :_AXES]
+    axes: NDArray[np.float64] = (left * lengths)[:, :_AXES]
     farthest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
-    signed: NDArray[np.float64] = axes * np.where(farthest < 0, -1, 1)
-    return np.where(np.abs(signed) < 1e-9, 0, signed)  # rounding is no direction
+    axes *= np.where(farthest < 0, -1, 1)
+    axes[np.abs(axes) < 1e-9] = 0  # rounding is no direction
+    return axes
 
 
 def _neighbors_kept(
@@ -84,4 +85,5 @@ def _in_unit_square(places: NDArray[np.float64]) -> NDArray[np.float64]:
         return places
     low, high = places.min(axis=0), places.max(axis=0)
     side = float((high - low).max()) or 1.0
-    return np.clip((places - (low + high) / 2) / side + 0.5, 0, 1)
+    within: NDArray[np.float64] = (places - (low + high) / 2) / side + 0.5
+    return within.clip(0, 1)
