@@ -16,6 +16,7 @@ import click
 
 from censor.cli.collection import crop
 from censor.cli.console import EXIT_FAILED, fail
+from censor.cli.evaluate import evaluate
 from censor.cli.models import models
 from censor.cli.pictures import check, hide
 from censor.cli.serve import serve
@@ -137,5 +138,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models, crop):
+for _command in (hide, check, watch, serve, labels, policy, models, crop, evaluate):
     main.add_command(_command)

@@ -14,12 +14,12 @@ import click
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
-    from censor.cli.groups import HidingOptions, SharedOptions
+    from censor.cli.groups import HidingOptions, PolicyOptions, SharedOptions
     from censor.pipeline import Censor
     from censor.policy import Policy
     from detect.detections import Detector
 
-__all__ = ["WEIGHTS_VARIABLE", "make_censor", "named_weights", "preparing"]
+__all__ = ["WEIGHTS_VARIABLE", "chosen_policy", "make_censor", "named_weights", "preparing"]
 
 WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
 """Environment variable that names a weights file where no option does."""
@@ -62,6 +62,19 @@ def named_weights(option: Path | None) -> Path | None:
     """The weights file that the option names, or else the environment; None for the installed weights."""
     named = os.environ.get(WEIGHTS_VARIABLE)
     return option or (Path(named) if named else None)
+
+
+def chosen_policy(options: PolicyOptions) -> Policy:
+    """The policy as options say.
+
+    Raises:
+        CensorError: It is not valid.
+        UnknownLabelError: A threshold for a label without a rule.
+        UsageError: A threshold that is none.
+    """
+    from censor.policy_toml import load_policy
+
+    return _at(load_policy(options.source), [_parse_threshold(text) for text in options.thresholds])
 
 
 def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
