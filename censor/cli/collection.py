@@ -1,136 +1,249 @@
-"""`censor crop`: what is done with a collection of pictures, besides hiding."""
+"""`censor rank` and `censor map`: what is in a collection of pictures, censored."""
 
 from __future__ import annotations
 
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.options import FilePath, shared_options
-from censor.cli.preparing import make_censor, preparing
+from censor.cli.console import EXIT_FAILED, fail, printable
+from censor.cli.labeled import LabeledOptions, Looked, asking_options, looked_at_these, require_extra
+from censor.cli.options import FilePath, photos_argument
+from censor.cli.preparing import chosen_policy, preparing
 
 if TYPE_CHECKING:
-    from censor.analysis.windows import Ratio
+    from censor.analysis.collection import Collection, Thumbnails
     from censor.cli.groups import SharedOptions
-    from detect.installed import LoadedClassifier
+    from censor.policy import Policy
 
-__all__ = ["crop"]
+__all__ = ["map_", "rank"]
+
+
+class CollectionOptions(NamedTuple):
+    """What commands about a collection have in common.
+
+    Attributes:
+        photos: Files and folders.
+        out: A folder for what is written.
+        force: Overwrite what is there.
+        classifiers: As they were typed; None for all that were added.
+        cache: Where answers and thumbnails are kept; None for nowhere.
+        shared: Policy, network, views, limits, messages.
+    """
+
+    photos: tuple[str, ...]
+    out: Path
+    force: bool
+    classifiers: str | None
+    cache: Path | None
+    shared: SharedOptions
+
+
+class Found(NamedTuple):
+    """A collection, the policy, and who looked."""
+
+    collection: Collection
+    policy: Policy
+    looked: Looked
+
+
+def collection_command(command: Callable[..., object]) -> Callable[..., object]:
+    """PHOTO... and the options of `CollectionOptions`, for the command's argument `given`."""
+
+    @functools.wraps(command)
+    def call(**values: object) -> object:
+        names = CollectionOptions._fields
+        given = CollectionOptions(**{name: values.pop(name) for name in names})  # type: ignore[arg-type]  # click's
+        return command(given=given, **values)
+
+    wrapped = asking_options(call)
+    for option in (
+        click.option("--force", is_flag=True, help="Overwrite outputs that exist."),
+        click.option("-o", "--output", "out", type=FilePath(file_okay=False), required=True, metavar="DIR",
+                     help="Folder for what is written."),
+        photos_argument,
+    ):  # fmt: skip
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @click.command()
-@click.argument("photo", type=FilePath(exists=True, dir_okay=False), metavar="PHOTO")
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=FilePath(),
-    required=True,
-    metavar="OUT",
-    help="A file, or a folder for NAME.16x9.SUFFIX and so on.",
-)
-@click.option("--ratio", "ratios", multiple=True, required=True, metavar="W:H", help="Width to height. Repeatable.")
-@click.option("--by", metavar="NAME|FILE", help="Take the crop that this classifier finds least NSFW, not the largest.")
-@click.option(
-    "--smallest",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.25,
-    show_default=True,
-    metavar="SHARE",
-    help="How long the longer side of a crop is at least, as a share of the longest possible.",
-)
-@click.option("--quality", type=click.IntRange(1, 100), show_default="that of a JPEG for a JPEG, else 95",
-              help="Of lossy formats.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
-@shared_options
-def crop(
-    photo: Path,
-    *,
-    out: Path,
-    ratios: tuple[str, ...],
-    by: str | None,
-    smallest: float,
-    quality: int | None,
-    force: bool,
-    shared: SharedOptions,
-) -> None:
-    """Write the largest crop of PHOTO in each shape that the policy calls safe, with nothing in it that it hides.
+@click.option("--by", default="verdict", show_default=True, metavar="verdict|NAME|LABEL|FILE",
+              help="The policy's verdict, a classifier, a label's best box, or an ONNX classifier.")  # fmt: skip
+@click.option("--show", type=click.IntRange(min=1), default=24, show_default=True, metavar="N",
+              help="Pictures in each part of the page.")  # fmt: skip
+@click.option("--around", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="SCORE",
+              help="The score about which pictures are in doubt.")  # fmt: skip
+@collection_command
+def rank(given: CollectionOptions, *, by: str, show: int, around: float) -> None:
+    """Rank pictures by a score: rank.html shows the highest, the lowest and those in doubt, censored; rank.csv has all.
 
-    The crop is looked at again as it will be written. Where one of the shapes has no safe crop, nothing is written.
+    What cannot be read is listed, and has no score.
     """
-    wanted = _parse_ratios(ratios)
-    with preparing():
-        targets = _targets(photo, out, wanted, force=force)
-        chooser = None if by is None else load_classifier(by)
-        censor = make_censor(shared)
+    outputs = _outputs(given, "rank.html", "rank.csv", "rank.json")
+    with _collection(given, asking=by) as (found, thumbnails):
+        from censor.analysis.collection import score_by
+        from censor.analysis.ranking import Ranking, rank_csv, rank_json, rank_page
 
-    from censor.analysis.crop import crop_picture
+        names = found.looked.networks.detector.names
+        name = _called(by, found.looked)
+        scores = score_by(name, found.collection.seen, found.policy, names=names)
+        ranking = Ranking(found.collection, name, scores, found.policy)
+        page = rank_page(ranking, thumbnails, show=show, around=around)
+        _write(outputs, {"rank.csv": rank_csv(ranking), "rank.json": rank_json(ranking), "rank.html": page.encode()},
+               force=given.force)  # fmt: skip
+    _told(given, found, outputs["rank.html"])
+
+
+@click.command("map")
+@click.option(
+    "--by", metavar="NAME|FILE", help="The classifier whose features decide [default: the first that was added]."
+)
+@click.option("--perplexity", type=click.FloatRange(1, 1000), default=30.0, show_default=True, metavar="N",
+              help="About how many neighbours each picture keeps.")  # fmt: skip
+@collection_command
+def map_(given: CollectionOptions, *, by: str | None, perplexity: float) -> None:
+    """Lay pictures out by what a classifier sees in them: map.html can be moved, map.png is drawn, map.csv has places.
+
+    What cannot be read is listed, and has no place.
+    """
+    require_extra("openTSNE")
+    outputs = _outputs(given, "map.html", "map.png", "map.csv")
+    with preparing():
+        chosen = by or _first_classifier(given)
+    with _collection(given, asking=chosen) as (found, thumbnails):
+        from censor.analysis.mapping import draw_map, map_csv, map_page, places_of
+        from censor.data_folder import models_folder
+        from detect.evaluation.score_cache import model_key
+        from detect.installed import load_features
+
+        name, limits = _called(chosen, found.looked), given.shared.limits
+        extractor = load_features(Path(chosen) if chosen.endswith(".onnx") else chosen, folder=models_folder())
+        places = places_of(
+            found.collection, extractor, key=model_key(features="1", **found.looked.facts[name]),
+            perplexity=perplexity, cache=thumbnails.cache, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels,
+        )  # fmt: skip
+        page, figures = map_page(found.collection, places, name, thumbnails)
+        contents = {"map.csv": map_csv(found.collection, places, name), "map.png": draw_map(places, figures)}
+        _write(outputs, {**contents, "map.html": page.encode()}, force=given.force)
+    _told(given, found, outputs["map.html"])
+
+
+def _first_classifier(given: CollectionOptions) -> str:
+    from censor.data_folder import models_folder
+    from detect.errors import MissingModelError
+    from detect.installed import added_classifiers
+
+    named = [name for name in (given.classifiers or "").split(",") if name and name != "none"]
+    if not (there := named or list(added_classifiers(models_folder()))):
+        raise MissingModelError("no classifier has been added, and a map needs what one sees")
+    return there[0]
+
+
+@contextmanager
+def _collection(given: CollectionOptions, *, asking: str | None = None) -> Iterator[tuple[Found, Thumbnails]]:
+    """Look at all pictures, and make thumbnails of some; what goes wrong ends the command in one line."""
+    require_extra()
+    with ExitStack() as stack:
+        stack.enter_context(preparing())
+        found = _found(given, asking)
+        yield found, _thumbnails(given, found, stack)
+
+
+def _found(given: CollectionOptions, asking: str | None) -> Found:
+    from censor.analysis.collection import Collection, unlabeled
+    from censor.gather import gather
+
+    items = [item for item in gather(given.photos, out=given.out).items if not item.in_output]
+    readable = [item.source for item in items if item.error is None]
+    refused = [str(item.error) for item in items if item.error is not None]
+    if not readable:
+        fail(ValueError(refused[0] if refused else f"no pictures but those in -o {given.out}"), EXIT_FAILED)
+    policy = chosen_policy(given.shared.policy)
+    options = LabeledOptions(given.out, _with(given.classifiers, asking), given.cache, given.shared)
+    looked = looked_at_these(unlabeled(readable), options, [policy])
+    return Found(Collection.of(looked.look, refused), policy, looked)
+
+
+def _with(classifiers: str | None, asking: str | None) -> str | None:
+    """The classifiers that are asked, and the one that pictures are ranked by."""
+    from censor.data_folder import models_folder
+    from detect.installed import added_classifiers
+    from detect.models.catalogue import KNOWN
+
+    names = {known.name for known in KNOWN if known.kind == "classifier"}
+    if asking is None or (asking not in names and not asking.endswith(".onnx")):
+        return classifiers
+    asked = list(added_classifiers(models_folder())) if classifiers is None else classifiers.split(",")
+    return ",".join(dict.fromkeys([*(name for name in asked if name != "none"), asking]))
+
+
+def _called(by: str, looked: Looked) -> str:
+    """What a classifier in a file calls itself; all else is called what it is asked for by."""
+    return looked.networks.classifiers[-1].name if by.endswith(".onnx") else by
+
+
+def _thumbnails(given: CollectionOptions, found: Found, stack: ExitStack) -> Thumbnails:
+    """Makes thumbnails, hiding most; kept beside the answers, where those are kept."""
+    import io
+    from importlib.metadata import version
+
+    from censor.analysis.collection import Thumbnails
+    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail, thumbnail_censor
+    from censor.policy_toml import format_policy
+    from detect.evaluation.score_cache import ScoreCache, model_key
+
+    limits, networks = given.shared.limits, found.looked.networks
+    sizes = {"max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
+    censor, all_whole = thumbnail_censor(networks, found.policy, **sizes)
+
+    def shown(content: bytes, name: str, whole: bool) -> Thumbnail:
+        stream = io.BytesIO(content)
+        stream.name = name  # what errors call it
+        return censored_thumbnail(stream, censor, whole=whole or all_whole)
+
+    facts = {f"{name} {key}": said for name, each in found.looked.facts.items() for key, said in each.items()}
+    key = model_key(policy=format_policy(censor.policy), version=version("nsfw-censor"), whole=str(all_whole), **facts)
+    cache = None if given.cache is None else stack.enter_context(ScoreCache(given.cache))
+    return Thumbnails(shown, key, cache, limits.max_bytes)
+
+
+def _outputs(given: CollectionOptions, *names: str) -> dict[str, Path]:
+    """Where each file goes; refused before hours of looking where one is there already."""
+    if given.out.resolve() in [Path(photo).resolve() for photo in given.photos]:
+        raise click.UsageError(f"-o {given.out}: is the folder of the pictures itself; name another")
+    paths = {name: given.out / name for name in names}
+    for path in paths.values():
+        if (path.exists() or path.is_symlink()) and not given.force:
+            raise click.UsageError(f"{path}: exists already; use --force to overwrite it")
+    return paths
+
+
+def _write(outputs: Mapping[str, Path], contents: Mapping[str, bytes], *, force: bool) -> None:
+    """All files, the last one, which stands for the others, last."""
     from censor.errors import CensorError
     from censor.media.writing import write_atomic
-    from detect.errors import DetectError
-    from detect.pictures.formats import format_of
 
     try:
-        found = crop_picture(
-            photo, censor, wanted, by=chooser, smallest=smallest, format=format_of(targets[0]), quality=quality,
-            max_bytes=shared.limits.max_bytes, max_pixels=shared.limits.max_pixels,
-        )  # fmt: skip
-        for each, target in zip(found, targets, strict=True):
-            write_atomic(target, each.data, overwrite=force)
-    except (CensorError, DetectError) as error:
+        for name, content in contents.items():
+            outputs[name].parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(outputs[name], content, overwrite=force)
+    except OSError as error:
+        fail(OSError(f"{outputs[name].parent}: cannot make this folder: {error.strerror or error}"), EXIT_FAILED)
+    except CensorError as error:
         fail(error, EXIT_FAILED)
-    for each, target in zip(found, targets, strict=True):
-        box = f"{each.window.x0},{each.window.y0},{each.window.x1},{each.window.y1}"
-        if not shared.messages.quiet:
-            click.echo(f"{each.ratio}  {box}  {target}" + ("" if each.score is None else f"  {by} {each.score:.2f}"))
 
 
-def load_classifier(by: str) -> LoadedClassifier:
-    """A known classifier, or one in a file: what ends in ``.onnx`` is one.
-
-    Raises:
-        DetectError: It is unknown, was not added, or cannot be had so.
-    """
-    from censor.data_folder import models_folder
-    from detect.installed import load_classifiers
-
-    (found,) = load_classifiers([Path(by) if by.endswith(".onnx") else by], folder=models_folder())
-    return found
-
-
-def _parse_ratios(texts: tuple[str, ...]) -> list[Ratio]:
-    from censor.analysis.windows import Ratio
-
-    try:
-        return list({text: Ratio.parse(text) for text in texts}.values())
-    except ValueError as error:
-        raise click.UsageError(f"--ratio: {error}") from None
-
-
-def _targets(photo: Path, out: Path, ratios: list[Ratio], *, force: bool) -> list[Path]:
-    """Where each crop goes: the file that was named, or one for each shape in the folder."""
-    from censor.errors import OutputExistsError, WriteError
-    from censor.gather import gather, mirrored
-    from detect.pictures.formats import format_of
-
-    if format_of(out) is not None and not out.is_dir():
-        if len(ratios) > 1:
-            raise click.UsageError(f"-o {out}: one file cannot take {len(ratios)} crops; name a folder")
-        targets = [out]
-    else:
-        (item,) = gather([photo]).items
-        if item.error is not None:
-            raise item.error
-        named = mirrored(Path(photo.name), item.format)
-        targets = [out / f"{named.stem}.{each.width}x{each.height}{named.suffix}" for each in ratios]
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WriteError(f"{out}: cannot make this folder: {error.strerror or error}") from error
-    for target in targets:
-        if target.exists() and target.samefile(photo):
-            raise OutputExistsError(f"{target}: is the picture itself, which is never overwritten")
-        if not force and (target.exists() or target.is_symlink()):
-            raise OutputExistsError(f"{target}: exists already; use --force to overwrite it")
-    return targets
+def _told(given: CollectionOptions, found: Found, page: Path) -> None:
+    """Say what could not be read, and where the page is; the exit code says the same."""
+    for reason in found.collection.unreadable:
+        click.echo(printable(" ".join(reason.split())), err=True)
+    if not given.shared.messages.quiet:
+        many, failed = len(found.collection.paths), len(found.collection.unreadable)
+        click.echo(printable(f"{many} pictures" + (f", {failed} not read" if failed else "") + f"  {page}"))
+    sys.exit(EXIT_FAILED if found.collection.unreadable else 0)

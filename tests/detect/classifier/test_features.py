@@ -5,30 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
-from tiny_classifiers import SAID, reds, serialized
+from tiny_classifiers import means, reds
 
 from detect.classifier.features import FeatureExtractor
 from detect.errors import InferenceError, MissingModelError, WeightsError
 from detect.installed import load_features
-
-WEIGHT = np.array([[2, -1], [0, 1], [1, 0]], np.float32)
-
-
-def model(*, cells: bool = False, times: float = 1.0, shape: tuple[int | str, ...] = ("batch", 3, 32, 32)) -> bytes:
-    """Its features are the means of the channels, 0 to 1; of each cell of 8 x 8 pixels, if wanted, not of the whole."""
-    node = helper.make_node
-    size = [8, 8] if cells else [32, 32]
-    nodes = [
-        node("AveragePool", ["images"], ["small"], kernel_shape=size, strides=size),
-        node("Mul", ["small", "times"], ["seen"]),
-        node("Conv", ["seen", "kernel"], ["logits"]),
-        node("GlobalAveragePool", ["logits"], ["pooled"]),
-        node("Flatten", ["pooled"], ["flat"], axis=1),
-        node("Softmax", ["flat"], ["scores"], axis=1),
-    ]
-    constants = {"kernel": WEIGHT.T.reshape(2, 3, 1, 1).copy(), "times": np.array(times, np.float32)}
-    return serialized(nodes, constants, ["scores"], shape=shape, said=SAID)
 
 
 @pytest.fixture
@@ -46,7 +27,7 @@ def extractor(tmp_path: Path, content: bytes) -> FeatureExtractor:
 def test_features_are_those_of_the_whole_picture(
     tmp_path: Path, pictures: list[NDArray[np.uint8]], cells: bool
 ) -> None:
-    found = extractor(tmp_path, model(cells=cells))
+    found = extractor(tmp_path, means(cells=cells))
     assert found.name == "reds"
     assert found.spare_factor(64, 96) == 2
     expected = np.stack([picture.mean(axis=(0, 1)) / 255 for picture in pictures])
@@ -54,18 +35,18 @@ def test_features_are_those_of_the_whole_picture(
 
 
 def test_a_network_with_a_batch_of_its_own_is_filled_up(tmp_path: Path, pictures: list[NDArray[np.uint8]]) -> None:
-    found = extractor(tmp_path, model(shape=(4, 3, 32, 32))).features(pictures)
-    np.testing.assert_allclose(found, extractor(tmp_path, model()).features(pictures), rtol=1e-5)
+    found = extractor(tmp_path, means(shape=(4, 3, 32, 32))).features(pictures)
+    np.testing.assert_allclose(found, extractor(tmp_path, means()).features(pictures), rtol=1e-5)
 
 
 def test_features_that_are_no_numbers_are_refused(tmp_path: Path, pictures: list[NDArray[np.uint8]]) -> None:
     with pytest.raises(InferenceError, match="expected finite features"):
-        extractor(tmp_path, model(times=float("inf"))).features(pictures)
+        extractor(tmp_path, means(times=float("inf"))).features(pictures)
 
 
 def test_no_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one picture"):
-        extractor(tmp_path, model()).features([])
+        extractor(tmp_path, means()).features([])
 
 
 def test_a_classifier_without_features_and_one_that_is_not_there_are_refused(tmp_path: Path) -> None:
