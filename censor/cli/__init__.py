@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from censor.cli.collection import map_, rank
+from censor.cli.collection import map_, mine, rank
 from censor.cli.console import EXIT_FAILED, fail
 from censor.cli.crop import crop
 from censor.cli.evaluate import evaluate
@@ -139,5 +139,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models, crop, evaluate, map_, rank):
+for _command in (hide, check, watch, serve, labels, policy, models, crop, evaluate, map_, mine, rank):
     main.add_command(_command)

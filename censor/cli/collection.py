@@ -1,9 +1,10 @@
-"""`censor rank` and `censor map`: what is in a collection of pictures, censored."""
+"""`censor rank`, `censor map` and `censor mine`: what is in a collection of pictures."""
 
 from __future__ import annotations
 
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from censor.analysis.collection import Collection, Thumbnails
     from censor.cli.groups import SharedOptions
     from censor.policy import Policy
+    from detect.folders import PathBeneath
 
-__all__ = ["map_", "rank"]
+__all__ = ["map_", "mine", "rank"]
 
 
 class CollectionOptions(NamedTuple):
@@ -145,6 +147,62 @@ def _first_classifier(given: CollectionOptions) -> str:
     return there[0]
 
 
+@click.command()
+@click.option("--most", type=click.IntRange(min=1), default=200, show_default=True, metavar="N",
+              help="At most so many pictures.")  # fmt: skip
+@click.option("--margin", type=click.FloatRange(0, 1), default=0.05, show_default=True, metavar="SCORE",
+              help="How near a threshold a score wavers.")  # fmt: skip
+@click.option(
+    "--safe", "harmless", is_flag=True, help="All of these pictures are safe: what is found is a false alarm."
+)
+@click.option("--copy", is_flag=True, help="Copy the pictures, uncensored, into DIR/pictures.")
+@collection_command
+def mine(given: CollectionOptions, *, most: int, margin: float, harmless: bool, copy: bool) -> None:
+    """Choose pictures that are worth a label: false alarms, disagreements, and scores near thresholds.
+
+    mined.csv and mined.json (COCO, with the detector's boxes to begin from) name them, each with its reason; of
+    near-duplicates one. Nothing is copied unless asked for.
+    """
+    outputs = _outputs(given, "mined.csv", "mined.json", *(["pictures"] if copy else []))
+    with _collection(given) as (found, _):
+        from censor.analysis.mining import coco_document, mined_csv, names_below
+        from censor.analysis.mining import mine as choose
+        from detect.annotations.document import write_document
+
+        collection = found.collection
+        mined = choose(collection, found.policy, most=most, margin=margin, harmless=harmless)
+        paths = [collection.paths[each.row] for each in mined]
+        folder, names = names_below(paths)
+        if copy:
+            folder = _copied(paths, names, outputs["pictures"], given)
+        document = coco_document(collection, mined, names, found.looked.networks.detector.names)
+        _write(outputs, {"mined.csv": mined_csv(collection, mined, found.policy, names)}, force=given.force)
+        write_document(outputs["mined.json"], document, overwrite=given.force)
+    if not given.shared.messages.quiet:
+        for kind, count in Counter(each.reasons[0].kind for each in mined).most_common():
+            click.echo(f"{count:5}  {kind}")
+        click.echo(printable(f"{len(mined)} of {len(collection.paths)} pictures, below {folder}"))
+    _told(given, found, outputs["mined.json"])
+
+
+def _copied(paths: list[Path], names: list[str], target: Path, given: CollectionOptions) -> Path:
+    """Copy files as they are, so that a person can label them."""
+    from censor.errors import WriteError
+    from detect.folders import PathBeneath
+    from detect.pictures.source import read_source
+
+    for path, name in zip(paths, names, strict=True):
+        below = PathBeneath(given.out, Path(target.name) / name)
+        try:
+            given.out.mkdir(parents=True, exist_ok=True)
+            with below.opened_parent(make=True):
+                pass
+        except OSError as error:
+            raise WriteError(f"{Path(below).parent}: cannot make this folder: {error.strerror or error}") from error
+        _write_one(below, read_source(path, given.shared.limits.max_bytes)[0], force=given.force)
+    return target
+
+
 @contextmanager
 def _collection(given: CollectionOptions, *, asking: str | None = None) -> Iterator[tuple[Found, Thumbnails]]:
     """Look at all pictures, and make thumbnails of some; what goes wrong ends the command in one line."""
@@ -226,15 +284,20 @@ def _outputs(given: CollectionOptions, *names: str) -> dict[str, Path]:
 
 def _write(outputs: Mapping[str, Path], contents: Mapping[str, bytes], *, force: bool) -> None:
     """All files, the last one, which stands for the others, last."""
+    try:
+        for name, content in contents.items():
+            outputs[name].parent.mkdir(parents=True, exist_ok=True)
+            _write_one(outputs[name], content, force=force)
+    except OSError as error:
+        fail(OSError(f"{outputs[name].parent}: cannot make this folder: {error.strerror or error}"), EXIT_FAILED)
+
+
+def _write_one(path: Path | PathBeneath, content: bytes, *, force: bool) -> None:
     from censor.errors import CensorError
     from censor.media.writing import write_atomic
 
     try:
-        for name, content in contents.items():
-            outputs[name].parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(outputs[name], content, overwrite=force)
-    except OSError as error:
-        fail(OSError(f"{outputs[name].parent}: cannot make this folder: {error.strerror or error}"), EXIT_FAILED)
+        write_atomic(path, content, overwrite=force)
     except CensorError as error:
         fail(error, EXIT_FAILED)
 

@@ -1,4 +1,4 @@
-"""`censor rank` and `censor map`: what they write, and what bad input gets."""
+"""`censor rank`, `censor map` and `censor mine`: what they write, and what bad input gets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 from tiny_classifiers import means
 
 from censor.finding import Networks
+from detect.annotations.check import check_document
 
 
 @pytest.fixture
@@ -132,3 +133,39 @@ def test_a_map_needs_a_classifier_with_features(
     wrong = censor("map", photos, "-o", tmp_path / "out", "--by", tmp_path / "mine.onnx")
     assert (wrong.exit_code, "mine.onnx" in wrong.output) == (1, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_mine_names_what_is_worth_a_label_and_copies_nothing(
+    censor: Censor, photos: Path, tmp_path: Path, faked: Networks
+) -> None:
+    done = censor("mine", photos, "-o", tmp_path / "out", "--safe")
+    assert done.exit_code == 0, done.output
+    assert f"2 of 9 pictures, below {photos}" in done.output
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["mined.csv", "mined.json"]
+    with (tmp_path / "out" / "mined.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["file_name"]: row["reason"] for row in rows} == {
+        "002.png": "false alarm",
+        "007.png": "detector against classifier",
+    }
+    document = json.loads((tmp_path / "out" / "mined.json").read_text())
+    assert check_document(document, file="mined.json", images_dir=photos) == []
+    assert len(document["annotations"]) == 1
+
+
+def test_mined_pictures_are_copied_where_that_is_asked_for(
+    censor: Censor, photos: Path, tmp_path: Path, faked: Networks
+) -> None:
+    done = censor("mine", photos, "-o", tmp_path / "out", "--copy", "--most", "1", "--safe")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "pictures" / "002.png").read_bytes() == (photos / "002.png").read_bytes()
+    again = censor("mine", photos, "-o", tmp_path / "out", "--copy")
+    assert (again.exit_code, "exists already; use --force" in again.output) == (2, True)
+    assert censor("mine", photos, "-o", tmp_path / "out", "--copy", "--force").exit_code == 0
+
+
+def test_where_nothing_is_worth_a_label_the_files_are_empty(censor: Censor, tmp_path: Path, faked: Networks) -> None:
+    save(tmp_path / "dull", [0.3])
+    done = censor("mine", tmp_path / "dull", "-o", tmp_path / "out", "-q")
+    assert (done.exit_code, done.output) == (0, "")
+    assert json.loads((tmp_path / "out" / "mined.json").read_text())["images"] == []
