@@ -50,17 +50,18 @@ class Censor:
 
         Args:
             policy: A `Policy`, the name of a preset, or the path of a TOML file.
-            detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+            detector: Takes the place of every model that finds boxes. By default the best that is here for each of the
+                policy's labels, reporting down to its lowest threshold; see `censor.loading.load_networks`.
             classifiers: By default those that the policy counts, of the models that were added; ``()`` for none.
             recheck: Look at the output again, and hide what is still found.
             max_bytes: Cap on an encoded picture.
             max_pixels: Cap on width times height.
 
         Raises:
-            DataFolderError: Nobody knows where models would be.
+            DataFolderError: Nobody knows where models would be, and the policy needs them.
             PolicyError: The policy is not valid, or these networks cannot serve it.
             UnknownLabelError: The policy names a label that nobody knows.
-            WeightsError: There is no detector to load, or a classifier cannot be.
+            WeightsError: There is no detector and the policy does not hold without, or a model cannot be loaded.
             TypeError: `policy`, `detector` or a classifier is something else.
         """
         if not isinstance(policy, Policy | str | os.PathLike):
@@ -73,8 +74,8 @@ class Censor:
         self._open = partial(open_medium, max_bytes=max_bytes, max_pixels=max_pixels)
 
     @property
-    def detector(self) -> Detector:
-        """What finds boxes."""
+    def detector(self) -> Detector | None:
+        """What finds boxes; None where no model that does is here, and classifiers look alone."""
         return self._networks.detector
 
     def require_verdict(self) -> None:
@@ -83,7 +84,7 @@ class Censor:
         Raises:
             PolicyError: The policy has no rule for a verdict about anything that these networks report.
         """
-        self.policy.require(self.detector.names, judging=True, classifiers=self._networks.says)
+        self.policy.require(self._networks.names, judging=True, classifiers=self._networks.says)
 
     def check(self, source: Source, *, whole: bool = False) -> Checked:
         """Judge a picture without changing it.
@@ -186,7 +187,7 @@ class Censor:
         policy, networks = self.policy, self._networks
         with timed(seconds, "detect"):
             found = find(picture, networks)
-        verdict = self._judge(found.everything, picture) if policy.judges(self.detector.names, networks.says) else None
+        verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
         redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):

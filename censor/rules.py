@@ -76,6 +76,11 @@ class Rule:
         return self.review_at is not None or self.nsfw_at is not None
 
     @property
+    def acts(self) -> bool:
+        """Whether anything is done about boxes."""
+        return self.hides or self.judges
+
+    @property
     def judges_what_it_shows(self) -> bool:
         """Whether a box can make a picture NSFW that is not hidden."""
         return self.nsfw_at is not None and (self.censor_at is None or self.censor_at > self.nsfw_at)

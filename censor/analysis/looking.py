@@ -148,7 +148,9 @@ class _Boxes:
     name: str = DETECTOR
 
     def score(self, picture: Picture) -> dict[str, float]:
-        found = find(picture, Networks(detector=_Alike(self.networks, self.networks.detector))).everything.boxes
+        found = find(
+            picture, Networks(detector=_Alike(self.networks, self.networks.detector or _Nothing()))
+        ).everything.boxes
         numbers = {"width": float(picture.width), "height": float(picture.height)}
         for row in range(len(found)):
             numbers |= {f"{row} label": float(found.labels[row]), f"{row} score": float(found.scores[row])}
@@ -185,12 +187,11 @@ def _seen(said: Mapping[str, Mapping[str, float]], networks: Networks) -> Seen:
         np.array([[numbers[f"{row} {edge}"] for edge in _EDGES] for row in range(count)], np.float32).reshape(-1, 4),
         np.array([numbers[f"{row} score"] for row in range(count)], np.float32),
         np.array([int(numbers[f"{row} label"]) for row in range(count)], np.int64),
-        networks.detector.names,
+        networks.names,
     )
     scores = {each.name: _scores(said[each.name]) for each in networks.classifiers}
-    return Seen(
-        evidence=Evidence(boxes=boxes, scores=scores), width=int(numbers["width"]), height=int(numbers["height"])
-    )
+    evidence = Evidence(boxes=boxes, scores=scores, detectors=networks.detectors)
+    return Seen(evidence=evidence, width=int(numbers["width"]), height=int(numbers["height"]))
 
 
 def _scores(numbers: Mapping[str, float]) -> Scores:

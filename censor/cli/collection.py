@@ -33,7 +33,6 @@ class CollectionOptions(NamedTuple):
         photos: Files and folders.
         out: A folder for what is written.
         force: Overwrite what is there.
-        classifiers: As they were typed; None for all that were added.
         cache: Where answers and thumbnails are kept; None for nowhere.
         shared: Policy, network, views, limits, messages.
     """
@@ -41,7 +40,6 @@ class CollectionOptions(NamedTuple):
     photos: tuple[str, ...]
     out: Path
     force: bool
-    classifiers: str | None
     cache: Path | None
     shared: SharedOptions
 
@@ -92,7 +90,7 @@ def rank(given: CollectionOptions, *, by: str, show: int, around: float) -> None
         from censor.analysis.collection import score_by
         from censor.analysis.ranking import Ranking, rank_csv, rank_json, rank_page
 
-        names = found.looked.networks.detector.names
+        names = found.looked.networks.names
         name = _called(by, found.looked)
         scores = score_by(name, found.collection.seen, found.policy, names=names)
         ranking = Ranking(found.collection, name, scores, found.policy)
@@ -120,12 +118,12 @@ def map_(given: CollectionOptions, *, by: str | None, perplexity: float) -> None
         chosen = by or _first_classifier(given)
     with _collection(given, asking=chosen) as (found, thumbnails):
         from censor.analysis.mapping import draw_map, map_csv, map_page, places_of
-        from censor.data_folder import models_folder
+        from censor.loading import folder_of_models
         from detect.evaluation.score_cache import model_key
         from detect.installed import load_features
 
         name, limits = _called(chosen, found.looked), given.shared.limits
-        extractor = load_features(Path(chosen) if chosen.endswith(".onnx") else chosen, folder=models_folder())
+        extractor = load_features(Path(chosen) if chosen.endswith(".onnx") else chosen, folder=folder_of_models())
         places = places_of(
             found.collection, extractor, key=model_key(features="1", **found.looked.facts[name]),
             perplexity=perplexity, cache=thumbnails.cache, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels,
@@ -137,12 +135,12 @@ def map_(given: CollectionOptions, *, by: str | None, perplexity: float) -> None
 
 
 def _first_classifier(given: CollectionOptions) -> str:
-    from censor.data_folder import models_folder
+    from censor.loading import folder_of_models
     from detect.errors import MissingModelError
     from detect.installed import added_classifiers
 
-    named = [name for name in (given.classifiers or "").split(",") if name and name != "none"]
-    if not (there := named or list(added_classifiers(models_folder()))):
+    named = [name for name in given.shared.network.classifiers if name != "none"]
+    if not (there := named or list(added_classifiers(folder_of_models()))):
         raise MissingModelError("no classifier has been added, and a map needs what one sees")
     return there[0]
 
@@ -175,7 +173,7 @@ def mine(given: CollectionOptions, *, most: int, margin: float, harmless: bool, 
         folder, names = names_below(paths)
         if copy:
             folder = _copied(paths, names, outputs["pictures"], given)
-        document = coco_document(collection, mined, names, found.looked.networks.detector.names)
+        document = coco_document(collection, mined, names, found.looked.networks.names)
         _write(outputs, {"mined.csv": mined_csv(collection, mined, found.policy, names)}, force=given.force)
         write_document(outputs["mined.json"], document, overwrite=given.force)
     if not given.shared.messages.quiet:
@@ -223,27 +221,33 @@ def _found(given: CollectionOptions, asking: str | None) -> Found:
     if not readable:
         fail(ValueError(refused[0] if refused else f"no pictures but those in -o {given.out}"), EXIT_FAILED)
     policy = chosen_policy(given.shared.policy)
-    options = LabeledOptions(given.out, _with(given.classifiers, asking), given.cache, given.shared)
+    options = LabeledOptions(given.out, given.cache, _asking(given.shared, asking))
     looked = looked_at_these(unlabeled(readable), options, [policy])
     return Found(Collection.of(looked.look, refused), policy, looked)
 
 
-def _with(classifiers: str | None, asking: str | None) -> str | None:
-    """The classifiers that are asked, and the one that pictures are ranked by."""
-    from censor.data_folder import models_folder
+def _asking(shared: SharedOptions, by: str | None) -> SharedOptions:
+    """The options with the classifier that pictures are ranked by among those that are asked, as the last."""
+    from censor.loading import folder_of_models
     from detect.installed import added_classifiers
+
+    if by is None or not _is_classifier(by):
+        return shared
+    asked = shared.network.classifiers or added_classifiers(folder_of_models())
+    others = [name for name in asked if name.casefold() not in ("none", by.casefold())]
+    return shared._replace(network=shared.network._replace(classifiers=(*others, by)))
+
+
+def _is_classifier(by: str) -> bool:
+    """Whether it is the name of a known one, or a file's."""
     from detect.models.catalogue import KNOWN
 
-    names = {known.name for known in KNOWN if known.kind == "classifier"}
-    if asking is None or (asking not in names and not asking.endswith(".onnx")):
-        return classifiers
-    asked = list(added_classifiers(models_folder())) if classifiers is None else classifiers.split(",")
-    return ",".join(dict.fromkeys([*(name for name in asked if name != "none"), asking]))
+    return by.endswith(".onnx") or by.casefold() in {each.name.casefold() for each in KNOWN if each.kind != "detector"}
 
 
 def _called(by: str, looked: Looked) -> str:
-    """What a classifier in a file calls itself; all else is called what it is asked for by."""
-    return looked.networks.classifiers[-1].name if by.endswith(".onnx") else by
+    """What a classifier calls itself; all else is called what it is asked for by."""
+    return looked.networks.classifiers[-1].name if _is_classifier(by) else by
 
 
 def _thumbnails(given: CollectionOptions, found: Found, stack: ExitStack) -> Thumbnails:

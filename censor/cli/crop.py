@@ -92,10 +92,10 @@ def load_classifier(by: str) -> LoadedClassifier:
     Raises:
         DetectError: It is unknown, was not added, or cannot be had so.
     """
-    from censor.data_folder import models_folder
+    from censor.loading import folder_of_models
     from detect.installed import load_classifiers
 
-    (found,) = load_classifiers([Path(by) if by.endswith(".onnx") else by], folder=models_folder())
+    (found,) = load_classifiers([Path(by) if by.endswith(".onnx") else by], folder=folder_of_models())
     return found
 
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from censor.analysis.evaluate import Evaluation
     from censor.analysis.evaluation_page import Shown
     from censor.analysis.page import Block
+    from censor.finding import Networks
     from censor.policy import Policy
 
 __all__ = ["evaluate"]
 
-_FOUR_CLASSES = "default"
+_FOUR_CLASSES = "boxes"
 """The preset that goes by boxes alone: the rule to hold others beside."""
 
 
@@ -50,7 +51,7 @@ def evaluate(labeled: LabeledOptions, *, out: Path, force: bool, worst: int, det
         policy = chosen_policy(labeled.shared.policy)
         policies = _beside(policy)
         looked = looked_at(labeled, policies)
-        evaluation = measuring.evaluate(looked.look, policies, resamples=measuring.RESAMPLES)
+        evaluation = measuring.evaluate(looked.look, _judging(policies, looked.networks), resamples=measuring.RESAMPLES)
         written = _write(evaluation, out, shown=_shown(looked, policy, labeled), worst=worst, boxes=boxes)
     code = told_unreadable(looked.look)
     if not labeled.shared.messages.quiet:
@@ -76,6 +77,12 @@ def _beside(policy: Policy) -> list[Policy]:
     if dataclasses.replace(policy, name=other.name) == other:
         return [policy]
     return [policy, dataclasses.replace(other, name=f"{other.name} (preset)") if policy.name == other.name else other]
+
+
+def _judging(policies: list[Policy], networks: Networks) -> list[Policy]:
+    """The first, and those of the others that judge anything here."""
+    first, *others = policies
+    return [first, *(policy for policy in others if policy.judges(networks.names, networks.says))]
 
 
 def _detector_blocks(folder: Path | None) -> list[Block]:

@@ -14,7 +14,7 @@ import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, fail, printable, progress
 from censor.cli.options import FilePath, analysis_options
-from censor.cli.preparing import named_weights
+from censor.cli.preparing import looking_closer, named_weights, parse_classifiers, tiled
 
 if TYPE_CHECKING:
     from censor.analysis.looking import Look
@@ -44,13 +44,11 @@ class LabeledOptions(NamedTuple):
 
     Attributes:
         pictures: Folders ``SAFE`` and ``NSFW``, or a CSV file.
-        classifiers: Names and files, as they were typed; None for all that were added.
         cache: Where answers are kept; None for nowhere.
         shared: Policy, networks, views, limits, messages.
     """
 
     pictures: Path
-    classifiers: str | None
     cache: Path | None
     shared: SharedOptions
 
@@ -77,16 +75,13 @@ def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
 
 
 def asking_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Who is asked, and where answers are kept: `classifiers`, `cache`, and `shared`."""
-    wrapped = analysis_options(command)
-    for option in (
-        click.option("--cache", type=FilePath(dir_okay=False), metavar="FILE",
-                     help="Keep what networks say (numbers alone), so that another run need not look again."),
-        click.option("--classifiers", metavar="NAME|FILE,...",
-                     help="Added models or ONNX files; `none` for none [default: all that were added]."),
-    ):  # fmt: skip
-        wrapped = option(wrapped)
-    return wrapped
+    """Who is asked, and where answers are kept: `cache` and `shared`."""
+    return click.option(
+        "--cache",
+        type=FilePath(dir_okay=False),
+        metavar="FILE",
+        help="Keep what networks say, and censored thumbnails, so that another run need not look again.",
+    )(analysis_options(command))
 
 
 def require_extra(*more: str) -> None:
@@ -101,6 +96,10 @@ def require_extra(*more: str) -> None:
 
 def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
     """Look at all pictures, with everything that any of the policies may go by.
+
+    Args:
+        options: What and how.
+        policies: The first must have a verdict here.
 
     Raises:
         CensorError: As `preparing` says.
@@ -117,6 +116,7 @@ def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions,
     from detect.evaluation.score_cache import ScoreCache
 
     networks, facts = _networks(options, policies, len(pictures))
+    policies[0].require(networks.names, judging=True, classifiers=networks.says)
     limits, quiet = options.shared.limits, options.shared.messages.quiet
     with ExitStack() as stack:
         cache = None if options.cache is None else stack.enter_context(ScoreCache(options.cache))
@@ -151,54 +151,64 @@ def _networks(
 ) -> tuple[Networks, dict[str, dict[str, str]]]:
     """Who looks, and what is to be known of each: see `censor.analysis.looking.look_at`."""
     from censor.analysis.looking import DETECTOR
-    from censor.data_folder import models_folder
     from censor.finding import Networks
+    from censor.loading import folder_of_models, load_networks
+    from detect.detections import HasEngine
     from detect.installed import added_classifiers, load_classifiers
-    from detect.load import SessionOptions, find_weights, load_detector
+    from detect.load import SessionOptions
     from detect.models.storage import added_path
 
-    network = options.shared.network
+    network, views, folder = options.shared.network, options.shared.views, folder_of_models()
     given: SessionOptions = {
         "engine": network.engine,
         "precision": network.precision,
         "provider": network.provider,
         "pictures": pictures,
     }
-    lowest = min([0.05, *(policy.lowest for policy in policies)])
-    weights = named_weights(network.weights)
-    plain = load_detector(weights, min_score=lowest, **given)
-    folder = models_folder()
-    models = _named_classifiers(options.classifiers, added_classifiers(folder))
+    named = parse_classifiers(network.classifiers)
+    models = added_classifiers(folder) if named is None else named
     classifiers = load_classifiers(models, folder=folder, **given)
-    facts = {
-        DETECTOR: {"file": _sha256(find_weights(weights)[0]), "engine": plain.engine, "precision": plain.precision}
-    }
-    facts[DETECTOR] |= {"min_score": repr(lowest), "provider": network.provider, "views": repr(options.shared.views)}
+    lowest, weights = min([0.05, *(policy.lowest for policy in policies)]), named_weights(network.weights)
+    detector, _ = load_networks(
+        _all_labels(policies), detector=weights, classifiers=classifiers, min_score=lowest, **given
+    )
+    shown = {"provider": network.provider, "views": repr(views)}
+    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(_detector_files(detector, weights, folder))}}
+    if isinstance(detector, HasEngine):
+        facts[DETECTOR] |= {"engine": detector.engine, "precision": detector.precision}
     for model, each in zip(models, classifiers, strict=True):
-        path = model if isinstance(model, Path) else added_path(folder, model)
-        facts[each.name] = {"file": _sha256(path), "engine": each.engine, "precision": each.precision}
-        facts[each.name]["provider"] = network.provider
-    return Networks(detector=_with_views(plain, options.shared), classifiers=classifiers), facts
+        path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
+        facts[each.name] = {**shown, "file": _sha256(Path(path)), "engine": each.engine, "precision": each.precision}
+    closer = None if detector is None else looking_closer(detector, views)
+    return Networks(detector=closer, classifiers=tuple(tiled(classifiers, views))), facts
 
 
-def _with_views(detector: Detector, shared: SharedOptions) -> Detector:
-    from detect.tiling import FlipDetector, TiledDetector
+def _all_labels(policies: Sequence[Policy]) -> Policy:
+    """The first policy, by which labels of the others are looked for too if a model here finds them."""
+    import dataclasses
 
-    if shared.views.tile:
-        detector = TiledDetector(detector, tile=shared.views.tile_size)
-    return FlipDetector(detector) if shared.views.flip else detector
+    first, *others = policies
+    wanted = {label: rule for policy in others for label, rule in policy.rules.items()}
+    optional = {label: dataclasses.replace(rule, required=False) for label, rule in wanted.items()}
+    return dataclasses.replace(first, rules={**optional, **first.rules})
 
 
-def _named_classifiers(text: str | None, added: Sequence[str]) -> list[str | Path]:
-    """What `--classifiers` names: a file where it looks like one, else a known model."""
-    if text is None:
-        return list(added)
-    names = [name.strip() for name in text.split(",")]
-    if names == ["none"]:
-        return []
-    if not all(names):
-        raise click.UsageError(f"--classifiers {text}: a name is empty")
-    return [Path(name) if name.endswith(".onnx") else name for name in names]
+def _detector_files(detector: Detector | None, weights: Path | None, folder: Path | None) -> dict[str, str]:
+    """The hash of each detector's file, by its name and what it reports."""
+    from detect.load import find_weights
+    from detect.models.storage import added_path, is_added
+    from detect.tiling import models_of
+
+    if detector is None:
+        return {}
+    if weights is not None:
+        return {", ".join(detector.names): _sha256(weights)}
+    files = {}
+    for name, labels in models_of(detector).items():
+        added = folder is not None and is_added(folder, name)
+        path = added_path(folder, name) if added and folder is not None else find_weights()[0]
+        files[f"{name}: {', '.join(labels)}"] = _sha256(path)
+    return files
 
 
 def _sha256(path: Path) -> str:

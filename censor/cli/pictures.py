@@ -288,7 +288,8 @@ def _is_file_name(out: Path) -> bool:
 
 def _check_report(report: Path, items: Iterable[BatchItem], hiding: HidingOptions, shared: SharedOptions) -> None:
     """Refuse a report that would take the place of something that this run reads or writes."""
-    named = [shared.policy.source, named_weights(shared.network.weights), hiding.sticker]
+    network = shared.network
+    named = [shared.policy.source, named_weights(network.weights), *network.classifiers, hiding.sticker]
     used = [path for item in items for path in (item.source, item.target)] + named
     if os.path.realpath(report) in {os.path.realpath(path) for path in used if path is not None}:
         raise click.UsageError(f"--json {report}: this run reads or writes a file of that name")

@@ -164,7 +164,7 @@ class Policies:
             offered[default] = load_policy(settings.policy)
         for name, policy in offered.items():
             _check_sticker(name, policy)
-            if policy.asks_classifiers:
+            if policy.asks_classifiers and policy.picture.required:
                 raise PolicyError(f"policy {name!r} goes by what classifiers say, and the service asks none")
         return cls(offered, default)
 

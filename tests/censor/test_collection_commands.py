@@ -36,7 +36,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_rank_writes_a_page_and_tables(censor: Censor, photos: Path, tmp_path: Path, faked: Networks) -> None:
-    done = censor("rank", photos, "-o", tmp_path / "out", "--by", "verdict")
+    done = censor("rank", photos, "-o", tmp_path / "out", "--by", "verdict", "--policy", "boxes")
     assert (done.exit_code, done.output) == (0, f"9 pictures  {tmp_path / 'out' / 'rank.html'}\n")
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["rank.csv", "rank.html", "rank.json"]
     with (tmp_path / "out" / "rank.csv").open() as stream:
@@ -138,7 +138,7 @@ def test_a_map_needs_a_classifier_with_features(
 def test_mine_names_what_is_worth_a_label_and_copies_nothing(
     censor: Censor, photos: Path, tmp_path: Path, faked: Networks
 ) -> None:
-    done = censor("mine", photos, "-o", tmp_path / "out", "--safe")
+    done = censor("mine", photos, "--policy", "boxes", "-o", tmp_path / "out", "--safe")
     assert done.exit_code == 0, done.output
     assert f"2 of 9 pictures, below {photos}" in done.output
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["mined.csv", "mined.json"]
@@ -156,16 +156,16 @@ def test_mine_names_what_is_worth_a_label_and_copies_nothing(
 def test_mined_pictures_are_copied_where_that_is_asked_for(
     censor: Censor, photos: Path, tmp_path: Path, faked: Networks
 ) -> None:
-    done = censor("mine", photos, "-o", tmp_path / "out", "--copy", "--most", "1", "--safe")
+    done = censor("mine", photos, "--policy", "boxes", "-o", tmp_path / "out", "--copy", "--most", "1", "--safe")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out" / "pictures" / "002.png").read_bytes() == (photos / "002.png").read_bytes()
-    again = censor("mine", photos, "-o", tmp_path / "out", "--copy")
+    again = censor("mine", photos, "--policy", "boxes", "-o", tmp_path / "out", "--copy")
     assert (again.exit_code, "exists already; use --force" in again.output) == (2, True)
-    assert censor("mine", photos, "-o", tmp_path / "out", "--copy", "--force").exit_code == 0
+    assert censor("mine", photos, "--policy", "boxes", "-o", tmp_path / "out", "--copy", "--force").exit_code == 0
 
 
 def test_where_nothing_is_worth_a_label_the_files_are_empty(censor: Censor, tmp_path: Path, faked: Networks) -> None:
     save(tmp_path / "dull", [0.3])
-    done = censor("mine", tmp_path / "dull", "-o", tmp_path / "out", "-q")
+    done = censor("mine", tmp_path / "dull", "--policy", "boxes", "-o", tmp_path / "out", "-q")
     assert (done.exit_code, done.output) == (0, "")
     assert json.loads((tmp_path / "out" / "mined.json").read_text())["images"] == []

@@ -21,7 +21,7 @@ from censor.policy_toml import load_policy
 from detect.errors import EvaluationError, UnknownLabelError
 from detect.evaluation.score_cache import ScoreCache
 
-POLICY = load_policy("default")
+POLICY = load_policy("boxes")
 NAMES = ("FEMALE_BREAST_EXPOSED", *OTHERS)
 
 
