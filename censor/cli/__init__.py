@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from censor.cli.console import EXIT_FAILED, fail
+from censor.cli.explain import explain
 from censor.cli.models import models
 from censor.cli.pictures import check, hide
 from censor.cli.serve import serve
@@ -136,5 +137,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models):
+for _command in (hide, check, watch, serve, labels, policy, models, explain):
     main.add_command(_command)

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from censor.cli.groups import MessageOptions
     from censor.report import Outcome
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NSFW", "EXIT_USAGE", "Tally", "fail", "outcome", "work_off"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_NSFW",
+    "EXIT_USAGE",
+    "Tally",
+    "fail",
+    "outcome",
+    "progress",
+    "work_off",
+]
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NSFW, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -104,7 +114,7 @@ def work_off(
     try:
         with ExitStack() as stack:
             sink = stack.enter_context(_open_report(report, overwrite=overwrite)) if report is not None else None
-            advance = stack.enter_context(_progress(len(items), quiet=quiet))
+            advance = stack.enter_context(progress(len(items), quiet=quiet))
             for each in run(items, work, threads=min(workers, max(1, len(items)))):
                 tally.add(each)
                 _print(each, sink, records=records, lines=lines)
@@ -200,7 +210,7 @@ def _leads_to_stream(link: Path) -> bool:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """A bar with rate and time left on a terminal; nothing where standard error is a file or a pipe."""
     if quiet or total < 2 or not sys.stderr.isatty():
         yield lambda: None

@@ -89,4 +89,4 @@ def test_what_is_not_one_box_of_the_detectors_is_refused(image: NDArray[np.uint8
 @pytest.mark.parametrize("wrong", [{"masks": 0}, {"cells": 0}, {"batch_size": 0}, {"keep": 1.0}])
 def test_numbers_out_of_range_are_refused(image: NDArray[np.uint8], wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="need masks, cells, batch_size >= 1 and keep in"):
-        drise(image, Warm(), Detections.empty(("FACE",)), **wrong)  # type: ignore[arg-type]  # what is wrong varies
+        drise(image, Warm(), Detections.empty(("FACE",)), **wrong)
