@@ -36,6 +36,7 @@ def test_the_probability_and_the_heat_are_calibrated_and_the_rest_stays() -> Non
     assert found.value("NSFL") == np.float32(0.6)
     assert found.value("SFW") == np.float32(0.1)
     assert found.heat is not None
+    assert said.heat is not None
     assert found.heat == pytest.approx(SHIFT.apply(said.heat), abs=1e-7)
 
 
@@ -55,6 +56,7 @@ def test_a_wrapped_classifier_is_the_same_but_for_its_scores() -> None:
     (plain,), (found,) = Reds().classify([picture], heat=True), judge.classify([picture], heat=True)
     assert found.probability == calibrated_scores(plain, SHIFT).probability
     assert found.heat is not None
+    assert said.heat is not None
     assert judge.classify([picture])[0].heat is None
 
 
