@@ -10,12 +10,15 @@ from typing import Annotated, TypedDict
 
 __all__ = [
     "BoxRecord",
+    "CensoredAnimationRecord",
     "CensoredAnswer",
     "CensoredRecord",
+    "CheckedAnimationRecord",
     "CheckedAnswer",
     "CheckedRecord",
     "ErrorRecord",
     "FailedRecord",
+    "HiddenThingRecord",
     "LevelName",
     "OneOf",
     "OutcomeLine",
@@ -24,6 +27,7 @@ __all__ = [
     "Record",
     "RedactionRecord",
     "RegionRecord",
+    "SpanRecord",
     "VerdictRecord",
 ]
 
@@ -148,7 +152,45 @@ class FailedRecord(TypedDict):
     error: Annotated[ErrorRecord, "Why there is neither output nor verdict."]
 
 
-Record = CheckedRecord | CensoredRecord | FailedRecord
+class SpanRecord(TypedDict):
+    """A stretch of time of one level."""
+
+    start: Annotated[float, "When it begins, in seconds."]
+    end: Annotated[float, "When it ends, in seconds."]
+    level: Annotated[LevelName, "Of all its frames."]
+    score: Annotated[float, Range(0, 1), "Of its gravest frame."]
+    frame: Annotated[int, Range(least=0), "Number of its gravest frame, from 0."]
+
+
+class HiddenThingRecord(RedactionRecord):
+    """One thing that was hidden, through time; the box is that of the first frame."""
+
+    start: Annotated[float, "When it is first hidden, in seconds."]
+    end: Annotated[float, "When it is last hidden, in seconds."]
+
+
+class CheckedAnimationRecord(CheckedRecord):
+    """Of an animation that was judged; verdict and boxes are those of its gravest frame."""
+
+    frames: Annotated[int, Range(least=1), "How many there are."]
+    frame: Annotated[int, Range(least=0), "Number of the gravest frame, from 0."]
+    spans: Annotated[list[SpanRecord], "Stretches of time of one level, in order and without gaps."]
+
+
+class CensoredAnimationRecord(_Seen):
+    """Of an animation that was censored; verdict and boxes are those of its gravest frame."""
+
+    file: Annotated[str, "The source, as it was named."]
+    output: Annotated[str | None, "Where the censored copy is."]
+    verdict: Annotated[VerdictRecord | None, "On the gravest frame as it came; null where there is no rule for one."]
+    hidden: Annotated[list[HiddenThingRecord], "What was hidden, in the order of its first frames."]
+    unhidden: Unhidden
+    frames: Annotated[int, Range(least=1), "How many there are."]
+    frame: Annotated[int, Range(least=0), "Number of the gravest frame, from 0."]
+    spans: Annotated[list[SpanRecord], "Stretches of time of one level, in order; none without a verdict."]
+
+
+Record = CheckedRecord | CensoredRecord | FailedRecord | CheckedAnimationRecord | CensoredAnimationRecord
 
 
 class OutcomeLine(TypedDict):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor import cells, choices, effects
+from censor.anchors import Anchors
 from censor.errors import BoxError
 from censor.evidence import Evidence
 from censor.heat import HotRegion, cell_box, hot_regions
@@ -41,6 +42,7 @@ class Redaction:
         rechecked: Whether only a look at the output found it.
         region: The pixels.
         classifier: Name of the one whose heat it is; None for a box.
+        track: Number of the thing through time whose box it is; None in a still.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Redaction:
     rechecked: bool
     region: Region
     classifier: str | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +124,10 @@ def plan(
         rule = policy.rule_for(label) or policy.base
         x0, y0, x1, y1 = found.xyxy[row].tolist()
         rule = replace(rule, effect=effect or rule.effect)
-        redactions.append(_redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked))
+        one = _redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked)
+        if one is not None and found.track_ids is not None:
+            one = replace(one, track=int(found.track_ids[row]))
+        redactions.append(one)
     if policy.heat is not None:
         rule = replace(policy.heat, effect=effect or policy.heat.effect)
         hot = _shown_heat(evidence, policy, frame, again=rechecked, more=more)
@@ -266,6 +272,7 @@ def paint(
     policy: Policy,
     *,
     sticker: NDArray[np.uint8] | None = None,
+    anchors: Anchors | None = None,
 ) -> None:
     """Hide in place.
 
@@ -276,13 +283,20 @@ def paint(
         redactions: What to hide.
         policy: Its cells and its colour.
         sticker: RGBA, for redactions whose effect it is; without one they are solid.
+        anchors: In a frame of something that moves: what has been shown of each thing before, and is shown again.
     """
     averaged = [each for each in redactions if each.effect in choices.CELL_EFFECTS]
     regions = [each.region for each in averaged]
+    own = [cells.cell_means(pixels, each, cells=policy.cells) for each in regions]
+    if anchors is not None:
+        own = [
+            anchors.hold(each.xyxy if each.track is None else each.track, of)
+            for each, of in zip(averaged, own, strict=True)
+        ]
     means = cells.merge_overlapping(
-        pixels,
+        pixels if anchors is None else None,
         regions,
-        [cells.cell_means(pixels, each, cells=policy.cells) for each in regions],
+        own,
         opaque=[each.region for each in redactions if each.effect not in choices.CELL_EFFECTS],
         color=policy.color,
     )

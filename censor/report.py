@@ -31,7 +31,18 @@ from detect.classifier.scores import Scores
 from detect.detections import Detections
 from detect.errors import DetectError
 
-__all__ = ["Outcome", "as_json", "draw_boxes", "error_record", "log_line", "seconds_by_stage"]
+__all__ = [
+    "Outcome",
+    "as_json",
+    "box_records",
+    "draw_boxes",
+    "error_record",
+    "in_sight",
+    "judgement",
+    "log_line",
+    "probabilities",
+    "seconds_by_stage",
+]
 
 _HIDDEN, _SHOWN = (230, 40, 40), (60, 200, 90)
 """Colours of what is drawn around."""
@@ -63,14 +74,14 @@ class Outcome:
     def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
         if isinstance(result, Checked):
-            line = _judgement(file, result.verdict)
+            line = judgement(file, result.verdict)
             return cls(
                 file=file, output=output, record=_checked(file, result), line=line, level=result.verdict.level.value
             )
         level = None if result.verdict is None else result.verdict.level.value
         regions = len(result.redactions)
         what = f"{regions} region{'' if regions == 1 else 's'} hidden"
-        line = f"{file} -> {output}  ({what}, {level or 'no verdict'}{_in_sight(result)})"
+        line = f"{file} -> {output}  ({what}, {level or 'no verdict'}{in_sight(result.verdict, result.unhidden)})"
         record = _censored(file, result, output)
         return cls(file=file, output=output, record=record, line=line, level=level, regions=regions)
 
@@ -107,8 +118,8 @@ def _checked(file: str, result: Checked) -> CheckedRecord:
         "width": result.width,
         "height": result.height,
         "verdict": result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
-        "classifiers": _classifiers(result.scores),
+        "boxes": box_records(result.detections),
+        "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
     }
 
@@ -119,8 +130,8 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
         "width": result.width,
         "height": result.height,
         "verdict": None if result.verdict is None else result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
-        "classifiers": _classifiers(result.scores),
+        "boxes": box_records(result.detections),
+        "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
         "output": output,
         "hidden": [
@@ -135,11 +146,12 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
             for hidden in result.redactions
         ],
         "unhidden": list(result.unhidden),
-        "kept": _boxes(result.kept),
+        "kept": box_records(result.kept),
     }
 
 
-def _classifiers(scores: Mapping[str, Scores]) -> dict[str, float]:
+def probabilities(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """For JSON: each classifier's P(NSFW), by its name."""
     return {name: round(each.probability, 4) for name, each in scores.items()}
 
 
@@ -148,7 +160,8 @@ def seconds_by_stage(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(value, 4) for stage, value in seconds.items()}
 
 
-def _boxes(found: Detections) -> list[BoxRecord]:
+def box_records(found: Detections) -> list[BoxRecord]:
+    """For JSON; rounded to what they are worth."""
     return [
         {
             "label": found.label(row),
@@ -176,7 +189,8 @@ def _legible(value: Any) -> Any:
     return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _judgement(file: str, verdict: Verdict) -> str:
+def judgement(file: str, verdict: Verdict) -> str:
+    """Level, score, file and the reasons that say most, in one line."""
     why = in_short([str(reason) for reason in _telling_first(verdict.reasons)], between="; ")
     return f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why})" if why else "")
 
@@ -194,11 +208,11 @@ def _telling_first(reasons: Sequence[Reason]) -> list[Reason]:
     return [*told, *(each for each in reasons if id(each) not in ids)]
 
 
-def _in_sight(result: Censored) -> str:
+def in_sight(verdict: Verdict | None, unhidden: Sequence[str]) -> str:
     """That the policy lets stand what it judges, of a picture in which it found some of that."""
-    if not result.unhidden or result.verdict is None or result.verdict.level is Level.SAFE:
+    if not unhidden or verdict is None or verdict.level is Level.SAFE:
         return ""
-    return f"; judged but not hidden: {in_short(result.unhidden)}"
+    return f"; judged but not hidden: {in_short(unhidden)}"
 
 
 def draw_boxes(result: Censored) -> NDArray[np.uint8]:

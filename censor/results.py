@@ -20,11 +20,11 @@ from detect.classifier.scores import Scores
 from detect.detections import Detections
 from detect.pictures.still import Picture
 
-__all__ = ["Censored", "Checked"]
+__all__ = ["Censored", "Checked", "Result"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Result:
+class Result:
     """What was found in a picture.
 
     Attributes:
@@ -43,7 +43,7 @@ class _Result:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checked(_Result):
+class Checked(Result):
     """What was found in a picture, and what it is.
 
     Attributes:
@@ -54,7 +54,7 @@ class Checked(_Result):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(_Result):
+class Censored(Result):
     """A censored picture and what was found in the original.
 
     Attributes:
