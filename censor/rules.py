@@ -212,6 +212,10 @@ class PictureRule:
         """The classifiers that call a picture NSFW; none if there are too few votes."""
         return self._votes(scores, self.nsfw_at, self.votes)
 
+    def reviewed_by(self, scores: Mapping[str, Scores]) -> tuple[str, ...]:
+        """The classifiers for which a person should look at a picture, as NSFW."""
+        return self._votes(scores, self.review_at, 1)
+
     @property
     def suspect_at(self) -> float | None:
         """The least probability for which heat is hidden in what has been hidden already; None if none ever is.

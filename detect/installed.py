@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
-from detect.classifier.onnx_classifier import OnnxClassifier
 from detect.classifier.tiling import LongClassifier
 from detect.errors import MissingModelError, MissingWeightsError, ModelError, UnknownLabelError
 from detect.labels import serves, taken
@@ -17,6 +16,9 @@ from detect.merging import MergedDetector
 from detect.models.catalogue import KNOWN, find
 from detect.models.storage import added_path, is_added, read_model
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
+
+if TYPE_CHECKING:
+    from detect.classifier.onnx_classifier import OnnxClassifier
 
 __all__ = ["LoadedClassifier", "added_classifiers", "found_labels", "load_classifiers", "load_detectors"]
 
@@ -152,6 +154,8 @@ def _at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
 
 def _load_classifier(model: str | Path, folder: Path | None, options: SessionOptions) -> tuple[str, LoadedClassifier]:
     """Where a classifier lies, and itself."""
+    from detect.classifier.onnx_classifier import OnnxClassifier  # a policy that asks none need not wait for it
+
     if isinstance(model, Path):
         source, content = str(model), read_weights(model)
     else:
