@@ -40,9 +40,9 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
-	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
-	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
+	$(BIN)/uv venv --quiet --clear --seed --python 3.11 .venv-lowest  # with pip, by which models are fetched
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
+		--resolution lowest-direct --editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows

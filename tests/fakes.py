@@ -7,11 +7,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.detections import Detections, RGBImage
+from detect.detections import Detections, Detector, RGBImage
+from detect.errors import WeightsError
 
 RED = (250, 10, 20)
 """What `RedFinder` takes for a body part."""
@@ -104,6 +106,22 @@ class Moody(RedFinder):
             elif image.shape != TEST_PICTURE:
                 time.sleep(self.seconds)
         return super().detect(images)
+
+
+def broken_load() -> Detector:
+    """Loads nothing, as do the two below; they stand here since a worker imports the module that they are in."""
+    raise WeightsError("weights.onnx: cannot be read")
+
+
+def deadly_load() -> Detector:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return finder()
+
+
+def fickle_load(present: Path, changed: Path) -> Detector:
+    if not present.exists():
+        raise WeightsError("weights.onnx: gone")
+    return RedFinder() if changed.exists() else finder()
 
 
 class Scripted:
