@@ -6,6 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Where the models lie that tests and demo run on; theirs alone, whatever the user has added.
 export CENSOR_MODELS := $(CURDIR)/.models
 
+# Tests start some hundred processes, and each would compile all of this anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Several processes share the cores: more threads in each would only wait for one another, at full load.
+test test-lowest: export OMP_NUM_THREADS := 1
+
 .PHONY: demo test test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
