@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import WeightsError
 
+FACES_JUDGED = Path(__file__).with_name("faces_judged.toml")
+"""A policy that hides faces and judges as `boxes` does, for those who want both and ask no classifier."""
+
 RED = (250, 10, 20)
 """What `RedFinder` takes for a body part."""
 

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
-from fakes import finder
+from fakes import FACES_JUDGED, finder
 from numpy.typing import NDArray
 from PIL import Image
 from serving import Serving
@@ -120,7 +120,7 @@ def opened(browser: Browser, listening: Callable[..., int], real_detector: Any) 
     faults: list[str] = []
 
     def open_(settings: dict[str, Any] | None = None, ready: str = "body[data-ready=true]", **context: Any) -> Page:
-        port = listening(real_detector, **{"policy": "faces", **(settings or {})})
+        port = listening(real_detector, **{"policy": str(FACES_JUDGED), **(settings or {})})
         origin = f"http://127.0.0.1:{port}"
         page = browser.new_context(**context).new_page()
         page.on("request", lambda each: faults.append(each.url) if not _own(each.url, origin) else None)

@@ -314,7 +314,7 @@ def test_labels_and_policies_can_be_listed(started: Callable[..., httpx.Client])
     assert not labels["FACE_MALE"]["reported"]
     assert labels["CARD"] == {"label": "CARD", "class": None, "reported": True, "aliases": []}
     policies = client.get("/v1/policies").json()["policies"]
-    assert [each["name"] for each in policies] == ["default"]  # strict and faces need labels that it lacks
+    assert [each["name"] for each in policies] == ["default", "boxes"]  # strict and faces need labels that it lacks
     assert policies[0]["labels"]["BUTTOCKS_EXPOSED"]["nsfw_at"] == 0.4
 
 

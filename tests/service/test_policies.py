@@ -21,7 +21,7 @@ OWN = "[labels.FACE_MALE]\ncensor_at = 0.15\nreview_at = 0.3\n"
 def test_a_folder_of_policies_stands_beside_the_presets(tmp_path: Path) -> None:
     (tmp_path / "house.toml").write_text(OWN)
     policies = Policies.load(Settings(policies=tmp_path))
-    assert policies.names == ("default", "strict", "faces", "house")
+    assert policies.names == ("default", "strict", "boxes", "faces", "house")
     assert policies.lowest == 0.1
     assert policies.named("house").rules["FACE_MALE"].censor_at == 0.15
     (tmp_path / "strict.toml").write_text(OWN)
