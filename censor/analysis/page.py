@@ -103,7 +103,7 @@ class Section:
 
 
 def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> str:
-    """Lay out a report.
+    r"""Lay out a report.
 
     Args:
         title: Its heading.
@@ -112,13 +112,17 @@ def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> s
 
     Returns:
         HTML that reads on a phone and on a desk, light or dark as the reader's system is, and prints. Whatever is said
-        in it is text: names of files cannot add markup.
+        in it is text: names of files cannot add markup, and bytes of theirs that are no text read
+        ``\udcff`` and the like.
 
     Raises:
         ValueError: A figure is no picture of a kind that browsers show.
     """
     import jinja2
+    import markupsafe
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["breakable"] = lambda text: markupsafe.escape(text).replace("_", markupsafe.Markup("_<wbr>"))
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
-    return template.render(title=title, sections=sections, lead=lead)
+    text = template.render(title=title, sections=sections, lead=lead)
+    return text.encode("utf-8", "backslashreplace").decode()

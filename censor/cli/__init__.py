@@ -14,7 +14,9 @@ from typing import NoReturn
 
 import click
 
+from censor.cli.calibrate import calibrate
 from censor.cli.console import EXIT_FAILED, fail
+from censor.cli.evaluate import evaluate
 from censor.cli.models import models
 from censor.cli.pictures import check, hide
 from censor.cli.serve import serve
@@ -136,5 +138,5 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models):
+for _command in (hide, check, watch, serve, labels, policy, models, evaluate, calibrate):
     main.add_command(_command)

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from censor.cli.groups import MessageOptions
     from censor.report import Outcome
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NSFW", "EXIT_USAGE", "Tally", "fail", "outcome", "work_off"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_NSFW",
+    "EXIT_USAGE",
+    "Tally",
+    "fail",
+    "outcome",
+    "printable",
+    "progress",
+    "work_off",
+]
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NSFW, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -104,7 +115,7 @@ def work_off(
     try:
         with ExitStack() as stack:
             sink = stack.enter_context(_open_report(report, overwrite=overwrite)) if report is not None else None
-            advance = stack.enter_context(_progress(len(items), quiet=quiet))
+            advance = stack.enter_context(progress(len(items), quiet=quiet))
             for each in run(items, work, threads=min(workers, max(1, len(items)))):
                 tally.add(each)
                 _print(each, sink, records=records, lines=lines)
@@ -132,9 +143,9 @@ def _print(each: Outcome, report: TextIO | None, *, records: bool, lines: bool) 
     if records:
         click.echo(record)
     if each.error:
-        click.echo(_printable(each.line), err=True)
+        click.echo(printable(each.line), err=True)
     elif lines and not records:
-        click.echo(_printable(each.line))
+        click.echo(printable(each.line))
 
 
 def _summary(tally: Tally, ignored: int, *, judging: bool) -> str:
@@ -200,7 +211,7 @@ def _leads_to_stream(link: Path) -> bool:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """A bar with rate and time left on a terminal; nothing where standard error is a file or a pipe."""
     if quiet or total < 2 or not sys.stderr.isatty():
         yield lambda: None
@@ -221,14 +232,14 @@ def _progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield advance
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Control characters in a file's name must not reach a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def _say(error: Exception) -> None:
     with suppress(OSError, ValueError):  # nobody can be told; the exit code says it
-        click.echo(_printable(f"Error: {' '.join(str(error).split())}"), err=True)
+        click.echo(printable(f"Error: {' '.join(str(error).split())}"), err=True)
 
 
 def fail(error: Exception, code: int) -> NoReturn:

@@ -66,7 +66,10 @@ def test_a_policy_that_was_asked_for_and_cannot_be_served_stops_the_start(tmp_pa
         )
 
 
-def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(tmp_path: Path) -> None:
+def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(tmp_path / "none"))
     (tmp_path / "low.toml").write_text(OWN.replace("0.15", "0.01"))
 
     async def look() -> None:
