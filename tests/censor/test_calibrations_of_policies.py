@@ -36,6 +36,7 @@ def test_the_probability_and_the_heat_are_calibrated_and_the_rest_stays() -> Non
     assert found.value("NSFL") == np.float32(0.6)
     assert found.value("SFW") == np.float32(0.1)
     assert found.heat is not None
+    assert said.heat is not None
     assert found.heat == pytest.approx(SHIFT.apply(said.heat), abs=1e-7)
 
 
