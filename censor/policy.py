@@ -226,8 +226,9 @@ class Policy:
     def _require_classifiers(self, classifiers: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
         rule = self.picture
         missing = [name for name in rule.classifiers if name not in classifiers]
-        named = dict.fromkeys((*missing, *(name for name in self.calibrations if name not in classifiers)))
-        if unknown := [name for name in named if known and name not in known]:
+        calibrated = (name for name in self.calibrations if name not in classifiers)
+        named = dict.fromkeys((*missing, *rule.hide_first, *calibrated))
+        if unknown := [name for name in named if known and name not in (*classifiers, *known)]:
             there = ", ".join(dict.fromkeys((*classifiers, *known)))
             raise PolicyError(
                 f"policy {self.name!r}: nobody knows a classifier {', '.join(unknown)}; known are {there}"
@@ -275,7 +276,9 @@ class Policy:
             raise UnknownLabelError(f"policy {self.name!r} has no hide_at in [picture]: {NSFW_REGION} is never hidden")
         if NSFW_REGION in given or not self.picture.hides:
             return dataclasses.replace(self, rules=rules)
-        picture = dataclasses.replace(self.picture, hide_at=None, hide_votes=1, sure_at=None, heat_at=None)
+        picture = dataclasses.replace(
+            self.picture, hide_at=None, hide_votes=1, sure_at=None, heat_at=None, hide_first=()
+        )
         return dataclasses.replace(self, rules=rules, picture=picture, heat=None)
 
     def at(self, threshold: float, labels: Iterable[str] | None = None) -> Policy:

@@ -14,7 +14,7 @@ import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, fail, printable, progress
 from censor.cli.options import FilePath, analysis_options
-from censor.cli.preparing import looking_closer, named_weights, parse_classifiers, tiled
+from censor.cli.preparing import looking_closer, named_weights, tiled
 
 if TYPE_CHECKING:
     from censor.analysis.looking import Look
@@ -132,7 +132,7 @@ def _networks(
     """Who looks, and what is to be known of each: see `censor.analysis.looking.look_at`."""
     from censor.analysis.looking import DETECTOR
     from censor.finding import Networks
-    from censor.loading import folder_of_models, load_networks
+    from censor.loading import folder_of_models, load_networks, parse_classifiers
     from detect.detections import HasEngine
     from detect.installed import added_classifiers, load_classifiers
     from detect.load import SessionOptions

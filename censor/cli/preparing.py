@@ -26,7 +26,6 @@ __all__ = [
     "looking_closer",
     "make_censor",
     "named_weights",
-    "parse_classifiers",
     "preparing",
     "tiled",
 ]
@@ -120,7 +119,7 @@ def _load_networks(
     """Networks that as many pictures share as are worked on at once, and the cores among them."""
     import cv2
 
-    from censor.loading import load_networks
+    from censor.loading import load_networks, parse_classifiers
     from detect.runtime.sessions import cores
 
     workers = shared.limits.at_once(pictures)
@@ -145,31 +144,6 @@ def _load_networks(
         alone = f"no detector is here: {names} judge and hide alone; get one with: censor models add 320n"
         click.echo(alone, err=True)
     return detector, classifiers
-
-
-def parse_classifiers(given: Sequence[str]) -> tuple[str | Path, ...] | None:
-    """Which classifiers an option names: known models by name, others by their files; None leaves it to the policy.
-
-    Raises:
-        ModelError: A name that no known model has, and no file.
-        UsageError: ``none`` beside others.
-    """
-    from detect.models.catalogue import KNOWN, find
-
-    if "none" in given:
-        if len(given) > 1:
-            raise click.UsageError("--classifiers none: stands alone")
-        return ()
-    names = {known.name.casefold(): known.name for known in KNOWN}
-    chosen: list[str | Path] = []
-    for text in given:
-        if text.casefold() in names:
-            chosen.append(names[text.casefold()])
-        elif Path(text).suffix or os.path.exists(text):  # noqa: PTH110  # false for what can be no path, too
-            chosen.append(Path(text))
-        else:
-            find(text)  # which says what there is
-    return tuple(chosen) or None
 
 
 def _tell(detector: Detector | None, classifiers: Sequence[Classifier], threads: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_classifiers import Nobody, RedSeer, picture
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -17,7 +19,7 @@ from censor.rules import PictureRule
 from censor.verdict import Level
 from censor.views import turned
 from detect.classifier.scores import Scores
-from detect.detections import Detections, RGBImage
+from detect.detections import RGBImage
 from detect.errors import InferenceError, WeightsError
 from detect.pictures.still import Reading
 
@@ -27,42 +29,6 @@ POLICY = Policy(
     picture=PictureRule(review_at=0.3, nsfw_at=0.6, hide_at=0.6, heat_at=0.5),
     heat=Rule(effect="solid", shape="box", expand=0.0),
 )
-
-
-class Nobody:
-    """A detector that finds nothing."""
-
-    names = ("FACE",)
-
-    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        return [Detections.empty(self.names) for _ in images]
-
-
-class RedSeer:
-    """A classifier to which a picture is as NSFW as its reddest eighth: a grid of eight by eight cells."""
-
-    names = ("sfw", "nsfw")
-
-    def __init__(self, name: str = "red") -> None:
-        self.name = name
-        self.mapped = 0
-
-    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
-        self.mapped += heat * len(images)
-        return [self._one(image, heat) for image in images]
-
-    def _one(self, image: RGBImage, heat: bool) -> Scores:
-        height, width = (side // 8 for side in image.shape[:2])
-        cells = image[: height * 8, : width * 8].astype(np.int64).reshape(8, height, 8, width, 3)
-        red = (cells[..., 0] - cells[..., 1] > 150).mean(axis=(1, 3)).astype(np.float32)
-        worst = red.max()
-        return Scores(np.array([1 - worst, worst]), self.names, ("nsfw",), red if heat else None)
-
-
-def picture(at: tuple[slice, slice] = (slice(16, 32), slice(48, 64)), size: int = 128) -> NDArray[np.uint8]:
-    pixels = np.full((size, size, 3), 200, np.uint8)
-    pixels[at] = (250, 10, 10)
-    return pixels
 
 
 def test_a_verdict_by_what_a_classifier_says() -> None:
@@ -196,6 +162,18 @@ def test_the_real_ones_find_a_portrait_harmless(
     assert done.redactions == ()
 
 
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (200, 150, 120)], ids=["black", "white", "skin"])
+def test_a_picture_of_one_color_leaves_however_strict_the_real_ones_are(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, color: tuple[int, int, int]
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(models_folder))
+    strict = Censor("strict")
+    pixels = np.full((120, 160, 3), color, np.uint8)
+    done = strict.apply(pixels)  # black is .47 for one of them: under black bars it would stay so
+    assert done.verdict is not None
+    assert done.verdict.level is not Level.NSFW
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_maps_turn_as_pictures_do(orientation: int) -> None:
     stored: NDArray[np.float32] = (np.arange(6).reshape(2, 3) / 8).astype(np.float32)
@@ -208,3 +186,29 @@ def test_maps_turn_as_pictures_do(orientation: int) -> None:
     heat = turned(scores, Reading(np.zeros((*shown.shape, 3), np.uint8), orientation)).heat
     assert heat is not None
     np.testing.assert_array_equal(heat, stored)
+
+
+class BlueSeer(RedSeer):
+    """The same of what is blue."""
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        return super().classify([image[..., ::-1] for image in images], heat=heat)
+
+
+def test_whose_heat_is_hidden_first_spares_what_others_see_in_the_same_place() -> None:
+    rule = PictureRule(nsfw_at=0.6, hide_at=0.6, heat_at=0.5, hide_first=("red",))
+    policy = dataclasses.replace(POLICY, rules={}, picture=rule)
+    purple, both = picture(), picture()
+    both[96:112, 16:32] = (10, 10, 250)
+    seers = [RedSeer(), BlueSeer("blue")]
+
+    def hidden(pixels: NDArray[np.uint8], *, recheck: bool = True) -> list[tuple[str | None, bool]]:
+        done = Censor(policy, detector=Nobody(), classifiers=seers, recheck=recheck).apply(pixels.copy())
+        return [(each.classifier, each.rechecked) for each in done.redactions]
+
+    assert hidden(both) == [("red", False), ("blue", True)]
+    assert hidden(both, recheck=False) == [("red", False), ("blue", False)]  # nobody would look again
+    both[16:32, 48:64] = 200
+    assert hidden(both) == [("blue", True)]
+    purple[16:32, 48:64] = (250, 10, 250)
+    assert hidden(purple) == [("red", False)]

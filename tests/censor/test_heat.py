@@ -52,6 +52,21 @@ def test_who_does_not_vote_hides_nothing() -> None:
     assert hot_regions({"a": said(1.0)}, ANY) == []  # does not say where
     assert hot_regions({"a": said(1.0, hot)}, PictureRule(nsfw_at=0.5)) == []
     assert heat_wanted({"a": said(0.95), "b": said(0.4)}, BOTH) == ("a",)
+    first = PictureRule(nsfw_at=0.5, hide_at=0.5, heat_at=0.5, hide_first=("a",))
+    scores = {"a": said(0.1, hot), "b": said(0.8, hot)}
+    assert heat_wanted(scores, first) == ("a", "b")
+    assert [each.classifier for each in hot_regions(scores, first)] == ["a"]
+    assert [each.classifier for each in hot_regions(scores, first, alone=True)] == ["a", "b"]
+
+
+def test_maps_are_asked_for_where_a_plan_or_a_reason_goes_by_them() -> None:
+    rule = PictureRule(review_at=0.3, nsfw_at=0.5, votes=2, hide_at=0.8, heat_at=0.5, classifiers=("a", "b", "c"))
+    given = {"a": said(0.9), "b": said(0.4), "c": said(0.2), "d": said(1.0)}
+    assert heat_wanted(given, rule) == ("a", "b")  # b has a reason, c has none, d does not count
+    assert heat_wanted(given, rule, again=True) == ("a",)
+    votes = PictureRule(nsfw_at=0.3, votes=2)
+    assert heat_wanted(given, votes) == ("a", "b", "d")
+    assert heat_wanted({"a": said(0.9)}, votes) == ()
 
 
 def test_the_hottest_cell_of_a_picture_that_is_suspected_is_hidden_however_cool_it_is() -> None:

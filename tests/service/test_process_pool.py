@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wo
 
 @pytest.fixture
 def expected(scene_png: bytes) -> bytes:
-    return encode(Censor(detector=finder()).apply(scene_png).picture, format="PNG")
+    return encode(Censor("boxes", detector=finder()).apply(scene_png).picture, format="PNG")
 
 
 @pytest.fixture
