@@ -213,13 +213,8 @@ def _promise(
         found = guarantee_fused(rows, _raised(path), of=of, groups=groups, rate=rate, confidence=wanted.confidence)
     thresholds = dict(zip(columns, map(_short, _raised(np.array(found.thresholds)).tolist()), strict=True))
     _check_thresholds(thresholds, of, wanted.floor)
-    if (
-        of == "misses"
-        and "classifiers" in thresholds
-        and policy.picture.nsfw_at is not None
-        and policy.picture.votes == 1
-    ):
-        thresholds["classifiers"] = min(thresholds["classifiers"], policy.picture.nsfw_at)
+    if of == "misses" and "classifiers" in thresholds and policy.picture.nsfw_at is not None:
+        thresholds["classifiers"] = min(thresholds["classifiers"], policy.picture.nsfw_at)  # which stays as it is
     return Promise(guarantee=found, boxes=thresholds.get("boxes"), classifiers=thresholds.get("classifiers"))
 
 

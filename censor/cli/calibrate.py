@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def calibrate(
             seed=seed,
             floor=0.0 if detector is None else lowest_score(detector),
         )
-        found = fit(looked.look, policy, wanted)
+        found = fit(looked.look, dataclasses.replace(policy, name=out.stem), wanted)
         _write(found, out, report, force=force)
     code = told_unreadable(looked.look)
     if not labeled.shared.messages.quiet:

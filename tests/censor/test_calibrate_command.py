@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -90,3 +92,27 @@ def test_what_cannot_be_promised_or_done_ends_in_one_line(
     done = censor("calibrate", labeled, "-o", tmp_path / "p.toml")
     assert done.exit_code == 2
     assert (tmp_path / "p.toml").read_text() == before
+
+
+def test_the_documented_commands_run_one_after_another(
+    censor: Censor, tmp_path: Path, faked: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text()
+    (block,) = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
+    assert [command[:2] for command in commands] == [
+        ["censor", name] for name in ("evaluate", "calibrate", "check", "evaluate")
+    ]
+    save(tmp_path / "labelled" / "SAFE", [0.005 * row for row in range(60)])
+    save(tmp_path / "labelled" / "NSFW", [0.2 + 0.01 * row for row in range(60)], seed=100)
+    (tmp_path / "labelled" / "SAFE" / "000.png").replace(tmp_path / "photo.jpg")
+    given = (faked.detector, faked.classifiers)
+    monkeypatch.setattr("censor.cli.preparing._load_networks", lambda *arguments: given)
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        done = censor(*command[1:])
+        assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("policy house: ")
+    assert {"report", "after", "house.toml", "house.html", "scores.sqlite"} <= {
+        each.name for each in tmp_path.iterdir()
+    }

@@ -89,7 +89,7 @@ def test_all_is_inherited_and_can_be_taken_back() -> None:
         ("color = [1, 2, 300]\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "color must be three numbers"),
         ("sticker = ''\n[labels.FACE_MALE]\ncensor_at = 0.2", 1, "sticker must be a name or a file"),
         ("[label.FACE_MALE]\ncensor_at = 0.2", 1, "unknown key 'label'; did you mean labels?"),
-        ("zebra = 1", 1, "unknown key 'zebra'; known are all, cells, color"),
+        ("zebra = 1", 1, "unknown key 'zebra'; known are all, calibration, cells, color"),
         ("labels = 3", 1, "[labels] must be a table"),
         ("all = 3", 1, "[all] must be a table"),
         ("[labels]\nFACE_MALE = 0.2", 2, "[labels.FACE_MALE] must be a table"),

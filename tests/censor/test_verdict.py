@@ -131,7 +131,7 @@ def test_json() -> None:
     assert json.loads(json.dumps(record)) == {
         "level": "nsfw", "nsfw": True, "score": 0.9, "policy": "p", "models": ["detector"],
         "reasons": [{"label": "BREAST", "score": 0.9, "rule": "nsfw_at", "threshold": 0.6, "area": 0.2,
-                     "xyxy": [2.0, 2.0, 6.0, 7.0], "classifier": None}],
+                     "xyxy": [2.0, 2.0, 6.0, 7.0], "classifier": None, "calibrated": False}],
     }  # fmt: skip
 
 

@@ -57,9 +57,9 @@ def test_reasons_name_classifier_score_rule_and_where_it_sees_most() -> None:
     ]
     assert json.loads(json.dumps(found.to_dict()["reasons"][1:])) == [
         {"label": "NSFW", "score": 0.8, "rule": "nsfw_at", "threshold": 0.7, "area": 1.0,
-         "xyxy": [5.0, 5.0, 10.0, 10.0], "classifier": "a"},
+         "xyxy": [5.0, 5.0, 10.0, 10.0], "classifier": "a", "calibrated": False},
         {"label": "NSFW", "score": 0.75, "rule": "nsfw_at", "threshold": 0.7, "area": 1.0, "xyxy": None,
-         "classifier": "b"},
+         "classifier": "b", "calibrated": False},
     ]  # fmt: skip
     assert found.models == ("320n", "a", "b")
     assert found.score == np.float32(0.9)
