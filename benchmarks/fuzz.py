@@ -34,8 +34,10 @@ import numpy as np
 from fuzzing.mutations import mutated
 from fuzzing.seeds import seeds
 
+from detect.pictures.formats import SUFFIXES
+
 ROOT = Path(__file__).resolve().parent.parent
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF")
+FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 ADDRESS_SPACE = 4 * 2**30
 
 

@@ -79,7 +79,7 @@ def _edges(length: int, side: int) -> tuple[int, ...]:
 
 
 def merge_overlapping(
-    image: Pixels,
+    image: Pixels | None,
     regions: Sequence[Region],
     means: Sequence[CellMeans],
     *,
@@ -91,7 +91,7 @@ def merge_overlapping(
     A cell's mean is that of all its pixels, those outside the shape too. Where both show a pixel, both may tell of it.
 
     Args:
-        image: The original.
+        image: The original; None where the cells' colours are not its own: then the mean of these is taken.
         regions: What is hidden by means.
         means: The cells of each.
         opaque: Regions that show nothing of the picture. A mean that is shown beside one would tell of the pixels under
@@ -164,7 +164,7 @@ class _Cells:
         columns = np.searchsorted(self._across[region], across[:-1], side="right") - 1
         return self._numbers[region][np.ix_(rows, columns)]
 
-    def colored(self, image: Pixels, color: tuple[int, int, int]) -> list[CellMeans]:
+    def colored(self, image: Pixels | None, color: tuple[int, int, int]) -> list[CellMeans]:
         """The regions' cells, those that were joined in the colour of their mean."""
         blocks: dict[int, list[tuple[int, int, int]]] = {}
         for region, numbers in enumerate(self._numbers):
@@ -174,7 +174,7 @@ class _Cells:
         for root, members in blocks.items():
             if root != 0 and len(members) == 1:
                 continue
-            shown = color if root == 0 else self._mean(image, members)
+            shown = color if root == 0 else self._mean(image, members) if image is not None else self._blend(members)
             for region, row, column in members:
                 colors[region][row, column] = shown
         return [each._replace(colors=shown) for each, shown in zip(self._means, colors, strict=True)]
@@ -196,6 +196,16 @@ class _Cells:
         for left, top, right, bottom in boxes:
             mask[top - y0 : bottom - y0, left - x0 : right - x0] = 1
         return tuple(int(mean + 0.5) for mean in cv2.mean(image[y0:y1, x0:x1], mask)[:3])
+
+    def _blend(self, members: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+        """Of the colours of cells, each as often as it has pixels."""
+        colors = [self._means[region].colors[row, column] for region, row, column in members]
+        sizes = [
+            (self._down[region][row + 1] - self._down[region][row])
+            * (self._across[region][column + 1] - self._across[region][column])
+            for region, row, column in members
+        ]
+        return tuple(int(mean + 0.5) for mean in np.average(np.array(colors, np.float64), axis=0, weights=sizes))
 
     def _join(self, numbers: Sequence[int]) -> None:
         roots = {self._root(number) for number in numbers}

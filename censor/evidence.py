@@ -19,14 +19,17 @@ class Evidence:
     Attributes:
         boxes: Of the detectors, in the picture's pixels; without any, `Detections.empty(())`.
         scores: Each classifier's answer by the classifier's name; immutable. Heat lies over the whole picture.
-        detectors: Names of those who found the boxes.
+        detectors: Name of each model that looked for boxes, to the labels that it reports; by default one, called
+            ``detector``, that reports all there are.
     """
 
     boxes: Detections
     scores: Mapping[str, Scores] = field(default_factory=dict)
-    detectors: tuple[str, ...] = ("detector",)
+    detectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        detectors = self.detectors or ({"detector": self.boxes.names} if self.boxes.names else {})
+        object.__setattr__(self, "detectors", MappingProxyType(dict(detectors)))
         object.__setattr__(self, "scores", MappingProxyType(dict(self.scores)))
 
     @property

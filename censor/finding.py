@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from censor.data_folder import models_folder
 from censor.errors import ClassifierError, DetectorError, PolicyError
 from censor.evidence import Evidence
 from censor.heat import heat_wanted
@@ -16,11 +15,10 @@ from detect.classifier.scores import Classifier, Scores
 from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
-from detect.load import load_detector
 from detect.models.catalogue import KNOWN
 from detect.pictures.still import Picture, Reading
 from detect.reduction import least_reduction
-from detect.tiling import joined, lowest_score
+from detect.tiling import joined, lowest_score, models_of
 
 __all__ = ["Found", "Networks", "find", "find_again", "networks_for"]
 
@@ -30,18 +28,29 @@ class Networks:
     """All that looks at pictures, at the first look as at later ones.
 
     Attributes:
-        detector: Finds boxes.
+        detector: Finds boxes; None where nothing does, and classifiers look alone.
         classifiers: Say how likely a picture as a whole is NSFW; none unless the policy asks for them.
         rule: Which of them count, and whose maps are wanted.
     """
 
-    detector: Detector
+    detector: Detector | None = None
     classifiers: tuple[Classifier, ...] = ()
     rule: PictureRule = field(default_factory=PictureRule)
 
     def reduction(self, height: int, width: int) -> int:
         """How many times fewer rows and columns of a picture will do for all of them."""
-        return least_reduction((self.detector, *self.classifiers), height, width)
+        detectors = () if self.detector is None else (self.detector,)
+        return least_reduction((*detectors, *self.classifiers), height, width)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What boxes can be found of."""
+        return () if self.detector is None else self.detector.names
+
+    @property
+    def detectors(self) -> Mapping[str, tuple[str, ...]]:
+        """Name of each model that finds boxes, to its labels."""
+        return {} if self.detector is None else models_of(self.detector)
 
     @property
     def says(self) -> dict[str, tuple[str, ...]]:
@@ -56,15 +65,15 @@ def networks_for(
 
     Args:
         policy: Its rules say what must be reported, and from which score on.
-        detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+        detector: By default what `censor.loading.load_networks` brings.
         classifiers: By default those that the policy counts, of the models that were added; none are loaded for a
             policy that does nothing about what they say.
 
     Raises:
-        DataFolderError: Nobody knows where models would be.
+        DataFolderError: Nobody knows where models would be, and the policy needs them.
         PolicyError: These cannot serve it.
         UnknownLabelError: The policy names a label that nobody knows.
-        WeightsError: There is no detector to load, or a classifier cannot be.
+        WeightsError: There is no detector to load and the policy does not hold without, or a model cannot be loaded.
         TypeError: `detector` or one of `classifiers` is something else.
     """
     if detector is not None and not isinstance(detector, Detector):
@@ -74,30 +83,22 @@ def networks_for(
             raise TypeError(
                 f"a classifier must have `name`, `names` and `classify(images)`, and {type(each).__name__} has not"
             )
-    chosen = load_detector(min_score=policy.lowest) if detector is None else detector
-    if not policy.asks_classifiers:
-        asked: tuple[Classifier, ...] = ()
-    else:
-        asked = _added(policy) if classifiers is None else tuple(classifiers)
-    networks = Networks(detector=chosen, classifiers=asked, rule=policy.picture)
+    asked: tuple[Classifier, ...] = tuple(classifiers or ()) if policy.asks_classifiers else ()
+    if detector is None or (classifiers is None and policy.asks_classifiers):
+        from censor.loading import load_networks  # who brings all has no need of what loads
+
+        detector, asked = load_networks(policy, detector=detector, classifiers=classifiers)
+    networks = Networks(detector=detector, classifiers=asked, rule=policy.picture)
     if len(networks.says) < len(asked):
         raise PolicyError(f"policy {policy.name!r}: two classifiers have one name: {[each.name for each in asked]}")
     known = tuple(model.name for model in KNOWN if model.kind == "classifier")
-    policy.require(chosen.names, classifiers=networks.says, known=known)
-    if (floor := lowest_score(chosen)) > policy.lowest:
+    policy.require(networks.names, classifiers=networks.says, known=known)
+    if detector is not None and (floor := lowest_score(detector)) > policy.lowest:
         raise PolicyError(
             f"policy {policy.name!r} acts on scores from {policy.lowest:g}, but the detector reports none below "
             f"{floor:g}; load it with a min_score that low"
         )
     return networks
-
-
-def _added(policy: Policy) -> tuple[Classifier, ...]:
-    """The classifiers that a policy counts, of those that were added."""
-    from detect.installed import added_classifiers, load_classifiers
-
-    folder = models_folder()
-    return load_classifiers(policy.picture.counted(added_classifiers(folder)), folder=folder)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,7 +134,9 @@ def find(picture: Picture, networks: Networks) -> Found:
     boxes = _detect(networks.detector, picture.beneath, picture.name)
     scores = _ask(networks.classifiers, picture.beneath, None, picture.name, heat=False)
     everything = Evidence(
-        boxes=joined(Detections.concatenate([visible.boxes, boxes])), scores=_together([visible.scores, scores])
+        boxes=joined(Detections.concatenate([visible.boxes, boxes])),
+        scores=_together([visible.scores, scores]),
+        detectors=networks.detectors,
     )
     return Found(everything=everything, visible=visible, views=views)
 
@@ -165,7 +168,8 @@ def _look(views: Views, picture: Picture, networks: Networks, readings: Sequence
     if mapping := [each for each in networks.classifiers if each.name in wanted]:
         maps = [_ask(mapping, view, reading, picture.name, heat=True) for view, reading in _seen(views, readings)]
         together = {**together, **_together(maps)}
-    return Evidence(boxes=boxes[0] if len(boxes) == 1 else joined(Detections.concatenate(boxes)), scores=together)
+    found = boxes[0] if len(boxes) == 1 else joined(Detections.concatenate(boxes))
+    return Evidence(boxes=found, scores=together, detectors=networks.detectors)
 
 
 def _seen(views: Views, readings: Sequence[Reading]) -> Iterator[tuple[RGBImage, Reading | None]]:
@@ -190,7 +194,9 @@ def _together(said: Sequence[Mapping[str, Scores]]) -> Mapping[str, Scores]:
     return {name: most_suspicious([each[name] for each in said], whole) for name in said[0]}
 
 
-def _detect(detector: Detector, view: RGBImage, name: str) -> Detections:
+def _detect(detector: Detector | None, view: RGBImage, name: str) -> Detections:
+    if detector is None:
+        return Detections.empty(())
     try:
         found = detector.detect([view])
     except DetectError as error:

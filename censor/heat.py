@@ -56,14 +56,19 @@ def hottest(scores: Scores, *, width: int, height: int) -> Box | None:
 
 
 def heat_wanted(scores: Mapping[str, Scores], rule: PictureRule, *, again: bool = False) -> tuple[str, ...]:
-    """The classifiers whose maps a plan goes by: where there are none, nobody need ask for any.
+    """The classifiers whose maps are gone by: where there are none, nobody need ask for any.
+
+    A plan goes by the maps of those whose heat is hidden, and a verdict's reasons by the maps of those who count for
+    it; a later look gives no verdict.
 
     Args:
         scores: Each classifier's answer by its name.
         rule: Who must say so.
         again: It is a picture in which something has been hidden.
     """
-    return rule.hidden_by(scores, again=again)
+    hiding = rule.hidden_by(scores, again=again)
+    judging = () if again else (*rule.nsfw_by(scores), *rule.reviewed_by(scores))
+    return tuple(name for name in rule.counted(scores) if name in {*hiding, *judging})
 
 
 def hot_regions(

@@ -12,8 +12,9 @@ from censor.choices import CELL_EFFECTS
 from censor.evidence import Evidence
 from censor.manual import as_text
 from censor.policy import Policy
-from censor.redact import Frame, Redaction, kept, kept_heat, plan
+from censor.redact import Frame, Redaction, kept, plan
 from censor.verdict import Level, judge
+from censor.wording import in_short
 
 __all__ = ["hide_further", "remaining", "still_nsfw"]
 
@@ -39,7 +40,8 @@ def remaining(
     """What speaks against letting a picture out: nothing, or one text for each box and each classifier.
 
     What lies wholly where nothing of the picture is left shows nothing, and is passed over: a smiling sticker may well
-    be found to be a face. A classifier is passed over nowhere.
+    be found to be a face. A classifier is passed over nowhere; what it sees may lie in the boxes that are left alone,
+    whether it says where or not, so that these are named, too.
 
     Args:
         evidence: Of a look at the output; at the picture itself where nothing was hidden.
@@ -48,11 +50,12 @@ def remaining(
         redactions: All that has been hidden.
     """
     left = [f"{each.label} {each.score:.2f}" for each in _fresh(evidence, policy, frame, redactions) if _is_box(each)]
-    left += [f"{name} says NSFW {evidence.scores[name].probability:.2f}" for name in still_nsfw(evidence, policy)]
+    says = [f"{name} says NSFW {evidence.scores[name].probability:.2f}" for name in still_nsfw(evidence, policy)]
+    left += says
     if not left and not redactions and policy.hides_what_it_judges:
         left += _unhidden(evidence, policy, frame)
-    if left and any(map(bool, (kept(evidence, policy, frame), kept_heat(evidence, policy, frame)))):
-        left.append(f"keeping {'; '.join(map(as_text, frame.keep))}")
+    if left and frame.keep and (says or len(kept(evidence, policy, frame, rechecked=True))):
+        left.append(f"keeping {in_short([as_text(box) for box in frame.keep], between='; ')}")
     return tuple(left)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from censor.finding import find, networks_for
 from censor.manual import boxes_of
@@ -24,7 +25,11 @@ from censor.verdict import Verdict, judge
 from censor.views import Canvas
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
+from detect.pictures.formats import format_of
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
+
+if TYPE_CHECKING:
+    from censor.timeline import CensoredAnimation, CheckedAnimation
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
@@ -50,17 +55,18 @@ class Censor:
 
         Args:
             policy: A `Policy`, the name of a preset, or the path of a TOML file.
-            detector: By default the one that `load_detector` picks, reporting down to the policy's lowest threshold.
+            detector: Takes the place of every model that finds boxes. By default the best that is here for each of the
+                policy's labels, reporting down to its lowest threshold; see `censor.loading.load_networks`.
             classifiers: By default those that the policy counts, of the models that were added; ``()`` for none.
             recheck: Look at the output again, and hide what is still found.
             max_bytes: Cap on an encoded picture.
             max_pixels: Cap on width times height.
 
         Raises:
-            DataFolderError: Nobody knows where models would be.
+            DataFolderError: Nobody knows where models would be, and the policy needs them.
             PolicyError: The policy is not valid, or these networks cannot serve it.
             UnknownLabelError: The policy names a label that nobody knows.
-            WeightsError: There is no detector to load, or a classifier cannot be.
+            WeightsError: There is no detector and the policy does not hold without, or a model cannot be loaded.
             TypeError: `policy`, `detector` or a classifier is something else.
         """
         if not isinstance(policy, Policy | str | os.PathLike):
@@ -70,11 +76,12 @@ class Censor:
         self._networks = networks_for(self.policy, detector, classifiers)
         self._sticker = load_sticker(self.policy)
         self._recheck = recheck
+        self._max_bytes, self._max_pixels = max_bytes, max_pixels
         self._open = partial(open_medium, max_bytes=max_bytes, max_pixels=max_pixels)
 
     @property
-    def detector(self) -> Detector:
-        """What finds boxes."""
+    def detector(self) -> Detector | None:
+        """What finds boxes; None where no model that does is here, and classifiers look alone."""
         return self._networks.detector
 
     def require_verdict(self) -> None:
@@ -83,7 +90,7 @@ class Censor:
         Raises:
             PolicyError: The policy has no rule for a verdict about anything that these networks report.
         """
-        self.policy.require(self.detector.names, judging=True, classifiers=self._networks.says)
+        self.policy.require(self._networks.names, judging=True, classifiers=self._networks.says)
 
     def check(self, source: Source, *, whole: bool = False) -> Checked:
         """Judge a picture without changing it.
@@ -109,6 +116,7 @@ class Censor:
         return Checked(
             verdict=self._judge(found.everything, part.picture),
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=part.picture.width,
             height=part.picture.height,
             seconds=seconds,
@@ -172,6 +180,69 @@ class Censor:
             write_atomic(target, out, overwrite=overwrite)
         return done
 
+    def check_animation(self, source: Source) -> CheckedAnimation:
+        """Judge something that moves, frame by frame, without changing it.
+
+        Args:
+            source: A path, an encoded GIF, WebP or PNG of several frames, or a binary file object.
+
+        Raises:
+            PolicyError: As for `require_verdict`.
+            CensorError: A frame could not be judged.
+            DetectError: It is no animation, a frame could not be decoded, or the network failed.
+            TypeError: `source` is pixels or a Pillow image.
+        """
+        self.require_verdict()
+        from censor.moving import check_medium, open_animation  # few inputs move
+
+        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        return check_medium(medium, self._networks, self.policy)
+
+    def apply_animation(
+        self,
+        source: Source,
+        target: str | os.PathLike[str],
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        format: str | None = None,  # noqa: A002  # Pillow's own word
+        quality: int | None = None,
+        overwrite: bool = False,
+    ) -> CensoredAnimation:
+        """Censor something that moves into a file, written whole or not at all.
+
+        What is found in some frames is hidden in all in between and around; a mosaic goes with what it hides, and shows
+        no more of it in a hundred frames than in one.
+
+        Args:
+            source: As for `check_animation`.
+            target: Where it goes.
+            also: Boxes to hide in every frame, as for `apply`.
+            keep: Boxes to leave alone in every frame, as for `apply`.
+            format: "GIF", "PNG" or "WEBP". By default what the suffix of `target` says, else that of the source.
+            quality: As `censor.media.encoding.encode` takes it.
+            overwrite: Replace `target` if it is there, as one step.
+
+        Raises:
+            BoxError: A box lies wholly outside the frames.
+            CensorError: A frame could not be judged or censored, or the output could not be written.
+            DetectError: As for `check_animation`.
+            TypeError: As for `check_animation`.
+            ValueError: As for `apply`, or a quality out of range.
+        """
+        from censor.moving import apply_medium, open_animation
+
+        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        out = io.BytesIO()
+        done = apply_medium(
+            medium, out, self._networks, self.policy,
+            sticker=self._sticker, again=self._recheck, format=format or format_of(target), quality=quality,
+            also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"),
+        )  # fmt: skip
+        with timed(done.seconds, "write"):
+            write_atomic(target, out, overwrite=overwrite)
+        return done
+
     def _apply(self, medium: Medium, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]) -> Censored:
         """Censor the one part of a medium."""
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
@@ -186,13 +257,13 @@ class Censor:
         policy, networks = self.policy, self._networks
         with timed(seconds, "detect"):
             found = find(picture, networks)
-        verdict = self._judge(found.everything, picture) if policy.judges(self.detector.names, networks.says) else None
+        verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
         redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck and (redactions or networks.classifiers):
+        if self._recheck:
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
@@ -201,12 +272,14 @@ class Censor:
         return Censored(
             verdict=verdict,
             detections=found.everything.boxes,
+            scores=dict(found.everything.scores),
             width=picture.width,
             height=picture.height,
             seconds=seconds,
             picture=shown,
             redactions=tuple(redactions),
             kept=passed_over,
+            unhidden=policy.unhidden,
         )
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:

@@ -58,7 +58,7 @@ class Policy:
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
         object.__setattr__(self, "color", tuple(self.color))
         self._check_heat()
-        if not any(rule.hides or rule.judges for rule in self.rules.values()) and not self.picture.acts:
+        if not any(rule.acts for rule in self.rules.values()) and not self.picture.acts:
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= MAX_CELLS:
             raise ValueError(f"cells must be a whole number in 1..{MAX_CELLS}, not {self.cells!r}")
@@ -143,8 +143,7 @@ class Policy:
     ) -> None:
         """Check that a detector and classifiers can serve this policy.
 
-        Without any detector, labels are not required of a policy that does not require classifiers either: boxes hold
-        without these, and these without boxes.
+        Without any detector, labels are required where `needs_detector` says so.
 
         Args:
             names: The detector's labels; none without one.
@@ -160,22 +159,49 @@ class Policy:
                 picture would be safe.
         """
         names = tuple(names)
-        try:
-            for label in self.rules:
-                resolve(label, names)
-        except UnknownLabelError as error:
-            raise UnknownLabelError(f"policy {self.name!r}: {error}") from None
+        self.resolve_labels(names)
         self._require_classifiers(classifiers, known)
-        counted = self.picture.counted(classifiers) if self.picture.acts else ()
-        if names or self.picture.required or not counted:
+        if names or self.needs_detector(classifiers):
             self._require_labels(names)
         hides = any(rule.hides for rule in map(self.rule_for, names) if rule is not None)
-        hides = hides or (self.picture.hides and bool(counted))
+        hides = hides or (self.picture.hides and bool(self.picture.counted(classifiers)))
         if not self.judges(names, classifiers) and (judging or not hides):
             aim = "judges" if judging else "acts on"
             raise PolicyError(
                 f"policy {self.name!r} {aim} nothing that the detector reports: {', '.join(names) or 'there is none'}"
             )
+
+    def resolve_labels(self, names: Iterable[str]) -> None:
+        """Check that every label means something.
+
+        Args:
+            names: The detector's labels, which need not be in the class table.
+
+        Raises:
+            UnknownLabelError: A label that neither the class table nor the detector knows.
+        """
+        names = tuple(names)
+        try:
+            for label in self.rules:
+                resolve(label, names)
+        except UnknownLabelError as error:
+            raise UnknownLabelError(f"policy {self.name!r}: {error}") from None
+
+    def needs_detector(self, classifiers: Mapping[str, Sequence[str]]) -> bool:
+        """Whether labels must be looked for, though these classifiers look.
+
+        Where a policy requires no classifiers, boxes hold without these, and these without boxes: what they say stands
+        for labels that count for the verdict, and what they see is hidden in their place. It never stands for a label
+        that is only hidden, as faces are.
+
+        Args:
+            classifiers: Each one's name, to the names of what it can say.
+        """
+        judged = not self.picture.required and bool(self.picture.judged_by(classifiers))
+        return any(
+            rule.required and rule.acts and not (judged and rule.judges and (self.picture.hides or not rule.hides))
+            for rule in self.rules.values()
+        )
 
     def _require_labels(self, names: Sequence[str]) -> None:
         missing = [label for label, rule in self.rules.items() if rule.required and not serves(label, names)]

@@ -43,7 +43,7 @@ from detect.labels import canonical
 
 __all__ = ["PRESETS", "format_policy", "load_policy", "parse_policy"]
 
-PRESETS = ("default", "strict", "faces")
+PRESETS = ("default", "strict", "boxes", "faces")
 """Policies that ship with the package."""
 
 _LONGEST = 2**18

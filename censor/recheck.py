@@ -64,7 +64,7 @@ def recheck(
         if hidden:
             views.refresh(picture.pixels, canvas.window)
             seen = find_again(views, picture, networks)
-            left_alone.append(kept(seen, policy, frame))
+            left_alone.append(kept(seen, policy, frame, rechecked=True))
         left = remaining(seen, policy, frame, hidden)
         if not left:
             more = any(left_alone[1:])

@@ -10,12 +10,15 @@ from typing import Annotated, TypedDict
 
 __all__ = [
     "BoxRecord",
+    "CensoredAnimationRecord",
     "CensoredAnswer",
     "CensoredRecord",
+    "CheckedAnimationRecord",
     "CheckedAnswer",
     "CheckedRecord",
     "ErrorRecord",
     "FailedRecord",
+    "HiddenThingRecord",
     "LevelName",
     "OneOf",
     "OutcomeLine",
@@ -23,6 +26,8 @@ __all__ = [
     "ReasonRecord",
     "Record",
     "RedactionRecord",
+    "RegionRecord",
+    "SpanRecord",
     "VerdictRecord",
 ]
 
@@ -43,24 +48,33 @@ class OneOf:
 
 
 LevelName = Annotated[str, OneOf(("safe", "review", "nsfw"))]
-Label = Annotated[str, "What is in the box."]
-Score = Annotated[float, Range(0, 1), "How sure the detector is."]
+Score = Annotated[float, Range(0, 1), "How sure the detector is, or the classifier's probability."]
 XYXY = Annotated[list[float], Range(4, 4), "Left, top, right and bottom edge, in pixels of the upright picture."]
 Size = Annotated[int, Range(least=1)]
+Unhidden = Annotated[list[str], "Labels that the policy calls NSFW and does not hide, whether they are there or not."]
 Seconds = Annotated[dict[str, float], "Time by stage, such as `decode` and `detect`."]
 
 
 class BoxRecord(TypedDict):
     """One box."""
 
-    label: Label
+    label: Annotated[str, "What is in the box."]
+    score: Annotated[float, Range(0, 1), "How sure the detector is."]
+    xyxy: XYXY
+
+
+class RegionRecord(TypedDict):
+    """One box, or the box around one region of heat."""
+
+    label: Annotated[str, "What is in the box; `NSFW_REGION` for heat, `ALSO` for a box of the user's own."]
     score: Score
     xyxy: XYXY
 
 
-class RedactionRecord(BoxRecord):
-    """One box that was hidden."""
+class RedactionRecord(RegionRecord):
+    """One region that was hidden."""
 
+    classifier: Annotated[str | None, "The classifier whose heat is hidden; null for a box."]
     effect: Annotated[str, "What is shown instead."]
     rechecked: Annotated[bool, "Whether it was found only when the result was looked at again."]
 
@@ -68,7 +82,7 @@ class RedactionRecord(BoxRecord):
 class ReasonRecord(TypedDict):
     """What counted for the verdict, and the rule that it met."""
 
-    label: Label
+    label: Annotated[str, "What is in the box, or what the classifier says: `NSFW`, or another of its names."]
     score: Score
     rule: Annotated[str, OneOf(("nsfw_at", "review_at", "confirm_at")), "The policy's key that it met."]
     threshold: Annotated[float, Range(0, 1), "That key's value."]
@@ -92,6 +106,7 @@ class _Seen(TypedDict):
     width: Annotated[Size, "Of the upright picture, in pixels."]
     height: Annotated[Size, "Of the upright picture, in pixels."]
     boxes: Annotated[list[BoxRecord], "All that was found."]
+    classifiers: Annotated[dict[str, float], "Each classifier's probability that the picture is NSFW, by its name."]
     seconds: Seconds
 
 
@@ -106,6 +121,7 @@ class CensoredAnswer(_Seen):
 
     verdict: Annotated[VerdictRecord | None, "On the picture as it came; null where the policy has no rule for one."]
     hidden: Annotated[list[RedactionRecord], "What was hidden, in the order it was planned."]
+    unhidden: Unhidden
 
 
 class CheckedRecord(CheckedAnswer):
@@ -119,7 +135,7 @@ class CensoredRecord(CensoredAnswer):
 
     file: Annotated[str, "The source, as it was named."]
     output: Annotated[str | None, "Where the censored copy is."]
-    kept: Annotated[list[BoxRecord], "What would have been hidden, but lies in a box to be left alone."]
+    kept: Annotated[list[RegionRecord], "What would have been hidden, but lies in a box to be left alone."]
 
 
 class ErrorRecord(TypedDict):
@@ -136,7 +152,45 @@ class FailedRecord(TypedDict):
     error: Annotated[ErrorRecord, "Why there is neither output nor verdict."]
 
 
-Record = CheckedRecord | CensoredRecord | FailedRecord
+class SpanRecord(TypedDict):
+    """A stretch of time of one level."""
+
+    start: Annotated[float, "When it begins, in seconds."]
+    end: Annotated[float, "When it ends, in seconds."]
+    level: Annotated[LevelName, "Of all its frames."]
+    score: Annotated[float, Range(0, 1), "Of its gravest frame."]
+    frame: Annotated[int, Range(least=0), "Number of its gravest frame, from 0."]
+
+
+class HiddenThingRecord(RedactionRecord):
+    """One thing that was hidden, through time; the box is that of the first frame."""
+
+    start: Annotated[float, "When it is first hidden, in seconds."]
+    end: Annotated[float, "When it is last hidden, in seconds."]
+
+
+class CheckedAnimationRecord(CheckedRecord):
+    """Of an animation that was judged; verdict and boxes are those of its gravest frame."""
+
+    frames: Annotated[int, Range(least=1), "How many there are."]
+    frame: Annotated[int, Range(least=0), "Number of the gravest frame, from 0."]
+    spans: Annotated[list[SpanRecord], "Stretches of time of one level, in order and without gaps."]
+
+
+class CensoredAnimationRecord(_Seen):
+    """Of an animation that was censored; verdict and boxes are those of its gravest frame."""
+
+    file: Annotated[str, "The source, as it was named."]
+    output: Annotated[str | None, "Where the censored copy is."]
+    verdict: Annotated[VerdictRecord | None, "On the gravest frame as it came; null where there is no rule for one."]
+    hidden: Annotated[list[HiddenThingRecord], "What was hidden, in the order of its first frames."]
+    unhidden: Unhidden
+    frames: Annotated[int, Range(least=1), "How many there are."]
+    frame: Annotated[int, Range(least=0), "Number of the gravest frame, from 0."]
+    spans: Annotated[list[SpanRecord], "Stretches of time of one level, in order; none without a verdict."]
+
+
+Record = CheckedRecord | CensoredRecord | FailedRecord | CheckedAnimationRecord | CensoredAnimationRecord
 
 
 class OutcomeLine(TypedDict):
@@ -145,4 +199,5 @@ class OutcomeLine(TypedDict):
     output: Annotated[str | None, "Where the censored copy is, below the public folder."]
     level: Annotated[LevelName | None, "The verdict's level; null where the policy has no rule for one."]
     regions: Annotated[int, Range(least=0), "How many boxes were hidden."]
+    unhidden: Unhidden
     seconds: Annotated[float, "All stages together."]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor import cells, choices, effects
+from censor.anchors import Anchors
 from censor.errors import BoxError
 from censor.evidence import Evidence
 from censor.heat import HotRegion, cell_box, hot_regions
@@ -41,6 +42,7 @@ class Redaction:
         rechecked: Whether only a look at the output found it.
         region: The pixels.
         classifier: Name of the one whose heat it is; None for a box.
+        track: Number of the thing through time whose box it is; None in a still.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Redaction:
     rechecked: bool
     region: Region
     classifier: str | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +124,10 @@ def plan(
         rule = policy.rule_for(label) or policy.base
         x0, y0, x1, y1 = found.xyxy[row].tolist()
         rule = replace(rule, effect=effect or rule.effect)
-        redactions.append(_redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked))
+        one = _redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked)
+        if one is not None and found.track_ids is not None:
+            one = replace(one, track=int(found.track_ids[row]))
+        redactions.append(one)
     if policy.heat is not None:
         rule = replace(policy.heat, effect=effect or policy.heat.effect)
         hot = _shown_heat(evidence, policy, frame, again=rechecked, more=more)
@@ -131,15 +137,38 @@ def plan(
     return [each for each in redactions if each is not None]
 
 
-def kept(evidence: Evidence, policy: Policy, frame: Frame) -> Detections:
-    """What `plan` passes over: boxes that the policy hides, and that lie wholly in a box to be left alone."""
+def kept(evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False) -> Detections:
+    """What `plan` passes over: what the policy hides, and lies wholly in a box to be left alone.
+
+    Args:
+        evidence: What was found.
+        policy: Its rules say what is hidden.
+        frame: The picture, and the boxes in it that are left alone.
+        rechecked: The evidence is that of a look at the output.
+
+    Returns:
+        Boxes, and after them one around each region of heat, with the label `NSFW_REGION` and its classifier's
+        probability.
+    """
     found = _hidden(evidence.boxes, policy)
-    return found[_lies_in_kept(found, frame)]
+    found = found[_lies_in_kept(found, frame)]
+    if policy.heat is None:
+        return found
+    hot = kept_heat(evidence, policy, frame, rechecked=rechecked)
+    names = tuple(dict.fromkeys((*found.names, NSFW_REGION)))
+    around = np.array([_bounds(each, frame) for each in hot], np.float32).reshape(-1, 4)
+    return Detections(
+        np.concatenate([found.xyxy, around]),
+        np.concatenate([found.scores, np.array([each.score for each in hot], np.float32)]),
+        np.concatenate([found.labels, np.full(len(hot), names.index(NSFW_REGION), np.int64)]),
+        names,
+    )
 
 
-def kept_heat(evidence: Evidence, policy: Policy, frame: Frame) -> list[HotRegion]:
-    """What `plan` passes over: regions of heat that lie wholly in a box to be left alone."""
-    return [hot for hot in hot_regions(evidence.scores, policy.picture) if _is_kept(_bounds(hot, frame), frame)]
+def kept_heat(evidence: Evidence, policy: Policy, frame: Frame, *, rechecked: bool = False) -> list[HotRegion]:
+    """The regions of heat among what `kept` says, each with its cells; it takes the same."""
+    found = hot_regions(evidence.scores, policy.picture, again=rechecked) if frame.keep else []
+    return [hot for hot in found if _is_kept(_bounds(hot, frame), frame)]
 
 
 def _hidden(found: Detections, policy: Policy) -> Detections:
@@ -243,6 +272,7 @@ def paint(
     policy: Policy,
     *,
     sticker: NDArray[np.uint8] | None = None,
+    anchors: Anchors | None = None,
 ) -> None:
     """Hide in place.
 
@@ -253,13 +283,20 @@ def paint(
         redactions: What to hide.
         policy: Its cells and its colour.
         sticker: RGBA, for redactions whose effect it is; without one they are solid.
+        anchors: In a frame of something that moves: what has been shown of each thing before, and is shown again.
     """
     averaged = [each for each in redactions if each.effect in choices.CELL_EFFECTS]
     regions = [each.region for each in averaged]
+    own = [cells.cell_means(pixels, each, cells=policy.cells) for each in regions]
+    if anchors is not None:
+        own = [
+            anchors.hold(each.xyxy if each.track is None else each.track, of)
+            for each, of in zip(averaged, own, strict=True)
+        ]
     means = cells.merge_overlapping(
-        pixels,
+        pixels if anchors is None else None,
         regions,
-        [cells.cell_means(pixels, each, cells=policy.cells) for each in regions],
+        own,
         opaque=[each.region for each in redactions if each.effect not in choices.CELL_EFFECTS],
         color=policy.color,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.drawing import Color, Pen, corners, edges, tint
 from censor.errors import CensorError
+from censor.heat import hottest
 from censor.records import (
     BoxRecord,
     CensoredRecord,
@@ -23,11 +24,28 @@ from censor.records import (
     Record,
 )
 from censor.results import Censored, Checked
-from censor.verdict import Verdict
+from censor.rules import NSFW_REGION
+from censor.verdict import Level, Reason, Verdict
+from censor.wording import in_short
+from detect.classifier.scores import Scores
 from detect.detections import Detections
 from detect.errors import DetectError
 
-__all__ = ["Outcome", "as_json", "draw_boxes", "error_record", "log_line", "seconds_by_stage"]
+__all__ = [
+    "Outcome",
+    "as_json",
+    "box_records",
+    "draw_boxes",
+    "error_record",
+    "in_sight",
+    "judgement",
+    "log_line",
+    "probabilities",
+    "seconds_by_stage",
+]
+
+_HIDDEN, _SHOWN = (230, 40, 40), (60, 200, 90)
+"""Colours of what is drawn around."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +74,14 @@ class Outcome:
     def of(cls, file: str, result: Checked | Censored, output: str | None = None) -> Outcome:
         """Of a picture that was worked on."""
         if isinstance(result, Checked):
-            line = _judgement(file, result.verdict)
+            line = judgement(file, result.verdict)
             return cls(
                 file=file, output=output, record=_checked(file, result), line=line, level=result.verdict.level.value
             )
         level = None if result.verdict is None else result.verdict.level.value
         regions = len(result.redactions)
         what = f"{regions} region{'' if regions == 1 else 's'} hidden"
-        line = f"{file} -> {output}  ({what}, {level or 'no verdict'})"
+        line = f"{file} -> {output}  ({what}, {level or 'no verdict'}{in_sight(result.verdict, result.unhidden)})"
         record = _censored(file, result, output)
         return cls(file=file, output=output, record=record, line=line, level=level, regions=regions)
 
@@ -89,6 +107,7 @@ def log_line(result: Censored, output: str | None) -> OutcomeLine:
         "output": output,
         "level": None if result.verdict is None else result.verdict.level.value,
         "regions": len(result.redactions),
+        "unhidden": list(result.unhidden),
         "seconds": round(sum(result.seconds.values()), 3),
     }
 
@@ -99,7 +118,8 @@ def _checked(file: str, result: Checked) -> CheckedRecord:
         "width": result.width,
         "height": result.height,
         "verdict": result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
+        "boxes": box_records(result.detections),
+        "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
     }
 
@@ -110,7 +130,8 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
         "width": result.width,
         "height": result.height,
         "verdict": None if result.verdict is None else result.verdict.to_dict(),
-        "boxes": _boxes(result.detections),
+        "boxes": box_records(result.detections),
+        "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
         "output": output,
         "hidden": [
@@ -118,13 +139,20 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
                 "label": hidden.label,
                 "score": round(hidden.score, 4),
                 "xyxy": [round(edge, 1) for edge in hidden.xyxy],
+                "classifier": hidden.classifier,
                 "effect": hidden.effect,
                 "rechecked": hidden.rechecked,
             }
             for hidden in result.redactions
         ],
-        "kept": _boxes(result.kept),
+        "unhidden": list(result.unhidden),
+        "kept": box_records(result.kept),
     }
+
+
+def probabilities(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """For JSON: each classifier's P(NSFW), by its name."""
+    return {name: round(each.probability, 4) for name, each in scores.items()}
 
 
 def seconds_by_stage(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -132,7 +160,8 @@ def seconds_by_stage(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(value, 4) for stage, value in seconds.items()}
 
 
-def _boxes(found: Detections) -> list[BoxRecord]:
+def box_records(found: Detections) -> list[BoxRecord]:
+    """For JSON; rounded to what they are worth."""
     return [
         {
             "label": found.label(row),
@@ -160,27 +189,72 @@ def _legible(value: Any) -> Any:
     return [_legible(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _judgement(file: str, verdict: Verdict) -> str:
-    why = "; ".join(str(reason) for reason in verdict.reasons[:3])
-    more = f"; and {len(verdict.reasons) - 3} more" if len(verdict.reasons) > 3 else ""
-    return f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why}{more})" if why else "")
+def judgement(file: str, verdict: Verdict) -> str:
+    """Level, score, file and the reasons that say most, in one line."""
+    why = in_short([str(reason) for reason in _telling_first(verdict.reasons)], between="; ")
+    return f"{verdict.level.value:6}  {verdict.score:.2f}  {file}" + (f"  ({why})" if why else "")
+
+
+def _telling_first(reasons: Sequence[Reason]) -> list[Reason]:
+    """In the order in which a few of them say most: of each label and of each classifier the gravest goes first.
+
+    Of equals a classifier goes before boxes, since there are few classifiers and may be many boxes.
+    """
+    first: dict[tuple[str | None, str], Reason] = {}
+    for reason in sorted(reasons, key=lambda each: (-each.level.rank, each.classifier is None)):
+        first.setdefault((reason.classifier, reason.label), reason)
+    told = list(first.values())
+    ids = set(map(id, told))
+    return [*told, *(each for each in reasons if id(each) not in ids)]
+
+
+def in_sight(verdict: Verdict | None, unhidden: Sequence[str]) -> str:
+    """That the policy lets stand what it judges, of a picture in which it found some of that."""
+    if not unhidden or verdict is None or verdict.level is Level.SAFE:
+        return ""
+    return f"; judged but not hidden: {in_short(unhidden)}"
 
 
 def draw_boxes(result: Censored) -> NDArray[np.uint8]:
-    """Every detected box with label and score, drawn on the censored picture, never on the original; RGB."""
+    """What was found, drawn on the censored picture, never on the original: RGB.
+
+    Boxes with label and score, and outlines of heat with the classifier's name and its probability: red what is hidden,
+    green what is not. Where it is hot is orange, too, by the hottest of the maps. In the corner stands what each
+    classifier says of the whole.
+    """
     canvas = np.ascontiguousarray(result.image[..., :3]).copy()
-    found = result.detections
-    thickness = max(1, round(max(result.width, result.height) / 400))
-    size = max(0.4, max(result.width, result.height) / 1600)
-    hidden = {each.xyxy for each in result.redactions}
-    for row in range(len(found)):
-        box = found.xyxy[row].tolist()
-        color = (230, 40, 40) if tuple(box) in hidden else (40, 160, 60)
-        x0, y0, x1, y1 = (round(edge) for edge in box)
-        cv2.rectangle(canvas, (x0, y0), (x1, y1), color, thickness)
-        text = f"{found.label(row)} {found.scores[row]:.2f}"
-        (_, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
-        at = (max(0, x0), max(height + base, y0 - base))
-        for ink, width in (((0, 0, 0), 3 * thickness), (color, thickness)):
-            cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, ink, width, cv2.LINE_AA)
+    tint(canvas, [each.heat for each in result.scores.values() if each.heat is not None])
+    pen = Pen(canvas)
+    for number, (name, scores) in enumerate(result.scores.items()):
+        pen.write(f"{name}: NSFW {scores.probability:.2f}", (0, number))
+    drawn = list(_drawn(result))
+    for lines, _, color in drawn:
+        pen.outline(lines, color)
+    for lines, text, color in drawn:
+        left, top = np.concatenate(lines).min(axis=0).tolist()
+        pen.write(text, (left, top), color)
     return canvas
+
+
+def _drawn(result: Censored) -> Iterator[tuple[list[NDArray[np.int32]], str, Color]]:
+    """Outline, text and colour of all that is drawn around."""
+    hidden = {each.xyxy for each in result.redactions}
+    for found in (result.detections, _heat_in(result.kept)):
+        for row in range(len(found)):
+            box = tuple(found.xyxy[row].tolist())
+            yield corners(box), f"{found.label(row)} {found.scores[row]:.2f}", _HIDDEN if box in hidden else _SHOWN
+    for each in result.redactions:
+        if each.classifier is not None:
+            area = each.region
+            shape = (area.y1 - area.y0, area.x1 - area.x0)
+            mask = np.ones(shape, np.bool_) if area.cover is None else area.cover == 255
+            yield edges(mask, area.x0, area.y0), f"{each.classifier} {each.score:.2f}", _HIDDEN
+    outlined = {each.classifier for each in result.redactions}
+    for name, scores in result.scores.items():
+        cell = hottest(scores, width=result.width, height=result.height)
+        if cell is not None and name not in outlined:
+            yield corners(cell), f"{name} {scores.probability:.2f}", _SHOWN
+
+
+def _heat_in(kept: Detections) -> Detections:
+    return kept[np.array([kept.label(row) == NSFW_REGION for row in range(len(kept))], np.bool_)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,31 +16,34 @@ from censor.media.still import write_still
 from censor.media.writing import write_atomic
 from censor.redact import Redaction
 from censor.verdict import Verdict
+from detect.classifier.scores import Scores
 from detect.detections import Detections
 from detect.pictures.still import Picture
 
-__all__ = ["Censored", "Checked"]
+__all__ = ["Censored", "Checked", "Result"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Result:
+class Result:
     """What was found in a picture.
 
     Attributes:
         detections: All the detector's boxes, those that no rule names too.
         width: The upright picture's columns.
         height: Its rows.
+        scores: Each classifier's answer by its name, with heat where it counted; empty where none was asked.
         seconds: Time by stage.
     """
 
     detections: Detections
     width: int
     height: int
+    scores: Mapping[str, Scores] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checked(_Result):
+class Checked(Result):
     """What was found in a picture, and what it is.
 
     Attributes:
@@ -50,7 +54,7 @@ class Checked(_Result):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Censored(_Result):
+class Censored(Result):
     """A censored picture and what was found in the original.
 
     Attributes:
@@ -58,14 +62,17 @@ class Censored(_Result):
             about anything that the detector reports. That is not "safe": nobody has looked.
         picture: The censored pixels with the format and colour profile of the source.
         redactions: What was hidden, in the order it was planned.
-        kept: What would have been hidden, but lies wholly in a box to be left alone. What several looks found in one
-            place is one box around all.
+        kept: What would have been hidden, but lies wholly in a box to be left alone. Of heat it is the box around it,
+            with the label `NSFW_REGION` and its classifier's probability. What several looks found in one place is one
+            box around all.
+        unhidden: What makes a picture NSFW under the policy, and is not hidden: see `Policy.unhidden`.
     """
 
     verdict: Verdict | None
     picture: Picture
     redactions: tuple[Redaction, ...]
     kept: Detections
+    unhidden: tuple[str, ...] = ()
 
     @property
     def image(self) -> NDArray[np.uint8]:

@@ -76,6 +76,11 @@ class Rule:
         return self.review_at is not None or self.nsfw_at is not None
 
     @property
+    def acts(self) -> bool:
+        """Whether anything is done about boxes."""
+        return self.hides or self.judges
+
+    @property
     def judges_what_it_shows(self) -> bool:
         """Whether a box can make a picture NSFW that is not hidden."""
         return self.nsfw_at is not None and (self.censor_at is None or self.censor_at > self.nsfw_at)
@@ -200,6 +205,10 @@ class PictureRule:
     def nsfw_by(self, scores: Mapping[str, Scores]) -> tuple[str, ...]:
         """The classifiers that call a picture NSFW; none if there are too few votes."""
         return self._votes(scores, self.nsfw_at, self.votes)
+
+    def reviewed_by(self, scores: Mapping[str, Scores]) -> tuple[str, ...]:
+        """The classifiers for which a person should look at a picture, as NSFW."""
+        return self._votes(scores, self.review_at, 1)
 
     @property
     def suspect_at(self) -> float | None:

@@ -172,7 +172,7 @@ def judge(evidence: Evidence, policy: Policy, *, width: int, height: int) -> Ver
         score=max([best, *(evidence.scores[name].probability for name in judged_by)]),
         reasons=tuple(reasons),
         policy=policy.name,
-        models=(*(evidence.detectors if policy.judges(names) else ()), *judged_by),
+        models=(*(model for model, found in evidence.detectors.items() if policy.judges(found)), *judged_by),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from censor.anchors import Anchors
 from censor.policy import Policy
 from censor.redact import Redaction, paint
 from detect import boxes
@@ -33,9 +34,16 @@ class Canvas:
         window: What has been painted lies in here.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], policy: Policy, *, sticker: NDArray[np.uint8] | None = None) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        policy: Policy,
+        *,
+        sticker: NDArray[np.uint8] | None = None,
+        anchors: Anchors | None = None,
+    ) -> None:
         """Nothing is painted yet; how it will be is as `paint` takes it."""
-        self._pixels, self._policy, self._sticker = pixels, policy, sticker
+        self._pixels, self._policy, self._sticker, self._anchors = pixels, policy, sticker, anchors
         self.window: Window = (slice(0, 0), slice(0, 0))
         self._original = pixels[self.window].copy()
 
@@ -48,7 +56,7 @@ class Canvas:
             columns = slice(min(each.x0 for each in regions), max(each.x1 for each in regions))
             self.window = (rows, columns)
             self._original = self._pixels[self.window].copy()
-        paint(self._pixels, redactions, self._policy, sticker=self._sticker)
+        paint(self._pixels, redactions, self._policy, sticker=self._sticker, anchors=self._anchors)
 
 
 class Views:

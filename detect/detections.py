@@ -8,14 +8,14 @@ the picture; it is cut where pixels are made of it, not before.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Detections", "Detector", "HasEngine", "HasMinScore", "HasSpareFactor", "RGBImage", "Row"]
+__all__ = ["Detections", "Detector", "HasEngine", "HasMinScore", "HasModels", "HasSpareFactor", "RGBImage", "Row"]
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -202,6 +202,16 @@ class HasMinScore(Protocol):
     @property
     def min_score(self) -> float:
         """The lowest score that is reported, in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasModels(Protocol):
+    """A detector that says which models it asks, for verdicts and reports; nothing depends on it."""
+
+    @property
+    def models(self) -> Mapping[str, tuple[str, ...]]:
+        """Each model's name, to those of its labels that are reported."""
         ...
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import TypeVar, Unpack
 
 from detect.classifier.onnx_classifier import OnnxClassifier
 from detect.classifier.tiling import LongClassifier
@@ -16,7 +18,9 @@ from detect.models.catalogue import KNOWN, find
 from detect.models.storage import added_path, is_added, read_model
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 
-__all__ = ["LoadedClassifier", "added_classifiers", "load_classifiers", "load_detectors"]
+__all__ = ["LoadedClassifier", "added_classifiers", "found_labels", "load_classifiers", "load_detectors"]
+
+_T = TypeVar("_T")
 
 _DISTRIBUTED = "320n"
 """The known model that an installed distribution brings ready to run."""
@@ -71,17 +75,26 @@ def load_classifiers(
         EngineError: See `load_detector`.
         ValueError: See `load_detector`.
     """
-    loaded: dict[str, LoadedClassifier] = {}
-    for model in models:
-        if isinstance(model, Path):
-            source, content = str(model), read_weights(model)
-        else:
-            source, content = _read_added(folder, model)
-        classifier = OnnxClassifier(start_session(content, source, **options), source=source)
-        if classifier.name in loaded:
+    loaded = _at_once([partial(_load_classifier, model, folder, options) for model in models])
+    names: set[str] = set()
+    for source, classifier in loaded:
+        if classifier.name in names:
             raise ModelError(f"{source}: another classifier is called {classifier.name} already")
-        loaded[classifier.name] = LoadedClassifier(classifier)
-    return tuple(loaded.values())
+        names.add(classifier.name)
+    return tuple(classifier for _, classifier in loaded)
+
+
+def found_labels(labels: Iterable[str], *, folder: Path | None) -> tuple[str, ...]:
+    """Those of some labels that an installed model finds: `load_detectors` brings it.
+
+    Args:
+        labels: As the class table spells them.
+        folder: Where models were added; None where there is no such folder.
+
+    Raises:
+        ModelError: The folder cannot be looked at.
+    """
+    return tuple(label for label in labels if any(_is_installed(name, folder) for name in _able(label)))
 
 
 def load_detectors(
@@ -90,7 +103,7 @@ def load_detectors(
     folder: Path | None,
     weights: str | Path | None = None,
     min_score: float = 0.05,
-    iou_threshold: float = 0.45,
+    iou_threshold: float | None = None,
     **options: Unpack[SessionOptions],
 ) -> LoadedDetector | MergedDetector:
     """Load what finds these labels, and nothing that is not needed for them.
@@ -104,7 +117,7 @@ def load_detectors(
             distribution count as added.
         weights: A file that takes the place of every model, whatever it finds.
         min_score: In [0, 1]; lower-scored boxes are not reported.
-        iou_threshold: In [0, 1]; see `OnnxDetector`.
+        iou_threshold: In [0, 1]; see `OnnxDetector`. By default that of each model, and for `weights` .45.
         options: What runs them: see `detect.load.load_detector`.
 
     Raises:
@@ -115,36 +128,66 @@ def load_detectors(
         ValueError: No labels; else see `load_detector`.
     """
     if weights is not None:
-        return load_detector(weights, min_score=min_score, iou_threshold=iou_threshold, **options)
+        overlap = 0.45 if iou_threshold is None else iou_threshold
+        return load_detector(weights, min_score=min_score, iou_threshold=overlap, **options)
     if not labels:
         raise ValueError("need at least one label")
     served: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         served.setdefault(_best(label, folder), []).append(label)
-    loaded = []
-    for name, asked in served.items():
-        if name == _DISTRIBUTED and not (folder is not None and is_added(folder, name)):
-            detector = load_detector(min_score=min_score, iou_threshold=iou_threshold, **options)
-        else:
-            source, content = _read_added(folder, name)
-            session = start_session(content, source, **options)
-            plain = OnnxDetector(session, source=source, min_score=min_score, iou_threshold=iou_threshold)
-            detector = LoadedDetector(plain, engine=session.engine, precision=session.precision)
-        loaded.append((detector, _reported(detector.names, asked, labels)))
-    return loaded[0][0] if len(loaded) == 1 else MergedDetector(loaded)
+    loaded = _at_once([partial(_load_known, name, folder, min_score, iou_threshold, options) for name in served])
+    if len(loaded) == 1:
+        return loaded[0]
+    parts = zip(loaded, served.values(), strict=True)
+    return MergedDetector([(detector, _reported(detector.names, asked, labels)) for detector, asked in parts])
+
+
+def _at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
+    """What each of some jobs comes to: networks load faster side by side."""
+    if len(jobs) < 2:
+        return [job() for job in jobs]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def _load_classifier(model: str | Path, folder: Path | None, options: SessionOptions) -> tuple[str, LoadedClassifier]:
+    """Where a classifier lies, and itself."""
+    if isinstance(model, Path):
+        source, content = str(model), read_weights(model)
+    else:
+        source, content = _read_added(folder, model)
+    return source, LoadedClassifier(OnnxClassifier(start_session(content, source, **options), source=source))
+
+
+def _load_known(
+    name: str, folder: Path | None, min_score: float, iou_threshold: float | None, options: SessionOptions
+) -> LoadedDetector:
+    """A detector of the catalogue's that is installed."""
+    overlap = find(name).iou_threshold if iou_threshold is None else iou_threshold
+    if name == _DISTRIBUTED and not (folder is not None and is_added(folder, name)):
+        return load_detector(min_score=min_score, iou_threshold=overlap, **options)
+    source, content = _read_added(folder, name)
+    session = start_session(content, source, **options)
+    plain = OnnxDetector(session, source=source, min_score=min_score, iou_threshold=overlap)
+    return LoadedDetector(plain, engine=session.engine, precision=session.precision)
+
+
+def _able(label: str) -> tuple[str, ...]:
+    """Names of the known models that find a label, the best first."""
+    able = [known for known in KNOWN if known.kind == "detector" and serves(label, known.names)]
+    able.sort(key=lambda known: label not in known.names)
+    return tuple(known.name for known in able)
 
 
 def _best(label: str, folder: Path | None) -> str:
     """Name of the installed model that finds a label best."""
-    able = [known for known in KNOWN if known.kind == "detector" and serves(label, known.names)]
-    able.sort(key=lambda known: label not in known.names)
+    able = _able(label)
     if not able:
         raise UnknownLabelError(f"no known model finds {label!r}")
-    for known in able:
-        if _is_installed(known.name, folder):
-            return known.name
-    names = tuple(known.name for known in able)
-    raise MissingModelError(f"no model that finds {label} has been added: {' or '.join(names)} would do", names)
+    for name in able:
+        if _is_installed(name, folder):
+            return name
+    raise MissingModelError(f"no model that finds {label} has been added: {' or '.join(able)} would do", able)
 
 
 def _is_installed(name: str, folder: Path | None) -> bool:

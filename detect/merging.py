@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from detect.detections import Detections, Detector, HasEngine, RGBImage
 from detect.reduction import spare_factor
-from detect.tiling import lowest_score
+from detect.tiling import lowest_score, models_of
 
 __all__ = ["MergedDetector"]
 
@@ -48,6 +48,15 @@ class MergedDetector:
     def precision(self) -> str:
         """What the networks compute in, each once; empty where none says."""
         return _joined(detector.precision for detector, _ in self._parts if isinstance(detector, HasEngine))
+
+    @property
+    def models(self) -> Mapping[str, tuple[str, ...]]:
+        """Each detector's models, to those of their labels that are reported."""
+        found: dict[str, tuple[str, ...]] = {}
+        for detector, labels in self._parts:
+            for model, names in models_of(detector).items():
+                found[model] = (*found.get(model, ()), *(name for name in names if name in labels))
+        return found
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the neediest of the detectors can spare: see `detect.reduction`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from detect import boxes
-from detect.detections import Detections, Detector, HasMinScore, RGBImage
+from detect.detections import Detections, Detector, HasMinScore, HasModels, RGBImage
 from detect.reduction import spare_factor
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "corners",
     "joined",
     "lowest_score",
+    "models_of",
 ]
 
 
@@ -39,6 +40,11 @@ class DetectorWrapper:
     def min_score(self) -> float:
         """The wrapped detector's lowest score."""
         return lowest_score(self._detector)
+
+    @property
+    def models(self) -> Mapping[str, tuple[str, ...]]:
+        """The models that the wrapped detector asks."""
+        return models_of(self._detector)
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the wrapped detector can spare: see `detect.reduction`."""
@@ -209,6 +215,14 @@ def joined(found: Detections, *, above: float = 0.5) -> Detections:
 def lowest_score(detector: Detector) -> float:
     """The score below which a detector reports nothing; 0 where it does not say."""
     return float(detector.min_score) if isinstance(detector, HasMinScore) else 0.0
+
+
+def models_of(detector: Detector) -> Mapping[str, tuple[str, ...]]:
+    """Names of the models that a detector asks, each to those of its labels that are reported.
+
+    One that does not say is one model, called ``detector``.
+    """
+    return detector.models if isinstance(detector, HasModels) else {"detector": detector.names}
 
 
 def corners(height: int, width: int, *, tile_height: int, tile_width: int, overlap: float) -> list[tuple[int, int]]:

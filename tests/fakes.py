@@ -7,11 +7,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detect.detections import Detections, RGBImage
+
+FACES_JUDGED = Path(__file__).with_name("faces_judged.toml")
+"""A policy that hides faces and judges as `boxes` does, for those who want both and ask no classifier."""
 
 RED = (250, 10, 20)
 """What `RedFinder` takes for a body part."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from alternate import alternate, timed
 
+from censor.choices import EFFECTS
 from censor.pipeline import Censor
 from censor.policy_toml import load_policy
 from detect.detections import Detections, RGBImage
@@ -21,8 +22,6 @@ from suite.section import Bench, Section
 from suite.sides import BARE, FACES, PEER, POLICY, bare_codec, nudenet, ours, processes
 
 __all__ = ["megapixels", "pictures", "regions", "workers"]
-
-EFFECTS = ("solid", "sticker", "pixelate", "blur")
 
 
 def megapixels(bench: Bench) -> Section:

@@ -40,9 +40,18 @@ class PolicyOptions(NamedTuple):
 
 
 class NetworkOptions(NamedTuple):
-    """Which detector, and what runs it."""
+    """Which networks, and what runs them.
+
+    Attributes:
+        weights: A file in the place of every detector.
+        classifiers: Names and files, or ``none``, as they were typed; empty for the policy's.
+        engine: One of `detect.load.ENGINES`.
+        precision: One of `detect.load.PRECISIONS`.
+        provider: One of `detect.runtime.sessions.PROVIDERS`.
+    """
 
     weights: Path | None
+    classifiers: tuple[str, ...]
     engine: str
     precision: str
     provider: str

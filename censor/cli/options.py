@@ -59,7 +59,7 @@ _POLICY = (
         default="default",
         metavar="FILE|PRESET",
         show_default=True,
-        help="What is hidden and judged: default, strict, faces, or a TOML file.",
+        help="What is hidden and judged: default, strict, boxes, faces, or a TOML file.",
     ),
     click.option(
         "-t",
@@ -76,28 +76,35 @@ _NETWORK = (
         "--weights",
         type=FilePath(),
         metavar="FILE",
-        help="ONNX detector [default: $CENSOR_WEIGHTS, else the nudenet package's].",
+        help="ONNX detector in the place of all others [default: $CENSOR_WEIGHTS, else the models that are here].",
+    ),
+    click.option(
+        "--classifiers",
+        multiple=True,
+        metavar="NAME|FILE",
+        help="Ask this one, of `censor models` or an ONNX file; `none` asks none [default: all that are here and that "
+        "the policy counts]. Repeatable.",
     ),
     click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default="auto",
         show_default=True,
-        help="What runs the network; openvino is an extra.",
+        help="What runs the networks; openvino is an extra.",
     ),
     click.option(
         "--precision",
         type=click.Choice(PRECISIONS),
         default="auto",
         show_default=True,
-        help="What the network computes in; bf16 is openvino's and torch's, int8 a quantised file's.",
+        help="What the networks compute in; bf16 is openvino's and torch's, int8 a quantised file's.",
     ),
     click.option(
         "--provider",
         type=click.Choice(PROVIDERS),
         default="cpu",
         show_default=True,
-        help="What the network runs on; all but cpu need another build of onnxruntime, or torch for safetensors.",
+        help="What the networks run on; all but cpu need another build of onnxruntime, or torch for safetensors.",
     ),
 )
 
@@ -186,7 +193,7 @@ _HIDING = (
         show_default="that of a JPEG for a JPEG, else 95",
         help="Of lossy formats.",
     ),
-    click.option("--no-recheck", is_flag=True, help="Do not run the detector on the output."),
+    click.option("--no-recheck", is_flag=True, help="Do not look at the output again."),
 )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
+
+
+class _Applying(TypedDict):
+    also: Sequence[Box]
+    keep: Sequence[Box]
+    format: str | None
+    quality: int | None
+    overwrite: bool
 
 
 @click.command()
@@ -52,7 +60,7 @@ __all__ = ["check", "hide"]
     "--boxes",
     type=FilePath(file_okay=False),
     metavar="DIR",
-    help="For debugging: draw all boxes on further copies, in a folder that is not OUT.",
+    help="For debugging: draw what was found on further copies, in a folder that is not OUT.",
 )
 @click.option(
     "--json",
@@ -136,6 +144,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome
     from censor.media.encoding import encode
     from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
+    from detect.errors import AnimatedImageError, UnsupportedImageError
     from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported
     from detect.pictures.still import Picture
@@ -149,18 +158,34 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome
         if drawn.exists() and not output.force:
             raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
     _make_folder(item.target)
-    done = censor.apply_file(
-        item.beneath or item.source,
-        item.target,
-        also=output.also,
-        keep=output.keep,
-        format=item.format if output.in_place else None,
-        quality=output.quality,
-        overwrite=item.overwrite,
-    )
+    source, target = item.beneath or item.source, item.target
+    options: _Applying = {
+        "also": output.also,
+        "keep": output.keep,
+        "format": item.format if output.in_place else None,
+        "quality": output.quality,
+        "overwrite": item.overwrite,
+    }
+    try:
+        done = censor.apply_file(source, target, **options)
+    except AnimatedImageError:
+        if not _may_move(item):
+            raise
+        if drawn is not None:
+            raise UnsupportedImageError(f"{item.source}: --boxes draws on still pictures, and this one moves") from None
+        from censor.animation_report import animation_outcome
+
+        return animation_outcome(str(item.source), censor.apply_animation(source, target, **options), str(target))
     if drawn is not None:
         write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
     return Outcome.of(str(item.source), done, str(item.target))
+
+
+def _may_move(item: BatchItem) -> bool:
+    """Whether several frames are no reason to refuse a file: a second page of a TIFF is one."""
+    from censor.media.animation import FORMATS
+
+    return item.format in FORMATS
 
 
 def _hide_stream(
@@ -215,6 +240,7 @@ def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: Shared
     """
     from censor.batch import BatchItem, gather
     from censor.report import Outcome
+    from detect.errors import AnimatedImageError
 
     if piped := "-" in photos:
         if len(photos) > 1:
@@ -231,9 +257,15 @@ def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: Shared
     def work(item: BatchItem) -> Outcome:
         if item.error is not None:
             raise item.error
-        return Outcome.of(
-            str(item.source), censor.check(sys.stdin.buffer if piped else item.beneath or item.source, whole=whole)
-        )
+        source = item.beneath or item.source
+        try:
+            return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
+        except AnimatedImageError:
+            if not _may_move(item):
+                raise
+            from censor.animation_report import animation_outcome
+
+            return animation_outcome(str(item.source), censor.check_animation(source))
 
     tally = work_off(
         items,
@@ -288,7 +320,8 @@ def _is_file_name(out: Path) -> bool:
 
 def _check_report(report: Path, items: Iterable[BatchItem], hiding: HidingOptions, shared: SharedOptions) -> None:
     """Refuse a report that would take the place of something that this run reads or writes."""
-    named = [shared.policy.source, named_weights(shared.network.weights), hiding.sticker]
+    network = shared.network
+    named = [shared.policy.source, named_weights(network.weights), *network.classifiers, hiding.sticker]
     used = [path for item in items for path in (item.source, item.target)] + named
     if os.path.realpath(report) in {os.path.realpath(path) for path in used if path is not None}:
         raise click.UsageError(f"--json {report}: this run reads or writes a file of that name")

@@ -14,20 +14,16 @@ import click
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
-    from censor.cli.groups import HidingOptions, SharedOptions
+    from censor.cli.groups import HidingOptions, SharedOptions, ViewOptions
     from censor.pipeline import Censor
     from censor.policy import Policy
+    from detect.classifier.scores import Classifier
     from detect.detections import Detector
 
-__all__ = ["WEIGHTS_VARIABLE", "make_censor", "named_weights", "preparing"]
+__all__ = ["WEIGHTS_VARIABLE", "make_censor", "named_weights", "parse_classifiers", "preparing"]
 
 WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
 """Environment variable that names a weights file where no option does."""
-
-_NO_WEIGHTS = (
-    f"no detector weights: name a file with --weights or {WEIGHTS_VARIABLE}, "
-    "or install some with: pip install 'nsfw-censor[nudenet]'"
-)
 
 _TILES = 20
 """About so many tiles a picture has: from a few to fifty."""
@@ -37,21 +33,10 @@ _TILES = 20
 def preparing() -> Iterator[None]:
     """What goes wrong before a command begins ends it in one line: as usage, unless it is the detector that fails."""
     from censor.errors import CensorError
-    from detect.errors import (
-        DetectError,
-        ImageError,
-        MissingModelError,
-        MissingWeightsError,
-        ReadError,
-        UnknownLabelError,
-    )
+    from detect.errors import DetectError, ImageError, ReadError, UnknownLabelError
 
     try:
         yield
-    except MissingWeightsError:
-        fail(MissingWeightsError(_NO_WEIGHTS), EXIT_FAILED)
-    except MissingModelError as error:
-        fail(MissingModelError(f"{error}; see: censor models add --help"), EXIT_FAILED)
     except (CensorError, ImageError, ReadError, UnknownLabelError, ValueError) as error:  # of a picture: the sticker
         fail(error, EXIT_USAGE)
     except DetectError as error:
@@ -65,7 +50,7 @@ def named_weights(option: Path | None) -> Path | None:
 
 
 def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
-    """Policy, detector and limits as options say.
+    """Policy, networks and limits as options say.
 
     Args:
         shared: The options that all commands have.
@@ -73,50 +58,56 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
         pictures: How many there will be; None if nobody knows.
 
     Raises:
-        CensorError: The policy is not valid, or the detector cannot serve it.
-        DetectError: There is no detector, or it cannot be had so; or the sticker is no picture.
+        CensorError: The policy is not valid, or these networks cannot serve it.
+        DetectError: There is no detector where one is needed, or a network cannot be had so; or the sticker is no
+            picture.
         UsageError: A threshold that is none.
         ValueError: Another option's value.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     from censor.policy_toml import load_policy
-    from detect.tiling import FlipDetector, TiledDetector
 
-    base = load_policy(shared.policy.source)
+    base, weights = load_policy(shared.policy.source), named_weights(shared.network.weights)
     thresholds = [_parse_threshold(text) for text in shared.policy.thresholds]
+    # A file may know labels that are in no table; models that were added are chosen by the labels.
+    policy = base if weights is not None or hiding is None else _hiding(base, hiding, ())
+    if any(name != "none" for name in shared.network.classifiers) and not policy.asks_classifiers:
+        raise click.UsageError(f"--classifiers: the policy {policy.name!r} asks none")
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
-    with ThreadPoolExecutor(1) as pool:  # the network loads while Pillow and what needs it are imported
-        loading = pool.submit(_load_detector, shared, lowest, pictures)
+    with ThreadPoolExecutor(1) as pool:  # networks load while Pillow and what needs it are imported
+        loading = pool.submit(_load_networks, shared, policy, weights, lowest, pictures)
         from censor.pipeline import Censor
 
-        detector = loading.result()
-    if shared.views.tile:
-        detector = TiledDetector(detector, tile=shared.views.tile_size)
-    if shared.views.flip:
-        detector = FlipDetector(detector)
-    adjusted = base if hiding is None else _hiding(base, hiding, detector.names)
+        detector, classifiers = loading.result()
+    if weights is not None and hiding is not None and detector is not None:
+        policy = _hiding(base, hiding, detector.names)
     return Censor(
-        policy=_at(adjusted, thresholds),
-        detector=detector,
+        policy=_at(policy, thresholds),
+        detector=None if detector is None else _looking_closer(detector, shared.views),
+        classifiers=_tiled(classifiers, shared.views),
         recheck=hiding is None or not hiding.no_recheck,
         max_bytes=shared.limits.max_bytes,
         max_pixels=shared.limits.max_pixels,
     )
 
 
-def _load_detector(shared: SharedOptions, min_score: float, pictures: int | None) -> Detector:
-    """A detector that as many pictures share as are worked on at once, and the cores among them."""
+def _load_networks(
+    shared: SharedOptions, policy: Policy, weights: Path | None, min_score: float, pictures: int | None
+) -> tuple[Detector | None, Sequence[Classifier]]:
+    """Networks that as many pictures share as are worked on at once, and the cores among them."""
     import cv2
 
-    from detect.load import load_detector
+    from censor.loading import load_networks
     from detect.runtime.sessions import cores
 
     workers = shared.limits.at_once(pictures)
     threads = max(1, cores() // workers)
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
-    detector = load_detector(
-        named_weights(shared.network.weights),
+    detector, classifiers = load_networks(
+        policy,
+        detector=weights,
+        classifiers=parse_classifiers(shared.network.classifiers),
         min_score=min_score,
         threads=threads,
         streams=workers,
@@ -126,8 +117,63 @@ def _load_detector(shared: SharedOptions, min_score: float, pictures: int | None
         pictures=pictures * _TILES if pictures is not None and shared.views.tile else pictures,
     )
     if shared.messages.verbose:
-        click.echo(f"engine {detector.engine}, precision {detector.precision}, threads {threads}", err=True)
-    return detector
+        _tell(detector, classifiers, threads)
+    if detector is None and not shared.messages.quiet:
+        names = ", ".join(each.name for each in classifiers)
+        alone = f"no detector is here: {names} judge and hide alone; get one with: censor models add 320n"
+        click.echo(alone, err=True)
+    return detector, classifiers
+
+
+def parse_classifiers(given: Sequence[str]) -> tuple[str | Path, ...] | None:
+    """Which classifiers an option names: known models by name, others by their files; None leaves it to the policy.
+
+    Raises:
+        ModelError: A name that no known model has, and no file.
+        UsageError: ``none`` beside others.
+    """
+    from detect.models.catalogue import KNOWN, find
+
+    if "none" in given:
+        if len(given) > 1:
+            raise click.UsageError("--classifiers none: stands alone")
+        return ()
+    names = {known.name.casefold(): known.name for known in KNOWN}
+    chosen: list[str | Path] = []
+    for text in given:
+        if text.casefold() in names:
+            chosen.append(names[text.casefold()])
+        elif Path(text).suffix or os.path.exists(text):  # noqa: PTH110  # false for what can be no path, too
+            chosen.append(Path(text))
+        else:
+            find(text)  # which says what there is
+    return tuple(chosen) or None
+
+
+def _tell(detector: Detector | None, classifiers: Sequence[Classifier], threads: int) -> None:
+    """What runs the networks."""
+    from detect.detections import HasEngine
+    from detect.tiling import models_of
+
+    named = [*([] if detector is None else [(", ".join(models_of(detector)), detector)])]
+    for name, network in (*named, *((each.name, each) for each in classifiers)):
+        if isinstance(network, HasEngine):
+            runs = f"engine {network.engine}, precision {network.precision}, threads {threads}"
+            click.echo(f"{name}: {runs}", err=True)
+
+
+def _looking_closer(detector: Detector, views: ViewOptions) -> Detector:
+    from detect.tiling import FlipDetector, TiledDetector
+
+    if views.tile:
+        detector = TiledDetector(detector, tile=views.tile_size)
+    return FlipDetector(detector) if views.flip else detector
+
+
+def _tiled(classifiers: Sequence[Classifier], views: ViewOptions) -> Sequence[Classifier]:
+    from detect.classifier.tiling import TiledClassifier
+
+    return [TiledClassifier(each, tile=views.tile_size) for each in classifiers] if views.tile else classifiers
 
 
 def _at(policy: Policy, thresholds: Sequence[tuple[str | None, float]]) -> Policy:

@@ -16,26 +16,38 @@ __all__ = ["labels", "policy"]
 @click.command()
 @click.option("--weights", type=FilePath(), metavar="FILE", help="Show what this detector reports.")
 def labels(weights: Path | None) -> None:
-    """List every label that can be named, its older spellings, and whether the detector here reports it."""
+    """List every label that can be named, its older spellings, and whether a detector here finds it."""
     from detect.errors import WeightsError
     from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
-    from detect.load import load_detector
 
     with preparing():
         try:
-            reported: tuple[str, ...] | None = load_detector(named_weights(weights), pictures=1).names
+            reported, of_whom = _reported(named_weights(weights))
         except WeightsError:
             if weights is not None:
                 raise
-            reported = None
-    for label in (*KNOWN_LABELS, *(name for name in reported or () if name not in KNOWN_LABELS)):
+            reported, of_whom = (), ""
+    for label in (*KNOWN_LABELS, *(name for name in reported if name not in KNOWN_LABELS)):
         notes = [f"class {CLASSES.index(label) + 1}"] if label in CLASSES else []
-        notes += [] if reported is None or label in reported else ["not reported by this detector"]
+        notes += [f"not reported by {of_whom}"] if reported and label not in reported else []
         older = [alias for alias, meant in ALIASES.items() if meant == label]
         notes += [f"also {', '.join(older)}"] if older else []
         click.echo(f"{label:26}{'; '.join(notes)}".rstrip())
-    if reported is None:
-        click.echo("No detector is installed here; get one with: pip install 'nsfw-censor[nudenet]'", err=True)
+    if not reported:
+        click.echo("No detector is here; get one with: censor models add 320n", err=True)
+
+
+def _reported(weights: Path | None) -> tuple[tuple[str, ...], str]:
+    """The labels that are found here, and by whom others are not."""
+    from censor.loading import folder_of_models
+    from detect.installed import found_labels
+    from detect.labels import KINDS, KNOWN_LABELS, serves
+    from detect.load import load_detector
+
+    if weights is None:
+        return found_labels(KNOWN_LABELS, folder=folder_of_models()), "the models here"
+    names = load_detector(weights, pictures=1).names
+    return (*names, *(label for label in KINDS if label not in names and serves(label, names))), "this detector"
 
 
 @click.group()
@@ -69,21 +81,19 @@ def policy_show(source: str) -> None:
 def policy_check(source: str, weights: Path | None) -> None:
     """Say whether a policy is valid, and whether the models here can serve it."""
     from censor.finding import networks_for
+    from censor.loading import load_networks
     from censor.policy_toml import load_policy
     from detect.errors import WeightsError
-    from detect.labels import resolve
-    from detect.load import load_detector
 
     with preparing():
         loaded = load_policy(source)
         try:
-            networks_for(loaded, load_detector(named_weights(weights), min_score=loaded.lowest, pictures=1))
-        except WeightsError:
+            networks_for(loaded, *load_networks(loaded, detector=named_weights(weights), pictures=1))
+        except WeightsError as error:
             if weights is not None:
                 raise
-            for label in loaded.rules:
-                resolve(label)
-            click.echo(f"{source}: valid; not checked against a detector, since none is installed")
+            loaded.resolve_labels(())
+            click.echo(f"{source}: valid; not checked against models: {error}")
             return
     click.echo(f"{source}: valid")
 

@@ -36,11 +36,17 @@ __all__ = [
 ]
 
 _EXAMPLE_BOX = {"label": "FACE_FEMALE", "score": 0.8361, "xyxy": [180.4, 59.3, 270.9, 180.2]}
+_EXAMPLE_REGION = {
+    "label": "NSFW_REGION", "score": 0.9124, "xyxy": [153.6, 256.0, 256.0, 358.4], "classifier": "open_nsfw",
+    "effect": "pixelate", "rechecked": False,
+}  # fmt: skip
+"""FastAPI leaves out what is null, as `classifier` is for a box."""
 _EXAMPLE: dict[str, Any] = {
     "width": 512,
     "height": 512,
     "verdict": {"level": "safe", "nsfw": False, "score": 0.0, "policy": "faces", "models": ["detector"], "reasons": []},
     "boxes": [_EXAMPLE_BOX],
+    "classifiers": {"open_nsfw": 0.0055, "image-safety-s": 0.0386},
     "seconds": {"decode": 0.003, "detect": 0.021, "wait": 0.0},
 }
 
@@ -108,7 +114,9 @@ Censored = model_of(
     "Censored",
     _EXAMPLE
     | {
-        "hidden": [_EXAMPLE_BOX | {"effect": "pixelate", "rechecked": False}],
+        "classifiers": {"open_nsfw": 0.9124, "image-safety-s": 0.0386},
+        "hidden": [_EXAMPLE_REGION],
+        "unhidden": [],
         "picture": {"media_type": "image/jpeg", "base64": "/9j/4AAQSkZJRgABAQAAAQABAAD…"},
     },
     picture=(Picture, Field(description="The censored picture.")),

@@ -19,6 +19,7 @@ from censor.service.models import OfferedPolicy
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
+from censor.wording import in_short
 from detect.errors import ImageError, ReadError, UnknownLabelError
 
 __all__ = ["Censoring", "Judging", "Policies", "asked", "merged"]
@@ -114,8 +115,8 @@ def _options(kind: type[_O], known: dict[str, Any], more: Mapping[str, list[str]
 
 def _explained(faults: Sequence[Any]) -> str:
     """What pydantic found, in one line, without repeating values; of names and of faults only so many."""
-    told = [f"{_short('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in faults[:_FAULTS]]
-    return "; ".join(told) + (f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else "")
+    told = [f"{_short('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in faults]
+    return in_short(told, most=_FAULTS, between="; ")
 
 
 def _short(name: str) -> str:
@@ -164,7 +165,7 @@ class Policies:
             offered[default] = load_policy(settings.policy)
         for name, policy in offered.items():
             _check_sticker(name, policy)
-            if policy.asks_classifiers:
+            if policy.asks_classifiers and policy.picture.required:
                 raise PolicyError(f"policy {name!r} goes by what classifiers say, and the service asks none")
         return cls(offered, default)
 

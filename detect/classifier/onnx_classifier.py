@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,15 +12,21 @@ from detect.classifier.scores import Scores
 from detect.detections import RGBImage
 from detect.errors import InferenceError, WeightsError
 from detect.reduction import MARGIN
-from detect.runtime.metadata import check_input, read_choice, read_literal, read_names, read_numbers, read_size
+from detect.runtime.metadata import (
+    MODEL_NAME,
+    check_input,
+    read_choice,
+    read_literal,
+    read_names,
+    read_numbers,
+    read_size,
+)
 from detect.runtime.sessions import Session
 
 __all__ = ["OnnxClassifier"]
 
 _ROUNDING = 1e-3
 """How far outside [0, 1] a probability may lie that was added up in float32 or rounded to bfloat16."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class OnnxClassifier:
@@ -148,7 +153,7 @@ def _read_name(said: Mapping[str, str], source: str) -> str:
     name = said.get("name")
     if name is None:
         read_literal(said, "name", source)  # says what is missing
-    if name is None or not _NAME.fullmatch(name):
+    if name is None or not MODEL_NAME.fullmatch(name):
         raise WeightsError(
             f"{source}: metadata key 'name' must be 1 to 64 letters, digits, dots, hyphens or underscores, "
             f"found {(name or '')[:80]!r}"

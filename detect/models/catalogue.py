@@ -44,6 +44,7 @@ class KnownModel:
         tail: How a classifier ends; None for a detector.
         said: Further metadata of the converted file: key to Python literal, or to a bare word.
         outputs: New names of the outputs, in the order of the original; none where they stay.
+        iou_threshold: Of two boxes of a detector's that overlap by more, the better is kept.
     """
 
     name: str
@@ -60,6 +61,7 @@ class KnownModel:
     tail: Tail | None = None
     said: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    iou_threshold: float = 0.45
 
     @property
     def kind(self) -> str:
@@ -125,6 +127,7 @@ KNOWN: tuple[KnownModel, ...] = (
         stride=32,
         said={"head": "centerface", "color": "RGB", "layout": "NCHW", "resize": "letterbox"},
         outputs=("heatmap", "scale", "offset", "landmarks"),
+        iou_threshold=0.3,  # as in the reference implementation
     ),
     KnownModel(
         name="open_nsfw",

@@ -16,10 +16,10 @@ from PIL import ImageFile
 from detect.errors import AnimatedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
 
-__all__ = ["check_pixels", "early_chunks", "seen", "without_profile"]
+__all__ = ["END", "SIGNATURE", "Chunk", "check_pixels", "chunks_of", "early_chunks", "seen", "without_profile"]
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 _HEEDED = {
     b"tRNS": None, b"eXIf": None, b"iCCP": None,
@@ -41,7 +41,9 @@ _LARGEST_PROFILE = 64 * 2**20
 """Of a profile, in bytes, unpacked: browsers pass over larger ones."""
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
+    """Where a chunk's body stands in a file, and its checksum as it stands there."""
+
     kind: bytes
     start: int  # of the body
     end: int
@@ -69,26 +71,26 @@ def seen(data: bytes, name: str) -> bytes:
         PNG 3rd ed., 5.3 to 5.6, 11 and 13.1.
     """
     view = memoryview(data)
-    chunks = list(itertools.islice(_chunks(data), _MOST_CHUNKS + 1))
+    chunks = list(itertools.islice(chunks_of(data), _MOST_CHUNKS + 1))
     if len(chunks) > _MOST_CHUNKS:
         raise LimitError(f"{name}: a PNG of more than {_MOST_CHUNKS:,} chunks")
     _check_still(data, chunks, name)
     kept = _kept(view, chunks, name)
     _check_lengths(data, kept, name)
     parts = [view[chunk.start - 8 : chunk.end + 4] for same in kept.values() for chunk in same]
-    return b"".join([_SIGNATURE, *parts, _END])
+    return b"".join([SIGNATURE, *parts, END])
 
 
-def _check_still(data: bytes, chunks: Sequence[_Chunk], name: str) -> None:
+def _check_still(data: bytes, chunks: Sequence[Chunk], name: str) -> None:
     kinds = [chunk.kind for chunk in chunks]
     promised = (int.from_bytes(data[chunk.start : chunk.start + 4]) for chunk in chunks if chunk.kind == b"acTL")
     if b"fdAT" in kinds or kinds.count(b"fcTL") > 1 or max(promised, default=0) > 1:
         raise AnimatedImageError(f"{name}: several frames; only still pictures are taken")
 
 
-def _kept(view: memoryview, chunks: Sequence[_Chunk], name: str) -> dict[bytes, list[_Chunk]]:
+def _kept(view: memoryview, chunks: Sequence[Chunk], name: str) -> dict[bytes, list[Chunk]]:
     """The chunks that viewers heed, by kind, in the file's order."""
-    kept: dict[bytes, list[_Chunk]] = {}
+    kept: dict[bytes, list[Chunk]] = {}
     after = False  # the pixels
     for number, chunk in enumerate(chunks):
         if (number == 0) != (chunk.kind == b"IHDR"):
@@ -110,17 +112,18 @@ def _kept(view: memoryview, chunks: Sequence[_Chunk], name: str) -> dict[bytes, 
     return kept
 
 
-def _chunks(data: bytes) -> Iterator[_Chunk]:
-    at = len(_SIGNATURE)
+def chunks_of(data: bytes) -> Iterator[Chunk]:
+    """The chunks of a file, as their lengths say; nothing is checked."""
+    at = len(SIGNATURE)
     while at + 8 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        yield _Chunk(data[at + 4 : at + 8], at + 8, end, data[end : end + 4])
+        yield Chunk(data[at + 4 : at + 8], at + 8, end, data[end : end + 4])
         at = end + 4
 
 
 def early_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and body of the chunks before the pixels, of what `seen` made of a file."""
-    for chunk in itertools.takewhile(lambda chunk: chunk.kind != b"IDAT", _chunks(data)):
+    for chunk in itertools.takewhile(lambda chunk: chunk.kind != b"IDAT", chunks_of(data)):
         yield chunk.kind, data[chunk.start : chunk.end]
 
 
@@ -134,7 +137,7 @@ def _printable(kind: bytes) -> str:
     return kind.decode("ascii") if kind.isalpha() else kind.hex()
 
 
-def _check_critical(chunk: _Chunk, view: memoryview, name: str) -> None:
+def _check_critical(chunk: Chunk, view: memoryview, name: str) -> None:
     kind = _printable(chunk.kind)
     if len(chunk.checksum) < 4:
         raise damaged(name, f"it ends in its {kind} chunk")
@@ -144,11 +147,11 @@ def _check_critical(chunk: _Chunk, view: memoryview, name: str) -> None:
         raise UnsupportedImageError(f"{name}: a PNG with a chunk that must be understood and is not known, {kind}")
 
 
-def _is_heeded(chunk: _Chunk) -> bool:
+def _is_heeded(chunk: Chunk) -> bool:
     return chunk.kind in _HEEDED and _HEEDED[chunk.kind] in (None, chunk.end - chunk.start)
 
 
-def _check_lengths(data: bytes, kept: dict[bytes, list[_Chunk]], name: str) -> None:
+def _check_lengths(data: bytes, kept: dict[bytes, list[Chunk]], name: str) -> None:
     """Refuse a header, a palette or a transparency that decoders understand in different ways; drop what none heeds."""
     start = kept[b"IHDR"][0].start
     depth, color, packing, filtering, interlace = data[start + 8 : start + 13]
@@ -178,7 +181,7 @@ def without_profile(data: bytes) -> tuple[bytes, bytes | None]:
     Source:
         PNG 3rd ed., 11.3.2.3.
     """
-    chunk = next((chunk for chunk in _chunks(data) if chunk.kind in (b"iCCP", b"IDAT")), None)
+    chunk = next((chunk for chunk in chunks_of(data) if chunk.kind in (b"iCCP", b"IDAT")), None)
     if chunk is None or chunk.kind != b"iCCP":
         return data, None
     label, _, rest = data[chunk.start : chunk.end].partition(b"\0")
@@ -204,7 +207,7 @@ def check_pixels(image: ImageFile.ImageFile, data: bytes) -> None:
         OSError: Fewer bytes than the header announces, or fewer colours than the pixels name.
     """
     if image.mode == "P":
-        entries = next((chunk.end - chunk.start) // 3 for chunk in _chunks(data) if chunk.kind == b"PLTE")
+        entries = next((chunk.end - chunk.start) // 3 for chunk in chunks_of(data) if chunk.kind == b"PLTE")
         if sum(image.histogram()[entries:]):
             raise OSError(f"more colours than the {entries} of its palette")
     width, height = image.size
@@ -217,7 +220,7 @@ def check_pixels(image: ImageFile.ImageFile, data: bytes) -> None:
         columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
         expected += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
     found, inflate = 0, zlib.decompressobj()
-    for chunk in _chunks(data):
+    for chunk in chunks_of(data):
         rest = data[chunk.start : chunk.end] if chunk.kind == b"IDAT" else b""
         while rest and found < expected:
             found += len(inflate.decompress(rest, 1 << 20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from detect.labels import canonical
 
 __all__ = [
     "MAX_SIDE",
+    "MODEL_NAME",
     "check_input",
     "read_choice",
     "read_literal",
@@ -23,6 +25,9 @@ __all__ = [
 MAX_SIDE = 4096
 """Pixels of a side of a network's input. Detectors are trained at 320 to 1536. A picture is enlarged to what the file
 asks for, and eight at this size take 1.6 GB before the network has computed anything."""
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a model can be called in policies and reports."""
 
 _MAX_PIXELS = 8 * MAX_SIDE**2
 """Of a whole batch."""

@@ -16,7 +16,7 @@ from detect.errors import WeightsError
 from detect.runtime.centerface import CenterFaceHead
 from detect.runtime.head import Candidates, Head
 from detect.runtime.letterbox import Letterbox
-from detect.runtime.metadata import check_input, read_choice, read_names, read_size, read_stride
+from detect.runtime.metadata import MODEL_NAME, check_input, read_choice, read_names, read_size, read_stride
 from detect.runtime.retinanet import RetinaNetHead
 from detect.runtime.sessions import OnnxRuntimeSession, Session
 from detect.runtime.yolo import YoloV8Head
@@ -28,6 +28,7 @@ class OnnxDetector:
     """Runs a self-describing network with a head that is known here: YOLOv8's, RetinaNet's, or CenterFace's.
 
     Attributes:
+        name: What its file calls itself in its metadata, if that is a name; else the file's name without its ending.
         names: The network's labels, older spellings brought up to date.
         min_score: Boxes that score less are not reported.
     """
@@ -67,6 +68,8 @@ class OnnxDetector:
         read_choice(session.metadata, "resize", ("letterbox",), source, default="letterbox")
         self._is_bgr = read_choice(session.metadata, "color", ("RGB", "BGR"), source, default="RGB") == "BGR"
         self.names = read_names(session.metadata, source)
+        name = session.metadata.get("name", "")
+        self.name = name if MODEL_NAME.fullmatch(name) else Path(source).stem
         self._head = _read_head(session.metadata, classes=len(self.names), source=source)
         self.min_score = min_score
         self._iou_threshold = iou_threshold
@@ -87,6 +90,11 @@ class OnnxDetector:
         self._stride = math.lcm(read_stride(session.metadata, source), session.step)
         if not self._fixed_size:  # pictures are padded up to the stride
             check_input((batch, 3, *(-(-side // self._stride) * self._stride for side in self._size)), source)
+
+    @property
+    def models(self) -> Mapping[str, tuple[str, ...]]:
+        """This one, to all its labels."""
+        return {self.name: self.names}
 
     @classmethod
     def from_file(

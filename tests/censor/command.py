@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from click.testing import Result
+from fakes import FACES_JUDGED
 
 from detect.pictures.still import decode
 
-FACES = ("--policy", "faces")
+FACES = ("--policy", str(FACES_JUDGED))
 Censor = Callable[..., Result]
 
 

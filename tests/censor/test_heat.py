@@ -54,6 +54,16 @@ def test_who_does_not_vote_hides_nothing() -> None:
     assert heat_wanted({"a": said(0.95), "b": said(0.4)}, BOTH) == ("a",)
 
 
+def test_maps_are_asked_for_where_a_plan_or_a_reason_goes_by_them() -> None:
+    rule = PictureRule(review_at=0.3, nsfw_at=0.5, votes=2, hide_at=0.8, heat_at=0.5, classifiers=("a", "b", "c"))
+    given = {"a": said(0.9), "b": said(0.4), "c": said(0.2), "d": said(1.0)}
+    assert heat_wanted(given, rule) == ("a", "b")  # b has a reason, c has none, d does not count
+    assert heat_wanted(given, rule, again=True) == ("a",)
+    votes = PictureRule(nsfw_at=0.3, votes=2)
+    assert heat_wanted(given, votes) == ("a", "b", "d")
+    assert heat_wanted({"a": said(0.9)}, votes) == ()
+
+
 def test_the_hottest_cell_of_a_picture_that_is_suspected_is_hidden_however_cool_it_is() -> None:
     cool = [[0.1, 0.3], [0.2, 0.2]]
     (region,) = hot_regions({"a": said(0.6, cool)}, ANY)

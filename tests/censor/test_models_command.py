@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from censor.cli import main
-from censor.cli.preparing import preparing
 from detect.models.catalogue import KNOWN
 from detect.models.storage import read_model
 
@@ -137,9 +136,7 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
         assert done.stderr.startswith("Error: nobody knows where your home is")
 
 
-def test_a_command_that_misses_a_model_says_how_to_get_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, preparing():
-        read_model(folder, "open_nsfw")
-    assert ended.value.code == 1
-    said = f"Error: {folder}/open_nsfw.onnx: the model open_nsfw has not been added; see: censor models add --help\n"
-    assert capsys.readouterr().err == said
+def test_a_command_that_misses_a_model_says_how_to_get_it(folder: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["check", "--classifiers", "Open_NSFW", str(tmp_path / "a.png")])
+    lies = f"{folder}/open_nsfw.onnx: the model open_nsfw has not been added"
+    assert (done.exit_code, done.stderr) == (1, f"Error: {lies}; get it with: censor models add open_nsfw\n")

@@ -83,7 +83,7 @@ def test_the_same_bytes_are_the_same_pixels(
     path = tmp_path / "a.bin"
     path.write_bytes(SOURCES[what](encoded, photo))
     detector = Recorder()
-    Censor(detector=detector).check(path)
+    Censor("boxes", detector=detector).check(path)
     seen = read_rgb(path)
     assert seen.dtype == np.uint8
     views = [view for view in detector.shown if view.shape == seen.shape and (view == seen).all()]
@@ -99,7 +99,7 @@ def test_what_production_refuses_nobody_learns_from(
     path = tmp_path / "a.bin"
     path.write_bytes(encoded(photo, kind, save_all=True, append_images=[Image.fromarray(photo[::-1].copy())]))
     with pytest.raises(DetectError) as in_production:
-        Censor(detector=finder()).check(path)
+        Censor("boxes", detector=finder()).check(path)
     with pytest.raises(DetectError) as in_training:
         read_rgb(path)
     assert str(in_training.value) == str(in_production.value)

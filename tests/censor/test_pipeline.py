@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import RED, RedFinder, Scripted
+from fakes import FACES_JUDGED, RED, RedFinder, Scripted
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -94,7 +94,7 @@ def test_a_policy_that_only_hides_gives_no_verdict(scene: NDArray[np.uint8]) -> 
 
 
 def test_a_policy_that_judges_what_the_detector_never_reports_gives_no_verdict(scene: NDArray[np.uint8]) -> None:
-    faces = load_policy("faces")
+    faces = load_policy(FACES_JUDGED)
     assert Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE"])).apply(scene).verdict is None
     judging = Censor(policy=faces, detector=RedFinder("FACE_MALE", others=["FACE_FEMALE", LABEL])).apply(scene)
     assert judging.verdict is not None
@@ -276,7 +276,7 @@ def test_a_detector_that_breaks_its_contract_is_an_error(scene: NDArray[np.uint8
 
 def test_a_policy_the_detector_cannot_serve_is_refused() -> None:
     with pytest.raises(PolicyError, match="never reports"):
-        Censor(policy="default", detector=RedFinder())
+        Censor(policy="default", detector=RedFinder(), classifiers=())
     with pytest.raises(UnknownLabelError):
         Censor(policy=Policy(name="p", rules={"queen": Rule(censor_at=0.1)}), detector=RedFinder())
     deaf = RedFinder()
@@ -328,8 +328,10 @@ def test_caps_and_damage_reach_the_caller(scene: NDArray[np.uint8], encoded: Cal
 def test_no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "nudenet", None)  # as if it were not installed
     monkeypatch.setenv("CENSOR_WEIGHTS", str(tmp_path))  # which is the command's
-    with pytest.raises(WeightsError, match="no detector weights: no file is named"):
-        Censor()
+    monkeypatch.setenv("CENSOR_MODELS", str(tmp_path))
+    for policy, wanted in (("default", "all"), ("boxes", "320n"), ("faces", "centerface")):
+        with pytest.raises(WeightsError, match=rf"no model that finds .*; get it with: censor models add {wanted}$"):
+            Censor(policy)
 
 
 # --- the real detector ----------------------------------------------------------------------------------------------
@@ -337,7 +339,7 @@ def test_no_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def faces() -> Censor:
-    return Censor(policy="faces")
+    return Censor(policy=FACES_JUDGED)
 
 
 def test_a_real_face_is_hidden_and_not_found_again(faces: Censor, astronaut: NDArray[np.uint8]) -> None:

@@ -45,7 +45,7 @@ def paths(value: Any, before: str = "") -> set[str]:
 
 
 def test_a_record_has_the_fields_that_are_told_and_no_others(scene: NDArray[np.uint8]) -> None:
-    censor = Censor(detector=finder())
+    censor = Censor("boxes", detector=finder())
     checked = Outcome.of("a.png", censor.check(scene)).record
     assert paths(checked) == {path for path, _ in fields(CheckedRecord)}
     censored = Outcome.of("a.png", censor.apply(scene, keep=[(0, 0, 1, 1)]), "b.png").record
@@ -75,7 +75,7 @@ def test_every_field_is_documented_in_its_own_words() -> None:
 
 
 def test_a_log_line_has_the_fields_that_are_told(scene: NDArray[np.uint8]) -> None:
-    done = Censor(detector=finder()).apply(scene)
+    done = Censor("boxes", detector=finder()).apply(scene)
     line = log_line(done, "b.png")
     assert line.keys() == OutcomeLine.__annotations__.keys()
     assert (line["output"], line["level"], line["regions"]) == ("b.png", "nsfw", len(done.redactions))

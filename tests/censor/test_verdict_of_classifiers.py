@@ -37,7 +37,7 @@ def boxes(*scores: float) -> Detections:
 
 
 def verdict(found: Detections, policy: Policy = POLICY, **scores: Scores) -> Verdict:
-    return judge(Evidence(boxes=found, scores=scores, detectors=("320n",)), policy, width=10, height=10)
+    return judge(Evidence(boxes=found, scores=scores, detectors={"320n": found.names}), policy, width=10, height=10)
 
 
 def test_one_classifier_makes_a_person_look_and_votes_make_it_nsfw() -> None:
@@ -113,7 +113,7 @@ def test_a_face_has_one_rule_whatever_a_detector_calls_it() -> None:
 
 levels = st.floats(0, 1, width=32)
 classifiers = st.dictionaries(st.sampled_from(["a", "b", "c"]), levels.map(said), max_size=3)
-policies = st.sampled_from([POLICY, load_policy("default"), load_policy("strict")])
+policies = st.sampled_from([POLICY, *map(load_policy, ("default", "strict", "boxes"))])
 
 
 @given(policies, st.lists(levels, max_size=4), classifiers)
@@ -126,6 +126,19 @@ def test_nobody_makes_milder_than_review_what_another_puts_there(
     assert together.level >= min(of_boxes.level, Level.REVIEW)
     assert together.level >= of_classifiers.level
     assert together.score == max(of_boxes.score, of_classifiers.score)
+
+
+@given(st.sampled_from(["default", "strict"]), st.lists(levels, max_size=4), classifiers)
+def test_what_boxes_alone_put_at_review_or_above_no_preset_puts_below(
+    name: str, scores: list[float], given_: dict[str, Scores]
+) -> None:
+    alone, union = verdict(boxes(*scores), load_policy("boxes")), verdict(boxes(*scores), load_policy(name), **given_)
+    assert union.level >= min(alone.level, Level.REVIEW)
+    without = verdict(boxes(*scores), load_policy(name))
+    assert without.level >= alone.level  # and where nobody denies anything, they hold as they are
+    assert name == "strict" or without.level == alone.level
+    if any(each.probability >= 0.6 for each in given_.values()):
+        assert union.level >= Level.REVIEW
 
 
 @given(policies, st.lists(levels, max_size=4), classifiers, levels)

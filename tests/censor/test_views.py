@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import simplejpeg
-from fakes import RED, RedFinder, finder
+from fakes import FACES_JUDGED, RED, RedFinder, finder
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,7 +24,7 @@ from detect.errors import DamagedImageError
 from detect.pictures.still import Picture, decode
 from detect.reduction import reduction
 
-BLACK = load_policy("default").each(effect="solid")
+BLACK = load_policy("boxes").each(effect="solid")
 
 
 class Shrinking(RedFinder):
@@ -64,7 +64,7 @@ def jpeg(image: NDArray[np.uint8], orientation: int = 1) -> bytes:
 
 def test_check_decodes_no_more_than_the_detector_looks_at() -> None:
     detector = Shrinking(spare=12.4)
-    checked = Censor(detector=detector).check(jpeg(scene()))
+    checked = Censor("boxes", detector=detector).check(jpeg(scene()))
     assert detector.seen == [(40, 60)]
     assert detector.asked == (320, 480)
     assert (checked.width, checked.height) == (480, 320)
@@ -83,9 +83,9 @@ def test_a_whole_check_sees_what_hiding_sees() -> None:
     # Levels that are cut off at black and white: averaged before that by the JPEG decoder, and after it by us.
     noise = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (320, 480, 3), p=[0.2, 0.8])
     data, whole, hiding, small = jpeg(noise), Watching(spare=12.0), Watching(spare=12.0), Watching(spare=12.0)
-    Censor(detector=whole).check(data, whole=True)
-    Censor(detector=hiding).apply(data)
-    Censor(detector=small).check(data)
+    Censor("boxes", detector=whole).check(data, whole=True)
+    Censor("boxes", detector=hiding).apply(data)
+    Censor("boxes", detector=small).check(data)
     np.testing.assert_array_equal(whole.shown[0], hiding.shown[0])
     assert whole.shown[0].shape == small.shown[0].shape
     assert np.abs(whole.shown[0].astype(int) - small.shown[0]).mean() > 1
@@ -93,7 +93,7 @@ def test_a_whole_check_sees_what_hiding_sees() -> None:
 
 def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture() -> None:
     detector = Shrinking(spare=6.0)
-    checked = Censor(detector=detector).check(jpeg(scene(321, 483), orientation=6))
+    checked = Censor("boxes", detector=detector).check(jpeg(scene(321, 483), orientation=6))
     assert detector.seen == [(121, 81)]
     assert detector.asked == (483, 321)
     assert (checked.width, checked.height) == (321, 483)
@@ -102,7 +102,7 @@ def test_boxes_in_a_turned_and_reduced_jpeg_lie_in_the_upright_picture() -> None
 
 
 def test_a_box_at_the_edge_of_a_reduced_picture_ends_with_the_picture() -> None:
-    checked = Censor(detector=Shrinking(spare=12.0)).check(jpeg(scene(323, 485, (400, 240, 485, 323))))
+    checked = Censor("boxes", detector=Shrinking(spare=12.0)).check(jpeg(scene(323, 485, (400, 240, 485, 323))))
     assert checked.detections.xyxy[0].tolist() == [400, 240, 485, 323]
 
 
@@ -110,7 +110,7 @@ def test_a_box_at_the_edge_of_a_reduced_picture_ends_with_the_picture() -> None:
 def test_other_formats_are_decoded_whole_and_reduced_after(kind: str) -> None:
     detector = Shrinking(spare=12.0)
     data = encode(Picture(scene()), format=kind, quality=100)
-    assert Censor(detector=detector).check(data).detections.xyxy[0].tolist() == [160, 80, 240, 160]
+    assert Censor("boxes", detector=detector).check(data).detections.xyxy[0].tolist() == [160, 80, 240, 160]
     assert detector.seen == [(40, 60)]
 
 
@@ -118,7 +118,7 @@ def test_a_cut_jpeg_is_refused_though_it_is_only_judged() -> None:
     data = jpeg(np.random.default_rng(0).integers(0, 256, (800, 800, 3), np.uint8))
     for kept in (0.3, 0.9, 0.999):
         with pytest.raises(DamagedImageError):
-            Censor(detector=Shrinking(spare=12.0)).check(data[: int(kept * len(data))])
+            Censor("boxes", detector=Shrinking(spare=12.0)).check(data[: int(kept * len(data))])
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
@@ -169,7 +169,7 @@ def test_the_callers_pixels_are_left_alone(source: str) -> None:
     image = scene()
     before = image.copy()
     given = image if source == "array" else Image.fromarray(image)
-    done = Censor(detector=finder()).apply(given)
+    done = Censor("boxes", detector=finder()).apply(given)
     assert done.redactions
     assert np.array_equal(image, before)
     assert np.array_equal(np.asarray(given), before)
@@ -207,7 +207,7 @@ def test_the_real_detector_judges_reduced_and_whole_alike(astronaut: NDArray[np.
     """The tolerance that docs/benchmarks.md states, on a picture that it finds a face in."""
     image = np.asarray(Image.fromarray(astronaut).resize((3000, 3000), Image.Resampling.BICUBIC))
     data = simplejpeg.encode_jpeg(image, quality=90, colorsubsampling="420")
-    censor = Censor(policy="faces")
+    censor = Censor(policy=FACES_JUDGED)
     reduced, whole = censor.check(data).detections, censor.check(decode(data).pixels).detections
     strong = [row for row in range(len(whole)) if whole.scores[row] > 0.3]
     assert strong

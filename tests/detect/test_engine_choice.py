@@ -201,12 +201,12 @@ def test_the_command_passes_its_options_on(
     (tmp_path / "quantised.onnx").write_bytes(quantized)
 
     def run(*options: Any) -> Result:
-        return CliRunner().invoke(main, ["check", "--policy", "faces", "-v", str(tmp_path / "a.png"), *options])
+        return CliRunner().invoke(main, ["check", "--policy", "boxes", "-v", str(tmp_path / "a.png"), *options])
 
     result = run("--engine", "openvino", "--precision", "f32", "--weights", str(tmp_path / "plain.onnx"))
-    assert result.stderr.startswith("engine openvino, precision f32, threads ")
+    assert result.stderr.startswith("plain: engine openvino, precision f32, threads ")
     result = run("--weights", str(tmp_path / "quantised.onnx"))
-    assert result.stderr.startswith("engine onnxruntime, precision int8, threads ")
+    assert result.stderr.startswith("quantised: engine onnxruntime, precision int8, threads ")
     result = run("--engine", "onnxruntime", "--precision", "bf16")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     result = run("--precision", "int8")
@@ -219,15 +219,15 @@ def test_tiles_count_as_pictures(
     Image.fromarray(astronaut).save(tmp_path / "a.png")
     (tmp_path / "plain.onnx").write_bytes(plain)
     told = []
-    original = detect.load.load_detector
+    original = load_detector
 
     def load(*arguments: Any, pictures: int, **named: Any) -> LoadedDetector:
         told.append(pictures)
         return original(*arguments, pictures=pictures, **named)
 
-    monkeypatch.setattr("detect.load.load_detector", load)
+    monkeypatch.setattr("detect.installed.load_detector", load)
     for more in ([], ["--tile"]):
-        arguments = ["check", "--policy", "faces", "--weights", str(tmp_path / "plain.onnx"), *more]
+        arguments = ["check", "--policy", "boxes", "--weights", str(tmp_path / "plain.onnx"), *more]
         CliRunner().invoke(main, [*arguments, str(tmp_path / "a.png")])
     assert told == [1, 20]
 

@@ -35,7 +35,7 @@ EACH = pytest.mark.parametrize("carrier", CARRIERS, ids=lambda carrier: carrier.
 
 @pytest.fixture(scope="module")
 def hiding() -> Censor:
-    return Censor(policy="default", detector=finder())
+    return Censor(policy="boxes", detector=finder())
 
 
 def censored(hiding: Censor, carrier: Carrier, pixels: RGB, formats: list[str]) -> dict[str, bytes]:

@@ -69,11 +69,11 @@ class WatchedFolders:
 
     def processor(
         self, claims: Claims, *, originals: str | Path = KEEP, detector: Detector | None = None, attempts: int = 3,
-        nsfw_at: float | None = 0.6
+        nsfw_at: float | None = 0.6, censor: Censor | None = None,
     ) -> UploadProcessor:  # fmt: skip
         policy = Policy(name="red", rules={LABEL: Rule(censor_at=0.5, nsfw_at=nsfw_at, effect="solid")})
         return UploadProcessor(
-            censor=Censor(policy=policy, detector=detector or RedFinder()),
+            censor=censor or Censor(policy=policy, detector=detector or RedFinder()),
             claims=claims,
             public=self.public,
             quarantine=self.quarantine,
