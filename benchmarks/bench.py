@@ -17,13 +17,15 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from suite import beside, cost, long, machine, peers, plots, report, scaled, start
+from suite import beside, cost, judges, long, machine, networks, peers, plots, report, scaled, start
 from suite.section import Bench, Section
 
 SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "check": beside.check,
     "censor": beside.censor,
     "codec": beside.codec,
+    "judges": judges.judges,
+    "networks": networks.networks,
     "peers": peers.peers,
     "start": start.start,
     "scaled": scaled.scaled,

@@ -12,11 +12,13 @@ __all__ = [
     "CensorError",
     "ClassifierError",
     "CrashedError",
+    "CropError",
     "DataFolderError",
     "DetectorError",
     "OutputExistsError",
     "PolicyError",
     "RecheckError",
+    "StillNsfwError",
     "WriteError",
 ]
 
@@ -43,6 +45,14 @@ class ClassifierError(CensorError):
 
 class RecheckError(CensorError):
     """A picture in which, after all tries, the networks still find what should be hidden."""
+
+
+class StillNsfwError(RecheckError):
+    """A picture that still looks NSFW to a classifier after all tries."""
+
+
+class CropError(CensorError):
+    """A picture of which no crop of the shape that was asked for is safe."""
 
 
 class WriteError(CensorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from censor.calibration import calibrated_classifiers
 from censor.errors import ClassifierError, DetectorError, PolicyError
 from censor.evidence import Evidence
 from censor.heat import heat_wanted
@@ -88,7 +89,9 @@ def networks_for(
         from censor.loading import load_networks  # who brings all has no need of what loads
 
         detector, asked = load_networks(policy, detector=detector, classifiers=classifiers)
-    networks = Networks(detector=detector, classifiers=asked, rule=policy.picture)
+    networks = Networks(
+        detector=detector, classifiers=calibrated_classifiers(asked, policy.calibrations), rule=policy.picture
+    )
     if len(networks.says) < len(asked):
         raise PolicyError(f"policy {policy.name!r}: two classifiers have one name: {[each.name for each in asked]}")
     known = tuple(model.name for model in KNOWN if model.kind == "classifier")

@@ -66,13 +66,13 @@ def heat_wanted(scores: Mapping[str, Scores], rule: PictureRule, *, again: bool 
         rule: Who must say so.
         again: It is a picture in which something has been hidden.
     """
-    hiding = rule.hidden_by(scores, again=again)
+    hiding = rule.hidden_by(scores, again=again, alone=True)  # whoever's turn comes later, it will be asked for
     judging = () if again else (*rule.nsfw_by(scores), *rule.reviewed_by(scores))
     return tuple(name for name in rule.counted(scores) if name in {*hiding, *judging})
 
 
 def hot_regions(
-    scores: Mapping[str, Scores], rule: PictureRule, *, again: bool = False, more: bool = False
+    scores: Mapping[str, Scores], rule: PictureRule, *, again: bool = False, alone: bool = False, more: bool = False
 ) -> list[HotRegion]:
     """What is hidden of a picture for its heat, if enough classifiers vote for it or one is sure.
 
@@ -81,6 +81,7 @@ def hot_regions(
         rule: Who must say so, and how hot a cell must be. Of a classifier that suspects the picture the hottest one is,
             whatever its heat.
         again: It is a picture in which something has been hidden.
+        alone: No look at the output follows.
         more: Go further than the rule says, since that has not been enough: half as hot will do, and the cells around
             are hidden, too.
 
@@ -88,7 +89,7 @@ def hot_regions(
         Regions of one classifier after the other, from the top down. Cells that meet at a corner are connected.
     """
     found = []
-    for name in rule.hidden_by(scores, again=again):
+    for name in rule.hidden_by(scores, again=again, alone=alone):
         heat = scores[name].heat
         if heat is None or rule.heat_at is None:
             continue

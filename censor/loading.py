@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,9 @@ from detect.detections import Detector
 from detect.errors import MissingModelError
 from detect.installed import added_classifiers, found_labels, load_classifiers, load_detectors
 from detect.load import SessionOptions
+from detect.models.catalogue import KNOWN, find
 
-__all__ = ["folder_of_models", "load_networks"]
+__all__ = ["folder_of_models", "load_networks", "parse_classifiers"]
 
 
 def load_networks(
@@ -73,6 +75,29 @@ def load_networks(
         few = bool(asked) or not policy.asks_classifiers
         wanted = error.models[0] if few and error.models else "all"
         raise MissingModelError(f"{error}; get it with: censor models add {wanted}", error.models) from error
+
+
+def parse_classifiers(given: Sequence[str]) -> tuple[str | Path, ...] | None:
+    """Which classifiers a user names: known models by name, others by their files; None leaves it to the policy.
+
+    Raises:
+        ModelError: A name that no known model has, and no file.
+        ValueError: ``none`` beside others.
+    """
+    if "none" in given:
+        if len(given) > 1:
+            raise ValueError("--classifiers none: stands alone")
+        return ()
+    names = {known.name.casefold(): known.name for known in KNOWN}
+    chosen: list[str | Path] = []
+    for text in given:
+        if text.casefold() in names:
+            chosen.append(names[text.casefold()])
+        elif Path(text).suffix or os.path.exists(text):  # noqa: PTH110  # false for what can be no path, too
+            chosen.append(Path(text))
+        else:
+            find(text)  # which says what there is
+    return tuple(chosen) or None
 
 
 def folder_of_models() -> Path | None:

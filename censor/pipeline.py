@@ -84,6 +84,11 @@ class Censor:
         """What finds boxes; None where no model that does is here, and classifiers look alone."""
         return self._networks.detector
 
+    @property
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """What says how likely a picture as a whole is NSFW."""
+        return self._networks.classifiers
+
     def require_verdict(self) -> None:
         """Check that there can be a verdict: `check` begins with it.
 
@@ -258,7 +263,8 @@ class Censor:
         with timed(seconds, "detect"):
             found = find(picture, networks)
         verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
-        redactions, passed_over = plan(found.visible, policy, frame), kept(found.visible, policy, frame)
+        redactions = plan(found.visible, policy, frame, alone=not self._recheck)
+        passed_over = kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)

@@ -10,6 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from censor.calibration import Calibrations
 from censor.errors import PolicyError
 from censor.rules import EFFECTS, HOW, NSFW_REGION, SHAPES, PictureRule, Rule, check_number, reached
 from detect.errors import UnknownLabelError
@@ -32,6 +33,8 @@ class Policy:
         name: What reports call it.
         rules: Label to `Rule`; immutable. Labels without a rule pass through.
         picture: What is done about what classifiers say of the picture as a whole.
+        calibrations: What makes a classifier's scores probabilities, by the classifier's name; immutable. Thresholds of
+            `picture` and `confirm_at` are about what comes out of them.
         heat: Effect, shape and expansion of hidden heat, `NSFW_REGION`; there if and only if `picture` hides any.
         base: What a label takes that is named later, on a command line say: `[all]` of a file. Boxes that a user draws
             have its effect and its shape.
@@ -47,6 +50,7 @@ class Policy:
     name: str
     rules: Mapping[str, Rule]
     picture: PictureRule = field(default_factory=PictureRule)
+    calibrations: Calibrations = field(default_factory=dict)
     heat: Rule | None = None
     base: Rule = field(default_factory=Rule)
     cells: int = 6
@@ -56,8 +60,10 @@ class Policy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", MappingProxyType(dict(self.rules)))
+        object.__setattr__(self, "calibrations", MappingProxyType(dict(self.calibrations)))
         object.__setattr__(self, "color", tuple(self.color))
         self._check_heat()
+        self._check_calibrations()
         if not any(rule.acts for rule in self.rules.values()) and not self.picture.acts:
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= MAX_CELLS:
@@ -78,14 +84,22 @@ class Policy:
         if self.heat is not None and (self.heat.hides or self.heat.judges):
             raise ValueError(f"[labels.{NSFW_REGION}] has no thresholds of its own: those of [picture] go for heat")
 
+    def _check_calibrations(self) -> None:
+        for name, calibration in self.calibrations.items():
+            if not isinstance(name, str) or not name or not callable(getattr(calibration, "apply", None)):
+                raise ValueError(f"calibrations must be of classifiers' names, not {name!r}: {calibration!r}")
+            if not self.picture.counted([name]):
+                raise ValueError(f"calibration of {name}, which does not count: {', '.join(self.picture.classifiers)}")
+
     def __hash__(self) -> int:
-        given = (getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "rules")
-        return hash((frozenset(self.rules.items()), *given))
+        mappings = ("rules", "calibrations")
+        given = (getattr(self, each.name) for each in dataclasses.fields(self) if each.name not in mappings)
+        return hash((*(frozenset(getattr(self, name).items()) for name in mappings), *given))
 
     def __reduce__(self) -> tuple[Callable[..., Policy], tuple[()]]:
         """Copies and pickles are made by the constructor, which checks: a mapping proxy has no pickle of its own."""
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        return partial(type(self), **{**values, "rules": dict(self.rules)}), ()
+        return partial(type(self), **{**values, "rules": dict(self.rules), "calibrations": dict(self.calibrations)}), ()
 
     @property
     def lowest(self) -> float:
@@ -212,7 +226,9 @@ class Policy:
     def _require_classifiers(self, classifiers: Mapping[str, Sequence[str]], known: Collection[str]) -> None:
         rule = self.picture
         missing = [name for name in rule.classifiers if name not in classifiers]
-        if unknown := [name for name in missing if known and name not in known]:
+        calibrated = (name for name in self.calibrations if name not in classifiers)
+        named = dict.fromkeys((*missing, *rule.hide_first, *calibrated))
+        if unknown := [name for name in named if known and name not in (*classifiers, *known)]:
             there = ", ".join(dict.fromkeys((*classifiers, *known)))
             raise PolicyError(
                 f"policy {self.name!r}: nobody knows a classifier {', '.join(unknown)}; known are {there}"
@@ -260,7 +276,9 @@ class Policy:
             raise UnknownLabelError(f"policy {self.name!r} has no hide_at in [picture]: {NSFW_REGION} is never hidden")
         if NSFW_REGION in given or not self.picture.hides:
             return dataclasses.replace(self, rules=rules)
-        picture = dataclasses.replace(self.picture, hide_at=None, hide_votes=1, sure_at=None, heat_at=None)
+        picture = dataclasses.replace(
+            self.picture, hide_at=None, hide_votes=1, sure_at=None, heat_at=None, hide_first=()
+        )
         return dataclasses.replace(self, rules=rules, picture=picture, heat=None)
 
     def at(self, threshold: float, labels: Iterable[str] | None = None) -> Policy:

@@ -20,6 +20,11 @@ label takes, and the top level holds what goes for the whole picture::
     [picture.labels.NSFL]     # something else that one can say
     review_at = 0.5
 
+    [calibration.open_nsfw]   # what makes a classifier's scores probabilities
+    method = "platt"
+    slope = 1.3
+    intercept = -0.4
+
 A label that nobody knows, a key that does not exist and a value out of range are errors that name the line.
 """
 
@@ -34,12 +39,15 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from censor.errors import PolicyError
 from censor.policy import Policy, parse_color
 from censor.rules import HOW, NSFW_REGION, PictureRule, Rule, check_number
 from detect.labels import canonical
+
+if TYPE_CHECKING:
+    from detect.evaluation.calibration import Calibration
 
 __all__ = ["PRESETS", "format_policy", "load_policy", "parse_policy"]
 
@@ -94,18 +102,22 @@ def parse_policy(text: str, *, source: str = "policy") -> Policy:
     """
     data = _parsed(text, source)
     reader = _Reader(text, source)
-    top = reader.known(data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels", "picture"})
+    top = reader.known(
+        data, "", {"name", "cells", "color", "sticker", "feather", "all", "labels", "picture", "calibration"}
+    )
     shared, labels, picture = top.pop("all", {}), top.pop("labels", {}), top.pop("picture", {})
+    calibration = top.pop("calibration", {})
     if not isinstance(top.setdefault("name", Path(source).stem), str):
         raise reader.error(f"name must be text, not {top['name']!r}", "", "name")
     if "color" in top:
         top["color"] = reader.within("", "color", lambda: parse_color(top["color"]))
-    for table, value in (("all", shared), ("labels", labels), ("picture", picture)):
+    for table, value in (("all", shared), ("labels", labels), ("picture", picture), ("calibration", calibration)):
         if not isinstance(value, dict):
             raise reader.error(f"[{table}] must be a table", "", table)
     keys = {each.name for each in dataclasses.fields(Rule)}
     reader.known(shared, "all", keys)
     top["picture"] = _picture(picture, reader)
+    top["calibrations"] = _calibrations(calibration, reader, top["picture"])
     rules: dict[str, Rule] = {}
     for label, own in labels.items():
         table = f"labels.{label}"
@@ -148,6 +160,26 @@ def _picture(values: dict[str, Any], reader: _Reader) -> PictureRule:
     return made
 
 
+def _calibrations(values: dict[str, Any], reader: _Reader, rule: PictureRule) -> dict[str, Calibration]:
+    if not values:
+        return {}
+    from detect.errors import EvaluationError
+    from detect.evaluation.calibration import calibration_from_data
+
+    found: dict[str, Calibration] = {}
+    for name, own in values.items():
+        table = f"calibration.{name}"
+        if not isinstance(own, dict):
+            raise reader.error(f"[{table}] must be a table", "calibration", name)
+        if not rule.counted([name]):
+            raise reader.error(f"{name} does not count: {', '.join(rule.classifiers)} do", table)
+        try:
+            found[name] = calibration_from_data(own)
+        except EvaluationError as error:
+            raise reader.error(str(error), table) from error
+    return found
+
+
 def _check_heat(top: dict[str, Any], reader: _Reader) -> None:
     """As `Policy` does, which cannot know where it stands."""
     region = f"labels.{NSFW_REGION}"
@@ -187,12 +219,15 @@ def format_policy(policy: Policy) -> str:
         tables["picture"] = dataclasses.asdict(policy.picture)
         labels = tables["picture"].pop("labels")
         tables |= {f"picture.labels.{_key(label)}": {"review_at": at} for label, at in labels}
+    tables |= {f"calibration.{_key(name)}": each.to_data() for name, each in policy.calibrations.items()}
     for table, values in tables.items():
         lines += ["", f"[{table}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(repr, value))}]"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_quoted, value))}]"
     return json.dumps(False if value is None else value)

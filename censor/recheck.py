@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from censor.errors import RecheckError
+from censor.errors import RecheckError, StillNsfwError
 from censor.evidence import Evidence
 from censor.finding import Networks, find_again
 from censor.looking_again import hide_further, remaining, still_nsfw
@@ -57,7 +57,7 @@ def recheck(
         ClassifierError: A classifier raised something of its own, or broke its contract.
         DetectError: A network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
-        RecheckError: The last look finds something still.
+        RecheckError: The last look finds something still; `StillNsfwError` where a classifier is among those that do.
     """
     hidden, left_alone = list(redactions), [passed_over]
     for attempt in range(1, TRIES + 1):
@@ -73,5 +73,5 @@ def recheck(
             hidden = hide_further(seen, policy, frame, hidden, last=attempt == TRIES - 1)
             canvas.paint(hidden)
     if still_nsfw(seen, policy):
-        raise RecheckError(f"{picture.name}: still looks NSFW after hiding: {', '.join(left)}")
+        raise StillNsfwError(f"{picture.name}: still looks NSFW after hiding: {', '.join(left)}")
     raise RecheckError(f"{picture.name}: after {TRIES} looks at the output the detector still finds {', '.join(left)}")

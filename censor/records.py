@@ -89,6 +89,7 @@ class ReasonRecord(TypedDict):
     area: Annotated[float, Range(0, 1), "Share of the picture that the box covers; 1 for what is said of all of it."]
     xyxy: Annotated[XYXY | None, "The box; for a classifier its hottest cell, or null where it did not say."]
     classifier: Annotated[str | None, "The classifier that says so; null for a box."]
+    calibrated: Annotated[bool, "Whether the policy's calibration made the score a probability."]
 
 
 class VerdictRecord(TypedDict):

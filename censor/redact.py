@@ -96,6 +96,7 @@ def plan(
     frame: Frame,
     *,
     rechecked: bool = False,
+    alone: bool = False,
     effect: str | None = None,
     more: bool = False,
 ) -> list[Redaction]:
@@ -109,6 +110,7 @@ def plan(
         policy: Its rules say from which score on, how, and how far around.
         frame: The picture, and what the user drew on it.
         rechecked: The evidence is that of a look at the output.
+        alone: No look at the output follows.
         effect: Instead of what the rules say, for what was found.
         more: Hide more heat than the rules say; see `censor.heat.hot_regions`.
 
@@ -130,7 +132,7 @@ def plan(
         redactions.append(one)
     if policy.heat is not None:
         rule = replace(policy.heat, effect=effect or policy.heat.effect)
-        hot = _shown_heat(evidence, policy, frame, again=rechecked, more=more)
+        hot = _shown_heat(evidence, policy, frame, again=rechecked, alone=alone, more=more)
         redactions += [_heat_redaction(each, rule, policy, frame, rechecked=rechecked) for each in hot]
     drawn = replace(policy.base, expand=0.0)
     redactions += [_redaction(box, ALSO, 1.0, drawn, policy, frame, rechecked=rechecked) for box in frame.also]
@@ -197,9 +199,11 @@ def _is_kept(xyxy: Sequence[float], frame: Frame) -> bool:
     return any(x0 <= left and y0 <= top and right <= x1 and bottom <= y1 for x0, y0, x1, y1 in frame.keep)
 
 
-def _shown_heat(evidence: Evidence, policy: Policy, frame: Frame, *, again: bool, more: bool) -> list[HotRegion]:
+def _shown_heat(
+    evidence: Evidence, policy: Policy, frame: Frame, *, again: bool, alone: bool, more: bool
+) -> list[HotRegion]:
     """Regions of heat that do not lie wholly in a kept box; of those that were made larger, the cells that do not."""
-    found = hot_regions(evidence.scores, policy.picture, again=again, more=more)
+    found = hot_regions(evidence.scores, policy.picture, again=again, alone=alone, more=more)
     if more and frame.keep:
         found = [replace(hot, cells=_outside_kept(hot.cells, frame)) for hot in found]
     return [hot for hot in found if hot.cells.any() and not _is_kept(_bounds(hot, frame), frame)]

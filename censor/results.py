@@ -87,7 +87,7 @@ class Censored(Result):
         """The censored picture as a file's bytes, with nothing of the source's file in it.
 
         Args:
-            format: "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP" or "GIF". By default that of the source, and
+            format: Name of one of `detect.pictures.formats.FORMATS`, such as "JPEG". By default that of the source, and
                 PNG for bare pixels.
             quality: As `censor.media.encoding.encode` takes it.
 

@@ -104,6 +104,8 @@ class PictureRule:
         hide_votes: How many, >= 1.
         sure_at: One of this probability or more has its heat hidden, whatever the others say; None never.
         heat_at: Cells of this heat or more are hidden.
+        hide_first: Names of those that show best where something is, even in a picture that they do not suspect. Their
+            heat is hidden first, whatever probability they give; that of others only if a look at the output says so.
         required: Whether to refuse to work without all the classifiers that are named, or with fewer than the votes
             ask for.
         labels: What else a classifier can say ("NSFL", for one), with the probability from which on a person should
@@ -121,12 +123,14 @@ class PictureRule:
     hide_votes: int = 1
     sure_at: float | None = None
     heat_at: float | None = None
+    hide_first: tuple[str, ...] = ()
     required: bool = True
     labels: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_names(self.classifiers)
-        object.__setattr__(self, "classifiers", tuple(self.classifiers))
+        for key in ("classifiers", "hide_first"):
+            _check_names(key, getattr(self, key))
+            object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "labels", tuple(sorted(dict(self.labels).items())))
         for key in ("review_at", "nsfw_at", "hide_at", "sure_at", "heat_at"):
             if getattr(self, key) is not None:
@@ -150,9 +154,11 @@ class PictureRule:
     def _check_order(self) -> None:
         if self.review_at is not None and self.nsfw_at is not None and self.review_at > self.nsfw_at:
             raise ValueError(f"review_at ({self.review_at}) must not be above nsfw_at ({self.nsfw_at})")
-        for key in ("sure_at", "heat_at"):
-            if getattr(self, key) is not None and self.hide_at is None:
+        for key in ("sure_at", "heat_at", "hide_first"):
+            if getattr(self, key) not in (None, ()) and self.hide_at is None:
                 raise ValueError(f"{key} needs hide_at: nothing is hidden without")
+        if alien := [name for name in self.hide_first if not self.counted([name])]:
+            raise ValueError(f"hide_first names {', '.join(alien)}, and classifiers does not")
         if self.hide_at is None:
             return
         if self.heat_at is None:
@@ -222,15 +228,19 @@ class PictureRule:
         level = self.nsfw_at if self.review_at is None else self.review_at
         return self.hide_at if level is None else max(self.hide_at, level)
 
-    def hidden_by(self, scores: Mapping[str, Scores], *, again: bool = False) -> tuple[str, ...]:
-        """The classifiers whose heat is hidden: all that vote for it, or those that are sure.
+    def hidden_by(self, scores: Mapping[str, Scores], *, again: bool = False, alone: bool = False) -> tuple[str, ...]:
+        """The classifiers whose heat is hidden: who goes first, else all that vote for it, or those that are sure.
 
         Args:
             scores: Each classifier's answer by its name.
             again: It is a picture in which something has been hidden; they must reach `suspect_at`, too.
+            alone: No look at the output follows, so that nobody's turn comes later.
         """
         found = self._votes(scores, self.hide_at, self.hide_votes) or self._votes(scores, self.sure_at, 1)
-        return tuple(name for name in found if not again or reached(scores[name].probability, self.suspect_at))
+        if again:
+            return tuple(name for name in found if reached(scores[name].probability, self.suspect_at))
+        first = [name for name in scores if name in self.hide_first]
+        return tuple(name for name in scores if name in first or (name in found and (alone or not first)))
 
     def _votes(self, scores: Mapping[str, Scores], at: float | None, votes: int) -> tuple[str, ...]:
         voters = tuple(name for name in self.counted(scores) if reached(scores[name].probability, at))
@@ -242,11 +252,11 @@ def reached(score: float, threshold: float | None) -> bool:
     return threshold is not None and bool(np.float32(score) >= np.float32(threshold))
 
 
-def _check_names(names: object) -> None:
+def _check_names(key: str, names: object) -> None:
     if not isinstance(names, tuple | list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"classifiers must be a list of names, not {names!r}")
+        raise ValueError(f"{key} must be a list of names, not {names!r}")
     if len(set(names)) != len(names):
-        raise ValueError(f"classifiers must be named once each, not {list(names)}")
+        raise ValueError(f"{key} must be named once each, not {list(names)}")
 
 
 def check_number(key: str, value: object, low: float, high: float) -> None:

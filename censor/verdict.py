@@ -11,7 +11,7 @@ from censor.evidence import Evidence
 from censor.heat import hottest
 from censor.policy import Policy
 from censor.records import ReasonRecord, VerdictRecord
-from censor.rules import PictureRule, Rule, reached
+from censor.rules import Rule, reached
 from detect.boxes import area, clip
 from detect.classifier.scores import Scores
 
@@ -71,6 +71,7 @@ class Reason:
         area: Share of the picture that the box covers, in [0, 1]; 1 for a classifier, which judges all of it.
         xyxy: The box, in the picture's pixels; of a classifier, where it sees most, or None if it does not say where.
         classifier: Its name; None for a box.
+        calibrated: Whether the score is what the policy's calibration made of what the classifier said: a probability.
     """
 
     label: str
@@ -80,6 +81,7 @@ class Reason:
     area: float
     xyxy: tuple[float, float, float, float] | None
     classifier: str | None = None
+    calibrated: bool = False
 
     @property
     def level(self) -> Level:
@@ -88,7 +90,8 @@ class Reason:
 
     def __str__(self) -> str:
         if self.classifier is not None:
-            said = f"{self.classifier}: {self.label} {self.score:.2f} >= {self.rule} {self.threshold:g}"
+            what = f"{self.label} {self.score:.2f}{' calibrated' * self.calibrated}"
+            said = f"{self.classifier}: {what} >= {self.rule} {self.threshold:g}"
             return said if self.xyxy is None else f"{said}, most at {','.join(f'{edge:.0f}' for edge in self.xyxy)}"
         share = f"{self.area:.1%} of the picture"
         if self.rule == "confirm_at":
@@ -105,6 +108,7 @@ class Reason:
             "area": round(self.area, 5),
             "xyxy": None if self.xyxy is None else [round(edge, 1) for edge in self.xyxy],
             "classifier": self.classifier,
+            "calibrated": self.calibrated,
         }
 
 
@@ -164,7 +168,7 @@ def judge(evidence: Evidence, policy: Policy, *, width: int, height: int) -> Ver
     if not policy.judges(names, classifiers):
         raise PolicyError(f"policy {policy.name!r} judges nothing that the detector reports")
     of_boxes, best = _box_reasons(evidence, policy, width=width, height=height)
-    reasons = [*of_boxes, *_score_reasons(evidence.scores, policy.picture, width=width, height=height)]
+    reasons = [*of_boxes, *_score_reasons(evidence.scores, policy, width=width, height=height)]
     reasons.sort(key=lambda reason: (-reason.level.rank, -reason.score))
     judged_by = policy.picture.judged_by(classifiers)
     return Verdict(
@@ -206,8 +210,9 @@ def _met(rule: Rule, score: float, said: float) -> tuple[str, float] | None:
     return None
 
 
-def _score_reasons(scores: Mapping[str, Scores], rule: PictureRule, *, width: int, height: int) -> list[Reason]:
+def _score_reasons(scores: Mapping[str, Scores], policy: Policy, *, width: int, height: int) -> list[Reason]:
     """What classifiers say that met a rule of the picture."""
+    rule = policy.picture
     reasons, nsfw_by = [], rule.nsfw_by(scores)
     for name in rule.counted(scores):
         given = scores[name]
@@ -217,8 +222,17 @@ def _score_reasons(scores: Mapping[str, Scores], rule: PictureRule, *, width: in
         met += [(label, given.value(label), "review_at", at) for label, at in rule.labels if label in given.names]
         for label, score, key, at in met:
             if at is not None and reached(score, at):
-                where = hottest(given, width=width, height=height) if label == "NSFW" else None
+                whole = label == "NSFW"
                 reasons.append(
-                    Reason(label=label, score=score, rule=key, threshold=at, area=1.0, xyxy=where, classifier=name)
+                    Reason(
+                        label=label,
+                        score=score,
+                        rule=key,
+                        threshold=at,
+                        area=1.0,
+                        xyxy=hottest(given, width=width, height=height) if whole else None,
+                        classifier=name,
+                        calibrated=whole and name in policy.calibrations,
+                    )
                 )
     return reasons

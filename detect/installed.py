@@ -6,19 +6,30 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
-from detect.classifier.onnx_classifier import OnnxClassifier
 from detect.classifier.tiling import LongClassifier
 from detect.errors import MissingModelError, MissingWeightsError, ModelError, UnknownLabelError
-from detect.labels import serves, taken
+from detect.labels import serves
 from detect.load import LoadedDetector, SessionOptions, find_weights, load_detector, start_session
-from detect.merging import MergedDetector
+from detect.merging import MergedDetector, reported
 from detect.models.catalogue import KNOWN, find
 from detect.models.storage import added_path, is_added, read_model
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 
-__all__ = ["LoadedClassifier", "added_classifiers", "found_labels", "load_classifiers", "load_detectors"]
+if TYPE_CHECKING:
+    from detect.classifier.features import FeatureExtractor
+    from detect.classifier.onnx_classifier import OnnxClassifier
+
+__all__ = [
+    "LoadedClassifier",
+    "added_classifiers",
+    "found_labels",
+    "load_classifiers",
+    "load_detectors",
+    "load_each",
+    "load_features",
+]
 
 _T = TypeVar("_T")
 
@@ -97,6 +108,31 @@ def found_labels(labels: Iterable[str], *, folder: Path | None) -> tuple[str, ..
     return tuple(label for label in labels if any(_is_installed(name, folder) for name in _able(label)))
 
 
+def load_features(model: str | Path, *, folder: Path | None, **options: Unpack[SessionOptions]) -> FeatureExtractor:
+    """Load a classifier for its last features instead of its scores.
+
+    Args:
+        model: The name of a known model, or the path of a file.
+        folder: Where known models were added; None where there is no such folder.
+        options: What runs it: see `detect.load.load_detector`.
+
+    Raises:
+        MissingModelError: A known model that has not been added.
+        WeightsError: A name that no known model has; a file that cannot be read, was changed, is no classifier, or has
+            no linear layer whose input would be its features.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    from detect.classifier.features import FeatureExtractor
+    from detect.classifier.onnx_classifier import OnnxClassifier
+    from detect.runtime.graph import answering_features
+
+    source, content = _read(model, folder)
+    answering, output = answering_features(content, source)
+    classifier = OnnxClassifier(start_session(answering, source, **options), source=source)
+    return FeatureExtractor(classifier, output=output, source=source)
+
+
 def load_detectors(
     labels: Collection[str],
     *,
@@ -130,16 +166,40 @@ def load_detectors(
     if weights is not None:
         overlap = 0.45 if iou_threshold is None else iou_threshold
         return load_detector(weights, min_score=min_score, iou_threshold=overlap, **options)
+    loaded = load_each(labels, folder=folder, min_score=min_score, iou_threshold=iou_threshold, **options)
+    if len(loaded) == 1:
+        return loaded[0][0]
+    return MergedDetector([(detector, reported(detector.names, asked, labels)) for detector, asked in loaded])
+
+
+def load_each(
+    labels: Collection[str],
+    *,
+    folder: Path | None,
+    min_score: float = 0.05,
+    iou_threshold: float | None = None,
+    **options: Unpack[SessionOptions],
+) -> list[tuple[LoadedDetector, tuple[str, ...]]]:
+    """The models that `load_detectors` makes one detector of, each with the labels that it is loaded for.
+
+    Args:
+        labels: As for `load_detectors`, like the rest.
+        folder: Where models were added.
+        min_score: Lower-scored boxes are not reported.
+        iou_threshold: By default that of each model.
+        options: What runs them.
+
+    Raises:
+        DetectError: See `load_detectors`.
+        ValueError: See `load_detectors`.
+    """
     if not labels:
         raise ValueError("need at least one label")
     served: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         served.setdefault(_best(label, folder), []).append(label)
     loaded = _at_once([partial(_load_known, name, folder, min_score, iou_threshold, options) for name in served])
-    if len(loaded) == 1:
-        return loaded[0]
-    parts = zip(loaded, served.values(), strict=True)
-    return MergedDetector([(detector, _reported(detector.names, asked, labels)) for detector, asked in parts])
+    return list(zip(loaded, map(tuple, served.values()), strict=True))
 
 
 def _at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
@@ -152,10 +212,9 @@ def _at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
 
 def _load_classifier(model: str | Path, folder: Path | None, options: SessionOptions) -> tuple[str, LoadedClassifier]:
     """Where a classifier lies, and itself."""
-    if isinstance(model, Path):
-        source, content = str(model), read_weights(model)
-    else:
-        source, content = _read_added(folder, model)
+    from detect.classifier.onnx_classifier import OnnxClassifier  # a policy that asks none need not wait for it
+
+    source, content = _read(model, folder)
     return source, LoadedClassifier(OnnxClassifier(start_session(content, source, **options), source=source))
 
 
@@ -202,12 +261,9 @@ def _is_installed(name: str, folder: Path | None) -> bool:
     return True
 
 
-def _reported(names: Iterable[str], asked: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
-    """Those of a detector's names that it shall report, when it serves some labels and others serve the rest."""
-    names, asked = tuple(names), tuple(asked)
-    own = {name for label in asked for name in taken(label, names)}
-    others = {name for label in labels if label not in asked for name in taken(label, names)}
-    return tuple(name for name in names if name in own or name not in others)
+def _read(model: str | Path, folder: Path | None) -> tuple[str, bytes]:
+    """Where a named file or a known model lies, and its content."""
+    return (str(model), read_weights(model)) if isinstance(model, Path) else _read_added(folder, model)
 
 
 def _read_added(folder: Path | None, name: str) -> tuple[str, bytes]:

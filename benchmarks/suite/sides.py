@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import os
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from detect.runtime.telemetry import import_quietly
+from detect.runtime.telemetry import QUIET, import_quietly
 from suite.photographs import SAVED_AT
 
 __all__ = [
@@ -19,17 +22,22 @@ __all__ = [
     "FACES",
     "PEER",
     "POLICY",
+    "PackageLoop",
     "Side",
     "bare_codec",
     "command",
     "nudenet",
     "ours",
+    "package_loops",
     "processes",
 ]
 
 POLICY = "faces"
 FACES = ["FACE_FEMALE", "FACE_MALE"]
 """What that policy hides: the peer is asked for the same."""
+
+_JUDGING = "boxes"
+"""What `check` judges by unless it is told: that of `POLICY` hides and gives no verdict."""
 
 PEER = "nudenet"
 BARE = "libjpeg-turbo: decode + encode"
@@ -110,6 +118,61 @@ def _serve(channel: Connection, prepare: Callable[..., Prepared], arguments: Seq
         channel.send(f"{type(error).__name__}: {error}")
 
 
+class PackageLoop:
+    """A package's own calls, in an environment that holds it: see `peer_loops.py`, which runs there."""
+
+    def __init__(self, python: Path, package: str) -> None:
+        """Start it, and wait until it is ready."""
+        self._package = package
+        program = Path(__file__).parents[1] / "peer_loops.py"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        for quiet in QUIET.values():
+            environment |= quiet.variables
+        self._process = subprocess.Popen(
+            [python, program, package], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self._answer()
+
+    def on(self, paths: Sequence[Path]) -> Callable[[], float]:
+        """As `Side.on`."""
+
+        def side() -> float:
+            self._tell([str(path) for path in paths])
+            return self._answer()
+
+        return side
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _tell(self, paths: list[str]) -> None:
+        if self._process.stdin is not None:
+            print(json.dumps(paths), file=self._process.stdin, flush=True)
+
+    def _answer(self) -> float:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError(f"{self._package}: the process died")
+        return float(line)
+
+
+@contextmanager
+def package_loops(python: Path, packages: Sequence[str]) -> Iterator[dict[str, PackageLoop]]:
+    """A process for each package, which end with the block.
+
+    Raises:
+        RuntimeError: One died, then or when told to work; it has said why.
+    """
+    with ExitStack() as stack:
+        loops = {}
+        for package in packages:
+            loops[package] = loop = PackageLoop(python, package)
+            stack.callback(loop.close)
+        yield loops
+
+
 def nudenet(verb: str, out: Path) -> Prepared:
     """The package's own loop, as its README says."""
     import_quietly("onnxruntime")  # which the package imports as it comes
@@ -128,7 +191,7 @@ def nudenet(verb: str, out: Path) -> Prepared:
 
 
 def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | None = None) -> Prepared:
-    """What `censor VERB ARGUMENTS --policy faces` does with a folder of many pictures, through its own code.
+    """What `censor VERB ARGUMENTS` does with a folder of many pictures, through its own code.
 
     Args:
         verb: "check" or "hide".
@@ -150,16 +213,22 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
 
     detector = censor.detector
     engine, precision = (detector.engine, detector.precision) if isinstance(detector, HasEngine) else (None, None)
-    return Prepared(work, {"workers": workers, "engine": engine, "precision": precision})
+    looking = [("the detector", detector), *((each.name, each) for each in censor.classifiers)]
+    models = [(name, each.engine, each.precision) for name, each in looking if isinstance(each, HasEngine)]
+    return Prepared(work, {"workers": workers, "engine": engine, "precision": precision, "models": models})
 
 
 def command(verb: str, *arguments: str) -> tuple[Any, int]:
-    """The `Censor` that the command would make of these options, and its number of workers."""
+    """The `Censor` that the command would make of these options, and its number of workers.
+
+    The policy is `faces`, and `boxes` for `check`, unless the options name another.
+    """
     from censor.cli.groups import HidingOptions, SharedOptions
     from censor.cli.pictures import check, hide
     from censor.cli.preparing import make_censor, preparing
 
-    given = dict({"hide": hide, "check": check}[verb].make_context(verb, ["-", "--policy", POLICY, *arguments]).params)
+    policy = ["--policy", _JUDGING if verb == "check" else POLICY]
+    given = dict({"hide": hide, "check": check}[verb].make_context(verb, ["-", *policy, *arguments]).params)
     shared = SharedOptions.taken(given)
     try:
         with preparing():

@@ -26,6 +26,7 @@ __all__ = [
     "Tally",
     "fail",
     "outcome",
+    "printable",
     "progress",
     "work_off",
 ]
@@ -142,9 +143,9 @@ def _print(each: Outcome, report: TextIO | None, *, records: bool, lines: bool) 
     if records:
         click.echo(record)
     if each.error:
-        click.echo(_printable(each.line), err=True)
+        click.echo(printable(each.line), err=True)
     elif lines and not records:
-        click.echo(_printable(each.line))
+        click.echo(printable(each.line))
 
 
 def _summary(tally: Tally, ignored: int, *, judging: bool) -> str:
@@ -231,14 +232,14 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield advance
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Control characters in a file's name must not reach a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def _say(error: Exception) -> None:
     with suppress(OSError, ValueError):  # nobody can be told; the exit code says it
-        click.echo(_printable(f"Error: {' '.join(str(error).split())}"), err=True)
+        click.echo(printable(f"Error: {' '.join(str(error).split())}"), err=True)
 
 
 def fail(error: Exception, code: int) -> NoReturn:

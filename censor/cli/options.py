@@ -17,6 +17,7 @@ __all__ = [
     "PRECISIONS",
     "PROVIDERS",
     "FilePath",
+    "analysis_options",
     "hiding_options",
     "photos_argument",
     "shared_options",
@@ -121,15 +122,16 @@ _VIEWS = (
     click.option("--flip", is_flag=True, help="Look at the mirror image too: finds more, costs twice."),
 )
 
+_WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=lambda: min(os.cpu_count() or 1, 4),
+    show_default="one a core, at most 4",
+    help="Pictures worked on at once.",
+)
+
 _LIMITS = (
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        metavar="N",
-        default=lambda: min(os.cpu_count() or 1, 4),
-        show_default="one a core, at most 4",
-        help="Pictures worked on at once.",
-    ),
     click.option(
         "--max-pixels",
         type=click.IntRange(min=1),
@@ -204,6 +206,23 @@ def shared_options(command: _Command) -> _Command:
     def call(**given: object) -> object:
         from censor.cli.groups import SharedOptions
 
+        shared = SharedOptions.taken(given)
+        return command(shared=shared, **given)
+
+    return _with_options(call, *_POLICY, *_NETWORK, *_VIEWS, _WORKERS, *_LIMITS, *_MESSAGES)
+
+
+def analysis_options(command: _Command) -> _Command:
+    """The options of commands that look at pictures one after the other, for the command's argument `shared`.
+
+    They are those of `shared_options` without the number of workers.
+    """
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import SharedOptions
+
+        given["workers"] = 1
         shared = SharedOptions.taken(given)
         return command(shared=shared, **given)
 

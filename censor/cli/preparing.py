@@ -14,13 +14,21 @@ import click
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
-    from censor.cli.groups import HidingOptions, SharedOptions, ViewOptions
+    from censor.cli.groups import HidingOptions, PolicyOptions, SharedOptions, ViewOptions
     from censor.pipeline import Censor
     from censor.policy import Policy
     from detect.classifier.scores import Classifier
     from detect.detections import Detector
 
-__all__ = ["WEIGHTS_VARIABLE", "make_censor", "named_weights", "parse_classifiers", "preparing"]
+__all__ = [
+    "WEIGHTS_VARIABLE",
+    "chosen_policy",
+    "looking_closer",
+    "make_censor",
+    "named_weights",
+    "preparing",
+    "tiled",
+]
 
 WEIGHTS_VARIABLE = "CENSOR_WEIGHTS"
 """Environment variable that names a weights file where no option does."""
@@ -47,6 +55,19 @@ def named_weights(option: Path | None) -> Path | None:
     """The weights file that the option names, or else the environment; None for the installed weights."""
     named = os.environ.get(WEIGHTS_VARIABLE)
     return option or (Path(named) if named else None)
+
+
+def chosen_policy(options: PolicyOptions) -> Policy:
+    """The policy as options say.
+
+    Raises:
+        CensorError: It is not valid.
+        UnknownLabelError: A threshold for a label without a rule.
+        UsageError: A threshold that is none.
+    """
+    from censor.policy_toml import load_policy
+
+    return _at(load_policy(options.source), [_parse_threshold(text) for text in options.thresholds])
 
 
 def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
@@ -84,8 +105,8 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
         policy = _hiding(base, hiding, detector.names)
     return Censor(
         policy=_at(policy, thresholds),
-        detector=None if detector is None else _looking_closer(detector, shared.views),
-        classifiers=_tiled(classifiers, shared.views),
+        detector=None if detector is None else looking_closer(detector, shared.views),
+        classifiers=tiled(classifiers, shared.views),
         recheck=hiding is None or not hiding.no_recheck,
         max_bytes=shared.limits.max_bytes,
         max_pixels=shared.limits.max_pixels,
@@ -98,7 +119,7 @@ def _load_networks(
     """Networks that as many pictures share as are worked on at once, and the cores among them."""
     import cv2
 
-    from censor.loading import load_networks
+    from censor.loading import load_networks, parse_classifiers
     from detect.runtime.sessions import cores
 
     workers = shared.limits.at_once(pictures)
@@ -125,31 +146,6 @@ def _load_networks(
     return detector, classifiers
 
 
-def parse_classifiers(given: Sequence[str]) -> tuple[str | Path, ...] | None:
-    """Which classifiers an option names: known models by name, others by their files; None leaves it to the policy.
-
-    Raises:
-        ModelError: A name that no known model has, and no file.
-        UsageError: ``none`` beside others.
-    """
-    from detect.models.catalogue import KNOWN, find
-
-    if "none" in given:
-        if len(given) > 1:
-            raise click.UsageError("--classifiers none: stands alone")
-        return ()
-    names = {known.name.casefold(): known.name for known in KNOWN}
-    chosen: list[str | Path] = []
-    for text in given:
-        if text.casefold() in names:
-            chosen.append(names[text.casefold()])
-        elif Path(text).suffix or os.path.exists(text):  # noqa: PTH110  # false for what can be no path, too
-            chosen.append(Path(text))
-        else:
-            find(text)  # which says what there is
-    return tuple(chosen) or None
-
-
 def _tell(detector: Detector | None, classifiers: Sequence[Classifier], threads: int) -> None:
     """What runs the networks."""
     from detect.detections import HasEngine
@@ -162,7 +158,8 @@ def _tell(detector: Detector | None, classifiers: Sequence[Classifier], threads:
             click.echo(f"{name}: {runs}", err=True)
 
 
-def _looking_closer(detector: Detector, views: ViewOptions) -> Detector:
+def looking_closer(detector: Detector, views: ViewOptions) -> Detector:
+    """The detector, looking at what else of a picture the options say."""
     from detect.tiling import FlipDetector, TiledDetector
 
     if views.tile:
@@ -170,7 +167,8 @@ def _looking_closer(detector: Detector, views: ViewOptions) -> Detector:
     return FlipDetector(detector) if views.flip else detector
 
 
-def _tiled(classifiers: Sequence[Classifier], views: ViewOptions) -> Sequence[Classifier]:
+def tiled(classifiers: Sequence[Classifier], views: ViewOptions) -> Sequence[Classifier]:
+    """The classifiers, looking at tiles too if the options say so."""
     from detect.classifier.tiling import TiledClassifier
 
     return [TiledClassifier(each, tile=views.tile_size) for each in classifiers] if views.tile else classifiers

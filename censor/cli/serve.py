@@ -24,21 +24,28 @@ _INT = click.IntRange(min=1)
 @click.option("--workers", type=_INT, metavar="N", help="Processes for the pictures [default: one a core, at most 4].")
 @click.option("--policy", metavar="FILE|PRESET", help="Of requests that name none [default: default].")
 @click.option("--policies", type=FilePath(file_okay=False), metavar="DIR", help="TOML policies that requests may name.")
-@click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector [default: the nudenet package's].")
+@click.option("--weights", type=FilePath(), metavar="FILE", help="ONNX detector in the place of all others.")
+@click.option(
+    "--classifiers",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Load this one, of `censor models` or an ONNX file; `none` loads none [default: those here that any policy "
+    "counts]. Repeatable.",
+)
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
-    help="What runs the network; openvino is an extra [default: auto].",
+    help="What runs networks; openvino is an extra [default: auto].",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    help="What the network computes in [default: auto].",
+    help="What networks compute in [default: auto].",
 )
 @click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
-    help="What the network runs on [default: cpu].",
+    help="What networks run on [default: cpu].",
 )
 @click.option("--max-bytes", type=_INT, metavar="N", help="Refuse larger uploads as they come [default: 20971520].")
 @click.option("--max-pixels", type=_INT, metavar="N", help="Refuse larger pictures, undecoded [default: 25000000].")
@@ -58,7 +65,7 @@ _INT = click.IntRange(min=1)
 @click.option("--cors-origins", metavar="ORIGIN,...", help="Origins whose pages may call /v1 [default: none].")
 @click.option("--allowed-hosts", metavar="HOST,...", help="Names it may be called by [default: localhost; see docs].")
 @click.option("--page/--no-page", default=None, help="Serve the page at / [default: yes].")
-def serve(**options: str | float | Path | None) -> None:
+def serve(classifiers: tuple[str, ...], **options: str | float | Path | None) -> None:
     """Censor pictures over HTTP, and serve a page to try it.
 
     What no option says, the variable CENSOR_ and the option's name says, as in CENSOR_MAX_BYTES. API keys can stand in
@@ -67,6 +74,7 @@ def serve(**options: str | float | Path | None) -> None:
     try:
         import pydantic
 
+        from censor.service.choosing import loader
         from censor.service.policies import Policies
         from censor.service.server import serve as serve_forever
         from censor.service.settings import Settings
@@ -75,9 +83,8 @@ def serve(**options: str | float | Path | None) -> None:
             raise
         missing = f"{error.name} is not installed; install it with: pip install 'nsfw-censor[service]'"
         fail(ModuleNotFoundError(missing), EXIT_FAILED)
-    from detect.load import load_detector
-
     # Who speaks HTTP is a process of its own and reads the environment.
+    options["classifiers"] = ",".join(classifiers) or None
     for name, value in options.items():
         if value is not None:
             os.environ[f"CENSOR_{name.upper()}"] = str(value.resolve() if isinstance(value, Path) else value)
@@ -92,14 +99,7 @@ def serve(**options: str | float | Path | None) -> None:
         settings.key_digests()
         policies = Policies.load(settings)
         # What is wrong is said here, in one line, and not by each worker. Nothing of it stays: this process supervises.
-        policies.served_by(
-            load_detector(
-                settings.weights,
-                min_score=min(0.05, policies.lowest),
-                engine=settings.engine,
-                precision=settings.precision,
-                provider=settings.provider,
-                pictures=1,
-            ).names
-        )
+        networks = loader(settings, policies, pictures=1)()
+        policies.served_by(networks.labels, networks.says)
+        del networks
     serve_forever(settings)

@@ -14,7 +14,7 @@ from PIL import Image
 from censor.errors import WriteError
 from detect.pictures.alpha import over
 from detect.pictures.color import settled_srgb
-from detect.pictures.formats import SUFFIXES, format_of
+from detect.pictures.formats import FORMATS, format_of
 from detect.pictures.jpeg import Saving
 from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
@@ -54,7 +54,7 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
 
     Args:
         picture: What to encode. Where the format has no transparency, it is laid on white.
-        format: One of the values of `SUFFIXES`.
+        format: Name of one of `FORMATS`.
         quality: 1-100, for JPEG, WebP, AVIF and HEIC; the other formats are lossless (GIF keeps 256 colours). By
             default a JPEG that stays one is saved as it was, if that can be told, and the rest at `QUALITY`.
 
@@ -63,19 +63,20 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
             encoder refuses, or wrote what cannot be opened.
         ValueError: An unknown format, a quality out of range, or a picture that was reduced in decoding.
     """
-    if format not in SUFFIXES.values():
-        raise ValueError(f"format must be one of {', '.join(sorted(set(SUFFIXES.values())))}, not {format!r}")
+    kind = next((each for each in FORMATS if each.name == format), None)
+    if kind is None:
+        raise ValueError(f"format must be one of {', '.join(sorted(each.name for each in FORMATS))}, not {format!r}")
     saving = _saving(picture if format == "JPEG" else None, quality)
     pixels = picture.whole
-    if format in ("BMP", "GIF") and picture.icc is not None:
+    if not kind.has_profile and picture.icc is not None:
         pixels = settled_srgb(pixels, picture.icc)
-    if format in ("JPEG", "BMP") and pixels.shape[2] == 4:
+    if not kind.has_alpha and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
     _check_sides(picture, format)
     options: dict[str, Any] = {}
-    if picture.icc is not None and format not in ("BMP", "GIF"):
+    if picture.icc is not None and kind.has_profile:
         options["icc_profile"] = picture.icc
-    if format in ("WEBP", "AVIF", "HEIF"):
+    if kind.is_lossy:
         options["quality"] = saving.quality
     if format == "TIFF":
         options["compression"] = "tiff_adobe_deflate"

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from censor.service.formats import MEDIA_TYPES
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = ["JsonWithPicture"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -23,9 +23,11 @@ from censor.service.metrics import Metrics
 from censor.service.middleware.exchange import ExchangeMiddleware
 from censor.service.middleware.head_requests import HeadRequestMiddleware
 from censor.service.middleware.hosts import HostMiddleware
+from censor.service.networks import NetworkSet
 from censor.service.problems import Problem, problem_of
 from censor.service.settings import Settings
 from censor.service.work import ClientGone
+from detect.classifier.scores import Classifier
 from detect.detections import Detector
 from detect.errors import DetectError
 
@@ -43,7 +45,8 @@ def create_app(
     settings: Settings | None = None,
     detector: Detector | None = None,
     *,
-    load: Callable[[], Detector] | None = None,
+    classifiers: Sequence[Classifier] | None = None,
+    load: Callable[[], NetworkSet | Detector] | None = None,
 ) -> FastAPI:
     """Make the application. When it starts, so do the processes that work on pictures, unless it is given a detector.
 
@@ -51,21 +54,29 @@ def create_app(
         settings: By default those of the environment.
         detector: Pictures are worked on by this one, in threads of this process: then a picture that ends it ends the
             application. It must be safe to call from several threads.
-        load: Called in each process that works on pictures, for its detector; by default it is the one that the
-            settings name. A function of a module that can be imported, or a `functools.partial` of one.
+        classifiers: Asked beside `detector`, as the policies say; by default those that the settings name, and no
+            others.
+        load: Called in each process that works on pictures, for its detector, or for all its networks as a
+            `censor.service.networks.NetworkSet`; by default they are those that the settings name. A function of a
+            module that can be imported, or a `functools.partial` of one.
 
     Raises:
-        ValueError: The settings make no sense.
+        ValueError: The settings make no sense, or there are classifiers without a detector.
     """
     settings = Settings() if settings is None else settings
+    if classifiers is not None and detector is None:
+        raise ValueError("classifiers go with a detector: processes load theirs themselves")
     digests, metrics = settings.key_digests(), Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = await Engine.load(settings, metrics, detector=detector, load=load)
+        engine = await Engine.load(settings, metrics, detector=detector, classifiers=classifiers, load=load)
         app.state.engine = engine
-        ready = await engine.is_ready()
-        _LOG.info("started", extra={"fields": {"ready": ready, "memory_bound_mb": settings.memory_bound >> 20}})
+        ready, bound = await engine.is_ready(), settings.bound_with(len(engine.pool.networks))
+        _LOG.info(
+            "started",
+            extra={"fields": {"ready": ready, "networks": list(engine.pool.networks), "memory_bound_mb": bound >> 20}},
+        )
         yield
         await engine.close()
         _LOG.info("stopped")
@@ -125,7 +136,13 @@ def _document(app: FastAPI, *, keys: bool) -> None:
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
             engine: Engine = app.state.engine
-            documentation.complete(plain(), policies=engine.policies.names, labels=engine.names, keys=keys)
+            documentation.complete(
+                plain(),
+                policies=engine.policies.names,
+                judging=engine.policies.judging(engine.names, engine.says),
+                labels=engine.names,
+                keys=keys,
+            )
         return plain()
 
     app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from censor.service.formats import MEDIA_TYPES
-from censor.service.models import Censored, Checked, ProblemDocument
 from censor.service.policies import Censoring, Judging
-from censor.service.problems import KINDS, MEDIA_TYPE
+from censor.service.problems import KINDS, MEDIA_TYPE, SECOND_LOOK
+from censor.service.schemas import Censored, Checked, ProblemDocument
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = ["CENSOR", "CHECK", "LABELS", "OPTIONS", "POLICIES", "complete", "problems"]
 
@@ -39,7 +39,7 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
 _UPLOAD_PROBLEMS = [
     name for name in KINDS
     if name not in ("not-found", "method-not-allowed", "not-acceptable", "not-ready", "cannot-encode")
-    and name not in ("still-visible", "unknown-label", "policy-cannot-judge")
+    and name not in ("still-visible", "still-nsfw", "unknown-label", "policy-cannot-judge")
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ CENSOR: dict[str, Any] = {
             "headers": _headers(),
             "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _TAKEN},
         },
-        **problems(*_UPLOAD_PROBLEMS, "not-acceptable", "unknown-label", "cannot-encode", "still-visible"),
+        **problems(*_UPLOAD_PROBLEMS, "not-acceptable", "unknown-label", "cannot-encode", *SECOND_LOOK),
     },
 }
 
@@ -117,13 +117,21 @@ POLICIES = _listing("List policies", "All policies.")
 OPTIONS = _listing("List options", "What can be asked for, and the limits.")
 
 
-def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Sequence[str], keys: bool) -> None:
+def complete(
+    document: dict[str, Any],
+    *,
+    policies: Sequence[str],
+    judging: Sequence[str],
+    labels: Sequence[str],
+    keys: bool,
+) -> None:
     """Put into an OpenAPI document what is known once the service runs.
 
     Args:
         document: Changed in place.
         policies: Names of the policies that requests may name.
-        labels: The detector's labels. Older spellings are taken, too; the document names today's.
+        judging: Those of them that have a rule for a verdict.
+        labels: What boxes can be found of. Older spellings are taken, too; the document names today's.
         keys: Whether requests to /v1 must bear a key.
     """
     # FastAPI's own answer to wrong parameters never goes out: problems do.
@@ -141,7 +149,7 @@ def complete(document: dict[str, Any], *, policies: Sequence[str], labels: Seque
                 for schema in properties.values():
                     _without_null(schema)
                 if "policy" in properties:
-                    properties["policy"]["enum"] = list(policies)
+                    properties["policy"]["enum"] = list(judging if path == "/v1/check" else policies)
                 if "label" in properties:
                     properties["label"]["items"]["enum"] = list(labels)
             if keys and path.startswith("/v1/"):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
+from censor.errors import CensorError
 from censor.media.encoding import encode
+from censor.service.choosing import loader, named_classifiers
 from censor.service.ledger import Account, Ledger
 from censor.service.metrics import Metrics, resident_bytes
+from censor.service.networks import NetworkSet
 from censor.service.policies import Censoring, Judging, Policies
+from censor.service.problems import SECOND_LOOK, Problem, problem_of
 from censor.service.process_pool import ProcessPool
 from censor.service.settings import Settings
 from censor.service.thread_pool import ThreadPool
 from censor.service.work import Job, Pool, Result
+from detect.classifier.scores import Classifier
 from detect.detections import Detector
-from detect.load import load_detector
 from detect.pictures.still import Picture
 
 __all__ = ["Engine"]
@@ -33,7 +36,7 @@ class Engine:
 
     def __init__(self, *, settings: Settings, pool: Pool, policies: Policies, metrics: Metrics) -> None:
         self.settings, self.policies, self.metrics, self.pool = settings, policies, metrics, pool
-        self.names = pool.names
+        self.names, self.says = pool.names, pool.says
         self.ledger = Ledger(settings.upload_memory)
         canary = encode(Picture(_canary()), format="PNG")
         self._canary = Job(data=canary, policy=policies.named(None), hide=True)
@@ -43,7 +46,13 @@ class Engine:
 
     @classmethod
     async def load(
-        cls, settings: Settings, metrics: Metrics, *, detector: Detector | None, load: Callable[[], Detector] | None
+        cls,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        detector: Detector | None,
+        classifiers: Sequence[Classifier] | None = None,
+        load: Callable[[], NetworkSet | Detector] | None,
     ) -> Engine:
         """Load what the settings name.
 
@@ -51,30 +60,23 @@ class Engine:
             settings: What to load, and the limits.
             metrics: Where to count.
             detector: Works in threads of this process, in the place of other processes.
-            load: Loads another detector in these than the one that the settings name.
+            classifiers: Asked beside `detector`; by default those that the settings name.
+            load: Loads others in these than those that the settings name.
 
         Raises:
-            CensorError: A policy is not valid, or the detector cannot serve it.
-            DetectError: There is no detector to load, or a policy names a label that nobody knows.
+            CensorError: A policy is not valid, or the networks cannot serve it.
+            DetectError: There is no network to load, or a policy names a label that nobody knows.
         """
         policies = await asyncio.to_thread(Policies.load, settings)
         if detector is not None:
-            pool: Pool = ThreadPool(detector, settings)
+            beside = classifiers if classifiers is not None else await asyncio.to_thread(named_classifiers, settings)
+            pool: Pool = ThreadPool(NetworkSet(detectors=(detector,), classifiers=tuple(beside)), settings)
         else:
-            load = load or functools.partial(
-                load_detector,
-                settings.weights,
-                min_score=min(0.05, policies.lowest),
-                threads=settings.detector_threads,
-                streams=settings.at_once if settings.batch == 1 else 1,
-                engine=settings.engine,
-                precision=settings.precision,
-                provider=settings.provider,
-            )
-            pool = processes = ProcessPool(settings, load)
+            chosen = await asyncio.to_thread(loader, settings, policies) if load is None else load
+            pool = processes = ProcessPool(settings, chosen)
             await processes.start()
         try:
-            served = policies.served_by(pool.names)
+            served = policies.served_by(pool.names, pool.says)
             return cls(settings=settings, pool=pool, policies=served, metrics=metrics)
         except Exception:
             await pool.close()
@@ -97,10 +99,15 @@ class Engine:
             DetectError: The network failed.
             ClientGone: Nobody waits for the answer.
         """
-        policy = self.policies.adjusted(options, self.names)
+        policy = self.policies.adjusted(options, self.names, self.says)
         kind = options.format.upper() if options.format else None
         job = Job(data=data, policy=policy, hide=True, format=kind, quality=options.quality)
-        return self._counted(await self.pool.do(job, hold=account.hold_answer, disconnected=disconnected))
+        try:
+            return self._counted(await self.pool.do(job, hold=account.hold_answer, disconnected=disconnected))
+        except (CensorError, Problem) as error:
+            if problem_of(error).name in SECOND_LOOK:
+                self.metrics.refused.inc()
+            raise
 
     async def check(
         self, data: bytes, options: Judging, account: Account, disconnected: Callable[[], Awaitable[object]]
@@ -129,6 +136,7 @@ class Engine:
         self.metrics.pixels.inc(done.record["width"] * done.record["height"])
         self.metrics.regions.inc(done.regions)
         self.metrics.count_stages(done.seconds)
+        self.metrics.count_networks({name: done.networks[name] for name in self.pool.networks if name in done.networks})
         return done
 
     async def is_ready(self) -> bool:

@@ -7,9 +7,9 @@ from fastapi.responses import Response
 
 from censor.service import documentation as doc
 from censor.service.metrics import CONTENT_TYPE
-from censor.service.models import Health, ProblemType
 from censor.service.problems import KINDS, Problem
 from censor.service.routes import engine_of
+from censor.service.schemas import Health, ProblemType
 
 __all__ = ["router"]
 
@@ -24,7 +24,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=doc.problems("not-ready", "internal-error"))
 async def readyz(request: Request) -> Health:
-    """Ready: the detector is loaded, and a test picture went all the way within the last ten seconds."""
+    """Ready: every network looked at a test picture, which went all the way, within the last ten seconds."""
     if not await engine_of(request).is_ready():
         raise Problem("not-ready")
     return Health(status="ready")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_origin, get_type_hints
 
+from censor.service.networks import NetworkSet
 from censor.service.work import Job
 from detect.detections import Detector
 
@@ -33,17 +34,18 @@ class Terms:
     """To a worker, first: how it is to work.
 
     Attributes:
-        load: Loads the detector.
+        load: Loads the networks, or a detector alone.
         at_once: Pictures worked on at once.
         batch: Pictures detected in one run of the network.
         batch_wait: Seconds that a picture waits for others to join its run.
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
         seconds: How long work on one picture may take.
-        memory: Bytes that pictures may take together beyond what the process has with its detector; None for no limit.
+        memory: Bytes that pictures may take together beyond what the process has with its networks; None for no limit.
+        memory_further: Bytes more for each network beyond the first.
     """
 
-    load: Callable[[], Detector]
+    load: Callable[[], NetworkSet | Detector]
     at_once: int
     batch: int
     batch_wait: float
@@ -51,6 +53,7 @@ class Terms:
     max_pixels: int
     seconds: float
     memory: int | None = None
+    memory_further: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +80,17 @@ class Cancel:
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """From a worker, first: it can take pictures; `names` are its detector's labels."""
+    """From a worker, first: it can take pictures.
+
+    Attributes:
+        names: What boxes can be found of.
+        says: Each classifier's name, to the names of what it can say.
+        networks: All networks by name.
+    """
 
     names: list[str]
+    says: dict[str, list[str]]
+    networks: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +114,14 @@ class Answer:
         number: That of the `Ask`.
         record: As `Result` has it, like the rest.
         seconds: Time by stage.
+        networks: Time by network.
         format: Of the picture that follows; empty where none was asked for.
     """
 
     number: int
     record: dict[str, Any]
     seconds: dict[str, float]
+    networks: dict[str, float]
     format: str
 
 

@@ -33,6 +33,16 @@ class Metrics:
         self.stage_seconds = Histogram(
             "censor_stage_seconds", "Time of one picture by stage.", ["stage"], buckets=_SECONDS, registry=registry
         )
+        self.network_seconds = Histogram(
+            "censor_network_seconds",
+            "Time of one picture in one network, all looks together.",
+            ["network"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.refused = Counter(
+            "censor_second_look_refused", "Pictures that a look at the output refused.", registry=registry
+        )
         self.verdicts = Counter("censor_verdicts", "Pictures by verdict.", ["level"], registry=registry)
         self.pictures = Counter("censor_pictures", "Pictures judged or censored.", registry=registry)
         self.pixels = Counter("censor_pixels", "Their pixels.", registry=registry)
@@ -51,6 +61,11 @@ class Metrics:
         """Time by stage of one picture."""
         for stage, value in seconds.items():
             self.stage_seconds.labels(stage).observe(value)
+
+    def count_networks(self, seconds: Mapping[str, float]) -> None:
+        """Time by network of one picture; only networks that are known, or the numbers would not be bounded."""
+        for network, value in seconds.items():
+            self.network_seconds.labels(network).observe(value)
 
     def text(self) -> bytes:
         """All numbers, in Prometheus' text format."""

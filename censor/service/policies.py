@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,13 +15,14 @@ from pydantic_core import core_schema
 from censor.errors import PolicyError
 from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Policy
 from censor.policy_toml import PRESETS, load_policy
-from censor.service.formats import FORMATS
-from censor.service.models import OfferedPolicy
 from censor.service.problems import Problem
+from censor.service.schemas import OfferedPolicy
 from censor.service.settings import Settings
 from censor.stickers import load_sticker
 from censor.wording import in_short
 from detect.errors import ImageError, ReadError, UnknownLabelError
+from detect.models.catalogue import KNOWN
+from detect.pictures.formats import FORMATS, titles
 
 __all__ = ["Censoring", "Judging", "Policies", "asked", "merged"]
 
@@ -29,6 +31,10 @@ _O = TypeVar("_O", bound="Judging")
 
 _FAULTS, _NAME = 5, 50
 """How many faults, and how many characters of a name that the client made up, a problem's detail repeats."""
+
+_KNOWN = tuple(model.name for model in KNOWN if model.kind == "classifier")
+_NOBODY: Mapping[str, Sequence[str]] = MappingProxyType({})
+_LOSSY = tuple(each for each in FORMATS if each.is_lossy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Censoring(Judging):
         int | None, Field(ge=1, le=MAX_CELLS, description="Squares along a region's longer side: fewer hide more.")
     ] = None
     format: Annotated[
-        Annotated[str, _OneOf(tuple(each.name for each in FORMATS))] | None,
+        Annotated[str, _OneOf(tuple(each.name.lower() for each in FORMATS))] | None,
         Field(description="Of the censored picture; by default that of the picture sent."),
     ] = None
     quality: Annotated[
@@ -72,7 +78,7 @@ class Censoring(Judging):
         Field(
             ge=1,
             le=100,
-            description="Of JPEG, WebP, AVIF and HEIC; by default that of a JPEG for a JPEG, else 95.",
+            description=f"Of {titles('and', _LOSSY)}; by default that of a JPEG for a JPEG, else 95.",
         ),
     ] = None
 
@@ -138,8 +144,11 @@ class Policies:
         default: The name of the one for requests that name none.
     """
 
-    def __init__(self, offered: Mapping[str, Policy], default: str) -> None:
+    def __init__(
+        self, offered: Mapping[str, Policy], default: str, left_out: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._offered = dict(offered)
+        self._left_out = dict(left_out)
         self.default = default
 
     @classmethod
@@ -165,8 +174,6 @@ class Policies:
             offered[default] = load_policy(settings.policy)
         for name, policy in offered.items():
             _check_sticker(name, policy)
-            if policy.asks_classifiers and policy.picture.required:
-                raise PolicyError(f"policy {name!r} goes by what classifiers say, and the service asks none")
         return cls(offered, default)
 
     @property
@@ -174,56 +181,109 @@ class Policies:
         """What requests may name."""
         return tuple(self._offered)
 
+    def judging(self, names: Sequence[str], says: Mapping[str, Sequence[str]] = _NOBODY) -> tuple[str, ...]:
+        """Those that give a verdict.
+
+        Args:
+            names: What boxes can be found of.
+            says: Each classifier's name, to the names of what it can say.
+        """
+        return tuple(name for name, policy in self._offered.items() if policy.judges(names, says))
+
     @property
     def lowest(self) -> float:
         """The lowest score that any of them acts on."""
         return min(policy.lowest for policy in self._offered.values())
 
-    def served_by(self, names: tuple[str, ...]) -> Policies:
-        """Those that a detector can serve; presets that it cannot are left out.
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that any of them does something about."""
+        acting = (label for policy in self._offered.values() for label, rule in policy.rules.items() if rule.acts)
+        return tuple(dict.fromkeys(acting))
+
+    @property
+    def ask_classifiers(self) -> bool:
+        """Whether any of them does something about what classifiers say."""
+        return any(policy.asks_classifiers for policy in self._offered.values())
+
+    def counted(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some classifiers that any of them counts."""
+        asking = [policy.picture for policy in self._offered.values() if policy.asks_classifiers]
+        return tuple(name for name in names if any(rule.counted((name,)) for rule in asking))
+
+    def served_by(self, names: tuple[str, ...], says: Mapping[str, Sequence[str]] = _NOBODY) -> Policies:
+        """Those that the networks can serve; presets that they cannot are left out.
+
+        Args:
+            names: What boxes can be found of.
+            says: Each classifier's name, to the names of what it can say.
 
         Raises:
-            PolicyError: It cannot serve one that was asked for.
+            PolicyError: They cannot serve one that was asked for.
             UnknownLabelError: One names a label that nobody knows.
         """
-        served = {}
+        served, left_out = {}, {}
         for name, policy in self._offered.items():
             try:
-                policy.require(names)
-            except PolicyError:
+                policy.require(names, classifiers=says, known=_KNOWN)
+            except PolicyError as error:
                 if name not in PRESETS or name == self.default:
                     raise
+                left_out[name] = str(error)
                 _LOG.warning("policy left out", extra={"fields": {"policy": name}})
                 continue
             served[name] = policy
-        return Policies(served, self.default)
+        return Policies(served, self.default, left_out)
 
     def named(self, name: str | None) -> Policy:
         """The policy of that name, the default for None.
 
         Raises:
-            Problem: "unknown-policy".
+            Problem: "unknown-policy", "policy-not-served".
         """
+        if name in self._left_out:
+            raise Problem("policy-not-served", f"{self._left_out[name]}.")
         policy = self._offered.get(self.default if name is None else name)
         if policy is None:
             raise Problem("unknown-policy", f"There are {', '.join(self._offered)}.")
         return policy
 
-    def adjusted(self, options: Censoring, names: tuple[str, ...]) -> Policy:
+    def check_overridden(
+        self, query: Judging, options: Judging, names: tuple[str, ...], says: Mapping[str, Sequence[str]] = _NOBODY
+    ) -> None:
+        """Refuse names in the query that nobody knows, also where a form has others, which win.
+
+        Args:
+            query: What the query string says.
+            options: What it and the form say together.
+            names: What boxes can be found of.
+            says: Each classifier's name, to the names of what it can say.
+
+        Raises:
+            Problem: "unknown-policy", "policy-not-served", "unknown-label".
+        """
+        self.named(query.policy)
+        if isinstance(query, Censoring) and isinstance(options, Censoring) and query.label != options.label:
+            self.adjusted(options.model_copy(update={"label": query.label}), names, says)
+
+    def adjusted(
+        self, options: Censoring, names: tuple[str, ...], says: Mapping[str, Sequence[str]] = _NOBODY
+    ) -> Policy:
         """The policy that a request asks for.
 
         Args:
             options: What it says.
-            names: The detector's labels.
+            names: What boxes can be found of.
+            says: Each classifier's name, to the names of what it can say.
 
         Raises:
-            Problem: "unknown-policy", "unknown-label".
+            Problem: "unknown-policy", "policy-not-served", "unknown-label".
         """
         policy = self.named(options.policy)
         if options.label:
             try:
                 policy = policy.only(options.label, names)
-                policy.require(names)
+                policy.require(names, classifiers=says)
             except (PolicyError, UnknownLabelError) as error:
                 raise Problem("unknown-label", str(error)) from error
         own = {"effect": options.replacewith, "shape": options.shape}
@@ -231,8 +291,12 @@ class Policies:
             policy = policy.each(**own)
         return policy if options.cells is None else dataclasses.replace(policy, cells=options.cells)
 
-    def listed(self) -> list[OfferedPolicy]:
-        """All of them, for clients, the default first."""
+    def listed(self, says: Mapping[str, Sequence[str]] = _NOBODY) -> list[OfferedPolicy]:
+        """All of them, for clients, the default first.
+
+        Args:
+            says: Each classifier's name, to the names of what it can say.
+        """
         ordered = sorted(self._offered, key=lambda name: name != self.default)
         return [
             OfferedPolicy(
@@ -242,6 +306,18 @@ class Policies:
                 color=f"#{bytes(self._offered[name].color).hex()}",
                 feather=self._offered[name].feather,
                 labels=dict(self._offered[name].rules),
+                picture=self._offered[name].picture,
+                heat=self._offered[name].heat,
+                classifiers=list(self._asked(name, says)),
             )
             for name in ordered
         ]
+
+    def _asked(self, name: str, says: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        policy = self._offered[name]
+        return policy.picture.counted(says) if policy.asks_classifiers else ()
+
+    @property
+    def hide_heat(self) -> bool:
+        """Whether any of them hides what classifiers see."""
+        return any(policy.heat is not None for policy in self._offered.values())

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from censor import errors
-from censor.service.formats import listed
 from detect.errors import (
     AnimatedImageError,
     DetectError,
@@ -20,11 +19,12 @@ from detect.errors import (
     UnknownLabelError,
     UnsupportedImageError,
 )
+from detect.pictures.formats import titles
 
 if TYPE_CHECKING:
     from starlette.responses import JSONResponse
 
-__all__ = ["KINDS", "MEDIA_TYPE", "Kind", "Problem", "out_of_memory", "problem_of"]
+__all__ = ["KINDS", "MEDIA_TYPE", "SECOND_LOOK", "Kind", "Problem", "out_of_memory", "problem_of"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -67,7 +67,7 @@ KINDS: dict[str, Kind] = {
     ),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
-    "not-a-picture": Kind(422, "Not a picture that is taken", f"{listed()} are taken."),
+    "not-a-picture": Kind(422, "Not a picture that is taken", f"{titles('and')} are taken."),
     "damaged-picture": Kind(
         422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
     ),
@@ -83,27 +83,39 @@ KINDS: dict[str, Kind] = {
     "cannot-encode": Kind(
         422, "Cannot be written in this format", "The format cannot hold this picture. Ask for another."
     ),
+    "policy-not-served": Kind(
+        422, "Policy that is not served", "This policy needs a network that the service has not loaded."
+    ),
     "still-visible": Kind(422, "Could not be hidden", "After hiding, the detector still found what must not be shown."),
+    "still-nsfw": Kind(
+        422, "Still looks NSFW after hiding", "After hiding, a classifier still says so. Nothing leaves."
+    ),
     "internal-error": Kind(500, "Internal error", "Something broke on our side. There is no picture and no verdict."),
     "detector-failed": Kind(500, "The detector failed", "The network failed on this picture. Nothing was judged."),
+    "classifier-failed": Kind(500, "A classifier failed", "It failed on this picture. Nothing was judged."),
     "worker-died": Kind(
         500, "Working on it ends the process", "Every process that was given this picture died. Do not send it again."
     ),
     "busy": Kind(503, "Too busy", "Too many pictures wait already. Try again after the seconds in `Retry-After`.", 1),
-    "not-ready": Kind(503, "Not ready", "The detector is not loaded, or fails on a test picture.", 5),
+    "not-ready": Kind(503, "Not ready", "The networks are not loaded, or one fails on a test picture.", 5),
     "time-limit": Kind(504, "Picture took too long", "Work on this picture was given up at the time limit."),
 }
 """Type to meaning. Names and status codes stay as they are: clients depend on them."""
+
+SECOND_LOOK = ("still-visible", "still-nsfw")
+"""What a look at the output refuses."""
 
 _OF_ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (UnsupportedImageError, "not-a-picture"),
     (AnimatedImageError, "animated-picture"),
     (LimitError, "too-many-pixels"),
     (ImageError, "damaged-picture"),
+    (errors.StillNsfwError, "still-nsfw"),
     (errors.RecheckError, "still-visible"),
     (errors.WriteError, "cannot-encode"),
     (errors.PolicyError, "policy-cannot-judge"),
     (errors.DetectorError, "detector-failed"),
+    (errors.ClassifierError, "classifier-failed"),
     (UnknownLabelError, "unknown-label"),
     (DetectError, "detector-failed"),
 )
@@ -163,7 +175,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem("memory-limit")
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
-            told = "" if name == "detector-failed" else str(error).removeprefix("bytes: ")
+            told = "" if name.endswith("-failed") else str(error).removeprefix("bytes: ")
             return Problem(name, told)
     return Problem("internal-error")
 

@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from censor.service.formats import MEDIA_TYPES
 from censor.service.logs import where
 from censor.service.messages import Answer, Failure, Hello, StartFailure, Terms, ask, cancel
+from censor.service.networks import NetworkSet
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.thread_pool import first_of
@@ -27,6 +27,7 @@ from censor.service.work import ClientGone, Job, Result, time_limit
 from censor.service.worker_handle import PendingJob, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = ["ProcessPool"]
 
@@ -50,7 +51,7 @@ _STARTS = 3
 class _Starts:
     """How starting workers goes."""
 
-    first: asyncio.Future[tuple[str, ...]]
+    first: asyncio.Future[Hello]
     failed: int = 0
     said: str = field(default="the processes that work on pictures end as they start")
 
@@ -58,12 +59,13 @@ class _Starts:
 class ProcessPool:
     """A `Pool` of processes. To be made, and used, in one event loop."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Detector]) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], NetworkSet | Detector]) -> None:
         """Make the pool; `start` starts it.
 
         Args:
             settings: For the number of workers and the limits.
-            load: Loads the detector, in each worker; must be something that can be pickled.
+            load: Loads the networks, or a detector that works alone, in each worker; must be something that can be
+                pickled.
         """
         terms = Terms(
             load=load,
@@ -74,6 +76,7 @@ class ProcessPool:
             max_pixels=settings.max_pixels,
             seconds=settings.picture_seconds,
             memory=settings.worker_limit,
+            memory_further=settings.further_run,
         )
         self._terms = pickle.dumps(terms)
         self._settings = settings
@@ -86,7 +89,7 @@ class ProcessPool:
         self._supervisors: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[None]] = set()
         self._starts = _Starts(asyncio.get_running_loop().create_future())
-        self.names: tuple[str, ...] = ()
+        self._hello: Hello | None = None
 
     async def start(self) -> None:
         """Start the workers, and wait for the first that can take pictures.
@@ -96,10 +99,25 @@ class ProcessPool:
         """
         self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._settings.workers)]
         try:
-            self.names = await asyncio.shield(self._starts.first)
+            self._hello = await asyncio.shield(self._starts.first)
         except BaseException:
             await self.close()
             raise
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See `Pool`."""
+        return () if self._hello is None else tuple(map(str, self._hello.names))
+
+    @property
+    def says(self) -> dict[str, tuple[str, ...]]:
+        """See `Pool`."""
+        return {} if self._hello is None else {name: tuple(says) for name, says in self._hello.says.items()}
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """See `Pool`."""
+        return () if self._hello is None else tuple(map(str, self._hello.networks))
 
     @property
     def inside(self) -> int:
@@ -245,12 +263,11 @@ class ProcessPool:
     def _admit(self, handle: WorkerHandle, hello: Hello | StartFailure) -> None:
         if isinstance(hello, StartFailure):
             raise DetectError(hello.failed)
-        names = tuple(map(str, hello.names))
-        if self.names and names != self.names:
-            raise DetectError("the detector is another one than before; start the service again")
+        if self._hello is not None and hello != self._hello:
+            raise DetectError("the networks are others than before; start the service again")
         handle.ready, self._starts.failed = True, 0
         if not self._starts.first.done():
-            self._starts.first.set_result(names)
+            self._starts.first.set_result(hello)
         _LOG.info("worker ready", extra={"fields": {"worker": handle.process.pid}})
         self._dispatch()
 
@@ -279,7 +296,13 @@ class ProcessPool:
             raise ValueError("an answer without a picture")
         else:
             pending.answer.set_result(
-                Result(record=answer.record, seconds=answer.seconds, encoded=memoryview(body), format=answer.format)
+                Result(
+                    record=answer.record,
+                    seconds=answer.seconds,
+                    networks=answer.networks,
+                    encoded=memoryview(body),
+                    format=answer.format,
+                )
             )
         del handle.pending[pending.number]  # only now: an answer that made no sense has not been given
         pending.stop_clock()

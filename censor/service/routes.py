@@ -9,28 +9,29 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
-from censor.policy import MAX_CELLS
+from censor.policy import MAX_CELLS, NSFW_REGION
 from censor.service import documentation as doc
 from censor.service.answers import JsonWithPicture
 from censor.service.engine import Engine
-from censor.service.formats import FORMATS, MEDIA_TYPES
 from censor.service.ledger import Account
-from censor.service.models import (
+from censor.service.negotiation import preferred
+from censor.service.policies import Censoring, Judging, asked, merged
+from censor.service.problems import Problem
+from censor.service.schemas import (
     Bounds,
     Label,
     Labels,
     Limits,
+    Networks,
     OfferedEffect,
     OfferedFormat,
     OfferedPolicies,
     Options,
 )  # fmt: skip
-from censor.service.negotiation import preferred
-from censor.service.policies import Censoring, Judging, asked, merged
-from censor.service.problems import Problem
 from censor.service.uploads import Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
+from detect.pictures.formats import FORMATS, MEDIA_TYPES
 
 __all__ = ["engine_of", "router"]
 
@@ -99,15 +100,19 @@ async def check(request: Request) -> Response:
 
 @router.get("/labels", **doc.LABELS)
 async def labels(request: Request) -> Labels:
-    """Every label that can be named, its older spellings, and whether this detector reports it."""
+    """Every label that can be named, its older spellings, and whether any network here reports it.
+
+    `NSFW_REGION` is what classifiers see, and can be named where the policy hides that.
+    """
     engine = engine_of(request)
-    known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS))
+    seen = (NSFW_REGION,) if engine.says and engine.policies.hide_heat else ()
+    known = (*KNOWN_LABELS, *(name for name in engine.names if name not in KNOWN_LABELS), *seen)
     return Labels(
         labels=[
             Label(
                 label=label,
                 class_=CLASSES.index(label) + 1 if label in CLASSES else None,
-                reported=label in engine.names,
+                reported=label in engine.names or label in seen,
                 aliases=[alias for alias, meant in ALIASES.items() if meant == label],
             )
             for label in known
@@ -118,20 +123,21 @@ async def labels(request: Request) -> Labels:
 @router.get("/policies", **doc.POLICIES)
 async def policies(request: Request) -> OfferedPolicies:
     """The policies that requests may name, the default first, with every rule."""
-    return OfferedPolicies(policies=engine_of(request).policies.listed())
+    return OfferedPolicies(policies=engine_of(request).policies.listed(engine_of(request).says))
 
 
 @router.get("/options", **doc.OPTIONS)
 async def options(request: Request) -> Options:
-    """What requests may ask for: formats, effects, shapes, cells; and the limits on what they may send."""
-    settings = engine_of(request).settings
+    """What requests may ask for: formats, effects, shapes, cells; the limits on what they may send; and who looks."""
+    engine = engine_of(request)
+    settings = engine.settings
     return Options(
         formats=[
             OfferedFormat(
-                name=each.name,
+                name=each.name.lower(),
                 title=each.title,
                 media_type=each.media_type,
-                suffix=each.suffix,
+                suffix=each.suffixes[0],
                 in_browsers=each.in_browsers,
             )
             for each in FORMATS
@@ -140,6 +146,10 @@ async def options(request: Request) -> Options:
         shapes=list(SHAPES),
         cells=Bounds(minimum=1, maximum=MAX_CELLS),
         limits=Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
+        networks=Networks(
+            detectors=[name for name in engine.pool.networks if name not in engine.says],
+            classifiers={name: list(says) for name, says in engine.says.items()},
+        ),
     )
 
 
@@ -163,7 +173,9 @@ async def _receive(request: Request, engine: Engine, account: Account, kind: typ
     start = time.perf_counter()
     upload = await receive(request, engine.settings, account)
     engine.metrics.stage_seconds.labels("receive").observe(time.perf_counter() - start)
-    return upload, merged(query, upload.fields)
+    options = merged(query, upload.fields)
+    engine.policies.check_overridden(query, options, engine.names, engine.says)
+    return upload, options
 
 
 def _tell(request: Request, done: Result, *, sent: int) -> None:

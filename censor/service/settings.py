@@ -18,10 +18,18 @@ _HTTP = 384 * 2**20
 """What the process that speaks HTTP and the one that supervises it take together before any upload."""
 
 _BASE = 320 * 2**20
-"""What a worker takes with the bundled detector before it sees a picture, and what its allocator does not give back."""
+"""What a worker takes with one network, the bundled detector, before it sees a picture, and what its allocator does not
+give back."""
 
 _NETWORKS = 160 * 2**20
 """What each slot takes on OpenVINO once pictures of all shapes have come: it compiles for nine, each 17 MiB."""
+
+_FURTHER = 128 * 2**20
+"""What a worker takes with each network beyond the first before it sees a picture: the weights, as the runtime has them
+too."""
+
+_FURTHER_RUN = 384 * 2**20
+"""What each slot takes for each network beyond the first, maps and long pictures in stretches included."""
 
 _STACKS = 128 * 2**20
 """Stacks of the threads that a decoder or encoder starts, 8 MiB each: counted by the system, never filled."""
@@ -41,7 +49,10 @@ class Settings(BaseSettings):
         host: Address to listen on. Only this machine unless told otherwise.
         port: TCP port; 0 takes a free one.
         workers: Processes that work on pictures; by default one a core, at most four.
-        weights: ONNX detector; by default the one that `detect.load_detector` finds.
+        weights: ONNX detector that takes the place of all others; by default the best model that is here for each label
+            of the policies that are offered.
+        classifiers: Names of models that were added, and ONNX files, separated by commas; ``none`` for none. By default
+            those that were added and that any policy counts.
         engine: What runs the network: ``auto``, ``onnxruntime`` or ``openvino``; see `detect.load.choose`.
         precision: What the network computes in: ``auto``, ``f32``, ``bf16`` or ``int8``.
         provider: What the network runs on: ``cpu``, ``cuda``, ``tensorrt``, ``coreml`` or ``directml``.
@@ -57,7 +68,7 @@ class Settings(BaseSettings):
         upload_memory: Bytes of uploads and answers that are held at once, waiting ones included.
         batch: Pictures that are detected in one run of the network; 1 runs each by itself.
         batch_wait: Seconds that a picture waits for others to join its run.
-        threads: Threads for one run of the network; by default the cores divided among all pictures in flight.
+        threads: Threads for one run of a network; by default the cores divided among all pictures in flight.
         drain_seconds: How long requests may go on after SIGTERM.
         api_keys: Keys of which requests to /v1 must bear one, separated by commas; empty lets everybody in.
         api_keys_file: File with a key on each line; lines that begin with # are comments.
@@ -74,6 +85,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     workers: int = Field(default_factory=lambda: min(cores(), _MOST_WORKERS), ge=1, le=256)
     weights: Path | None = None
+    classifiers: Annotated[tuple[str, ...] | None, NoDecode] = None
     engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
     precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
     provider: Literal["cpu", "cuda", "tensorrt", "coreml", "directml"] = "cpu"
@@ -101,6 +113,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("classifiers", mode="before")
+    @classmethod
+    def _read_classifiers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part.strip() for part in value.split(",") if part.strip())
+        if "none" in names and len(names) > 1:
+            raise ValueError("none stands alone")
+        return () if names == ("none",) else names or None  # empty is as good as unset
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -141,8 +163,20 @@ class Settings(BaseSettings):
         return self.slots_memory + _STACKS if self.provider == "cpu" else None
 
     @property
+    def further_run(self) -> int:
+        """Bytes that the pictures in one worker may take together for each network beyond the first."""
+        return self.at_once * _FURTHER_RUN
+
+    def bound_with(self, networks: int) -> int:
+        """Bytes of resident memory that all processes together stay under with so many networks in each worker."""
+        return self.memory_bound + max(0, networks - 1) * self.workers * (_FURTHER + self.further_run)
+
+    @property
     def memory_bound(self) -> int:
-        """Bytes of resident memory that all processes together stay under, whatever is sent to them."""
+        """Bytes of resident memory that all processes together stay under, whatever is sent to them.
+
+        With one network in each worker; for more of them see `bound_with`.
+        """
         return _HTTP + self.upload_memory + self.workers * (_BASE + self.slots_memory)
 
     def key_digests(self) -> tuple[bytes, ...]:

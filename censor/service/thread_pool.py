@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from censor.service.batching import batching
+from censor.service.networks import NetworkSet
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.work import ClientGone, Deadline, Job, Result, perform, time_limit
@@ -27,21 +27,22 @@ class ThreadPool:
     is. What ends the process ends all requests: `ProcessPool` has processes of their own for pictures.
     """
 
-    def __init__(self, detector: Detector, settings: Settings) -> None:
+    def __init__(self, loaded: NetworkSet | Detector, settings: Settings) -> None:
         """Make the pool.
 
         Args:
-            detector: Safe to call from several threads.
+            loaded: The networks, or a detector that works alone: safe to call from several threads.
             settings: For the limits.
         """
-        self.names = detector.names
+        networks = NetworkSet.of(loaded)
+        self.names, self.says, self.networks = networks.labels, networks.says, networks.names
         self._slots, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
         self._executor = ThreadPoolExecutor(max_workers=self._slots, thread_name_prefix="picture")
         self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         self._deadlines: set[Deadline] = set()
-        self._detector, self._close = batching(detector, settings.batch, settings.batch_wait)
+        networks, self._close = networks.batched(settings.batch, settings.batch_wait)
         self._perform = functools.partial(
-            perform, detector=self._detector, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels
+            perform, networks=networks, max_bytes=settings.max_bytes, max_pixels=settings.max_pixels
         )
 
     @property
@@ -123,7 +124,7 @@ class ThreadPool:
 
     async def try_out(self, job: Job) -> None:
         """See `Pool`."""
-        attempt = functools.partial(self._perform, job, deadline=Deadline(self._seconds))
+        attempt = functools.partial(self._perform, job, deadline=Deadline(self._seconds), trial=True)
         async with asyncio.timeout(self._seconds):
             await asyncio.get_running_loop().run_in_executor(self._trial_executor, attempt)
 

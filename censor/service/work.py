@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from censor.errors import PolicyError
+from censor.finding import Networks, find
 from censor.media.encoding import output_format
 from censor.pipeline import Censor
 from censor.policy import Policy
 from censor.records import CensoredAnswer, CheckedAnswer
 from censor.report import Outcome, seconds_by_stage
+from censor.rules import PictureRule
+from censor.service.networks import NetworkSet, Watch, name_of
 from censor.service.problems import Problem
-from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
-from detect.tiling import DetectorWrapper
+from detect.pictures.still import decode
 
 __all__ = ["ClientGone", "Deadline", "Job", "Pool", "Result", "perform", "time_limit"]
 
@@ -51,18 +54,20 @@ class Result:
     Attributes:
         record: For JSON: a `censor.records.CheckedAnswer`, or a `CensoredAnswer`.
         seconds: Time by stage.
+        networks: Time by network, all its looks together.
         encoded: The censored picture; empty where none was asked for.
         format: Its format as Pillow calls it; empty where no picture was asked for.
     """
 
     record: dict[str, Any]
     seconds: dict[str, float]
+    networks: dict[str, float] = field(default_factory=dict)
     encoded: bytes | memoryview = b""
     format: str = ""
 
     @property
     def regions(self) -> int:
-        """How many boxes were hidden."""
+        """How many regions were hidden."""
         return len(self.record.get("hidden", ()))
 
     @property
@@ -82,7 +87,17 @@ class Pool(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The detector's labels."""
+        """What boxes can be found of."""
+        ...
+
+    @property
+    def says(self) -> Mapping[str, tuple[str, ...]]:
+        """Each classifier's name, to the names of what it can say."""
+        ...
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """All networks by name."""
         ...
 
     @property
@@ -133,7 +148,7 @@ class Pool(Protocol):
         ...
 
     async def try_out(self, job: Job) -> None:
-        """Work on a test picture, also when all slots are taken.
+        """Work on a test picture, also when all slots are taken, and look at it with every network.
 
         Raises:
             Exception: Whatever a client's picture would meet now.
@@ -150,7 +165,7 @@ class _GivenUp(DetectError):  # noqa: N818
 
 
 class Deadline:
-    """Ends work early that nobody waits for: a thread cannot be stopped, but it asks the detector again and again."""
+    """Ends work early that nobody waits for: a thread cannot be stopped, but it asks networks again and again."""
 
     def __init__(self, seconds: float) -> None:
         """Give work so many seconds, counted from `begin`."""
@@ -171,10 +186,6 @@ class Deadline:
         """Whether the work has begun and should be over."""
         return self._end is not None and time.monotonic() > self._end
 
-    def on(self, detector: Detector) -> Detector:
-        """The same detector, which refuses to look once the work is cancelled, or its time is over."""
-        return _DeadlineDetector(detector, self)
-
     def check(self) -> None:
         """Go on, or not.
 
@@ -185,43 +196,39 @@ class Deadline:
             raise _GivenUp("given up at the time limit")
 
 
-class _DeadlineDetector(DetectorWrapper):
-    def __init__(self, detector: Detector, deadline: Deadline) -> None:
-        super().__init__(detector)
-        self._deadline = deadline
-
-    def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        self._deadline.check()
-        return self._detector.detect(images)
-
-
-def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int, max_pixels: int) -> Result:
+def perform(
+    job: Job, *, networks: NetworkSet, deadline: Deadline, max_bytes: int, max_pixels: int, trial: bool = False
+) -> Result:
     """Do the work, in whatever thread this is called.
 
     Args:
         job: The picture.
-        detector: What finds.
+        networks: Those that look; those alone that the policy needs.
         deadline: Its clock begins now.
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
+        trial: Look with every network, whatever the policy needs.
 
     Raises:
-        Problem: "time-limit".
+        Problem: "time-limit", "policy-not-served".
         CensorError: It could not be decoded, judged, censored or encoded.
         DetectError: The network failed.
     """
     deadline.begin()
-    censor = Censor(
-        policy=job.policy,
-        detector=deadline.on(detector),
-        classifiers=(),
-        max_bytes=max_bytes,
-        max_pixels=max_pixels,
-    )
+    watch = Watch(deadline.check)
+    watched = networks.watched(watch)
+    detector, classifiers = watched.serving(job.policy)
+    try:
+        censor = Censor(
+            policy=job.policy, detector=detector, classifiers=classifiers, max_bytes=max_bytes, max_pixels=max_pixels
+        )
+    except PolicyError as error:  # of what is offered none but those that these networks serve
+        raise Problem("policy-not-served", str(error)) from error
     try:
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive
-            return Result(record=_record(Outcome.of("", checked), CheckedAnswer), seconds=checked.seconds)
+            record = _record(Outcome.of("", checked), CheckedAnswer)
+            return Result(record=record, seconds=checked.seconds, networks=watch.seconds)
         done = censor.apply(job.data)
         start = time.perf_counter()
         deadline.check()
@@ -230,7 +237,25 @@ def perform(job: Job, *, detector: Detector, deadline: Deadline, max_bytes: int,
     kind = output_format(done.picture, format=job.format)
     encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}
-    return Result(record=_record(Outcome.of("", done), CensoredAnswer), seconds=seconds, encoded=encoded, format=kind)
+    if trial:
+        _look_with_rest(job.data, watched, watch)
+    record = _record(Outcome.of("", done), CensoredAnswer)
+    return Result(record=record, seconds=seconds, networks=watch.seconds, encoded=encoded, format=kind)
+
+
+_ALL = PictureRule(review_at=1.0, hide_at=0.0, heat_at=1.0)
+"""Wants every classifier's map, too."""
+
+
+def _look_with_rest(data: bytes, networks: NetworkSet, watch: Watch) -> None:
+    """Look at a picture with each network that the policy did not ask: one that fails raises, as on a client's."""
+    picture = decode(data)
+    for detector in networks.detectors:
+        if name_of(detector) not in watch.seconds:
+            find(picture, Networks(detector=detector))
+    for classifier in networks.classifiers:
+        if classifier.name not in watch.seconds:
+            find(picture, Networks(classifiers=(classifier,), rule=_ALL))
 
 
 def _record(outcome: Outcome, kind: type[CheckedAnswer | CensoredAnswer]) -> dict[str, Any]:

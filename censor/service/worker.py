@@ -12,12 +12,11 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from censor.rlimits import limit_memory
-from censor.service.batching import batching
 from censor.service.logs import where
 from censor.service.messages import LENGTHS, Answer, Ask, Cancel, Failure, FromWorker, Hello, StartFailure, Terms, tell
+from censor.service.networks import NetworkSet
 from censor.service.problems import out_of_memory, problem_of
 from censor.service.work import Deadline, Job, perform
-from detect.detections import Detector
 
 __all__ = ["Worker", "main"]
 
@@ -25,11 +24,11 @@ __all__ = ["Worker", "main"]
 class Worker:
     """Works on what comes through a socket, several pictures at once, until the socket ends."""
 
-    def __init__(self, connection: socket.socket, detector: Detector, terms: Terms) -> None:
+    def __init__(self, connection: socket.socket, networks: NetworkSet, terms: Terms) -> None:
         self._connection = connection
-        detector, self._close = batching(detector, terms.batch, terms.batch_wait)
+        networks, self._close = networks.batched(terms.batch, terms.batch_wait)
         self._perform = functools.partial(
-            perform, detector=detector, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
+            perform, networks=networks, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
         )
         self._seconds = terms.seconds
         self._executor = ThreadPoolExecutor(max_workers=terms.at_once, thread_name_prefix="picture")
@@ -49,7 +48,7 @@ class Worker:
             job = dataclasses.replace(said.job, data=received[1])
             self._deadlines[said.number] = deadline = Deadline(self._seconds)
             executor = self._trial_executor if said.trial else self._executor
-            executor.submit(self._do, said.number, job, deadline)
+            executor.submit(self._do, said.number, job, deadline, said.trial)
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
@@ -58,12 +57,12 @@ class Worker:
         self._post.shutdown(wait=False, cancel_futures=True)
         self._close()
 
-    def _do(self, number: int, job: Job, deadline: Deadline) -> None:
+    def _do(self, number: int, job: Job, deadline: Deadline, trial: bool) -> None:
         said: FromWorker
         body: bytes | memoryview
         beside = len(self._deadlines) > 1
         try:
-            result = self._perform(job, deadline=deadline)
+            result = self._perform(job, deadline=deadline, trial=trial)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
             crowded = out_of_memory(error) and (beside or len(self._deadlines) > 1)
             problem, body = problem_of(error), b""
@@ -72,7 +71,13 @@ class Worker:
             )
         else:
             body = result.encoded
-            said = Answer(number=number, record=result.record, seconds=result.seconds, format=result.format)
+            said = Answer(
+                number=number,
+                record=result.record,
+                seconds=result.seconds,
+                networks=result.networks,
+                format=result.format,
+            )
         del self._deadlines[number]
         self._post.submit(self._send, said, body)
 
@@ -97,14 +102,15 @@ def main(number: int) -> None:
             return
         try:
             terms: Terms = pickle.loads(received[1])  # noqa: S301  # the parent's own
-            detector = terms.load()
+            networks = NetworkSet.of(terms.load())
             if terms.memory is not None:
-                limit_memory(terms.memory)
+                limit_memory(terms.memory + (len(networks.names) - 1) * terms.memory_further)
         except Exception as error:  # noqa: BLE001  # the parent says it, and decides
             connection.sendall(tell(StartFailure(failed=str(error), where=where(error))))
             return
-        connection.sendall(tell(Hello(names=list(detector.names))))
-        Worker(connection, detector, terms).serve()
+        says = {name: list(names) for name, names in networks.says.items()}
+        connection.sendall(tell(Hello(names=list(networks.labels), says=says, networks=list(networks.names))))
+        Worker(connection, networks, terms).serve()
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, bytes] | None:

@@ -58,15 +58,8 @@ class Scored:
             raise EvaluationError("no pictures: expected some of each class")
         if truth.dtype.kind not in "biuf" or not np.isin(truth, (0, 1)).all():
             raise ValueError("each label must be true or false, 1 or 0")
-        weigh = np.ones(count) if weights is None else np.array(weights, np.float64)
-        if weigh.shape != (count,):
-            raise ValueError(f"{count} scores need as many weights, not an array of shape {weigh.shape}")
-        if not (np.isfinite(weigh) & (weigh >= 0)).all():
-            raise ValueError("each weight must be finite and not below 0")
         truth = truth.astype(np.bool_)
-        for wanted, name in ((True, "positive (NSFW)"), (False, "negative (safe)")):
-            if not weigh[truth == wanted].any():
-                raise EvaluationError(f"none of {count} pictures is {name}: expected some of each class")
+        weigh = _checked_weights(weights, truth)
         given = {"labels": truth, "scores": values, "weights": weigh, "groups": group_numbers(groups, count)}
         for name, array in given.items():
             array.flags.writeable = False
@@ -86,7 +79,17 @@ class Scored:
             ValueError: The weights have another length, or one is not finite or below 0.
             EvaluationError: A class has no weight left.
         """
-        return Scored(self.labels, self.scores, weights=weights, groups=self.groups)
+        made = object.__new__(Scored)  # all but the weights has been checked, and an interval takes thousands of these
+        weigh = _checked_weights(weights, self.labels)
+        weigh.flags.writeable = False
+        for name, array in (
+            ("labels", self.labels),
+            ("scores", self.scores),
+            ("weights", weigh),
+            ("groups", self.groups),
+        ):
+            object.__setattr__(made, name, array)
+        return made
 
     def rescored(self, scores: ArrayLike) -> Scored:
         """The same pictures with other scores, such as calibrated ones.
@@ -114,6 +117,20 @@ class Scored:
         return Scored(
             self.labels[chosen], self.scores[chosen], weights=self.weights[chosen], groups=self.groups[chosen]
         )
+
+
+def _checked_weights(weights: ArrayLike | None, labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A copy, (N,)."""
+    count = len(labels)
+    weigh = np.ones(count) if weights is None else np.array(weights, np.float64)
+    if weigh.shape != (count,):
+        raise ValueError(f"{count} scores need as many weights, not an array of shape {weigh.shape}")
+    if not (np.isfinite(weigh) & (weigh >= 0)).all():
+        raise ValueError("each weight must be finite and not below 0")
+    for wanted, name in ((True, "positive (NSFW)"), (False, "negative (safe)")):
+        if not weigh[labels == wanted].any():
+            raise EvaluationError(f"none of {count} pictures is {name}: expected some of each class")
+    return weigh
 
 
 def finite_scores(scores: ArrayLike) -> NDArray[np.float64]:

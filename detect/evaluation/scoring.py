@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,22 @@ from detect.evaluation.labeled import LabeledPicture, check_contents, given_grou
 from detect.evaluation.score_cache import ScoreCache, content_key
 from detect.evaluation.scored import Scored
 from detect.pictures.rgb import on_white
-from detect.pictures.source import MAX_BYTES, read_source
+from detect.pictures.source import MAX_BYTES, MAX_PIXELS, read_source
 from detect.pictures.still import Picture, decode
 
-__all__ = ["ClassifierScorer", "DetectorScorer", "ScoreTable", "Scorer", "score_pictures"]
+__all__ = [
+    "MAX_DISTANCE",
+    "Answers",
+    "ClassifierScorer",
+    "DetectorScorer",
+    "ScoreTable",
+    "Scorer",
+    "ask_pictures",
+    "score_pictures",
+]
+
+MAX_DISTANCE = 6
+"""Hashes of near-duplicates differ in at most so many of 64 bits: see `detect.duplicates.group_hashes`."""
 
 
 class Scorer(Protocol):
@@ -113,7 +126,7 @@ class ScoreTable:
     columns: Mapping[str, NDArray[np.float64]]
     unreadable: tuple[tuple[LabeledPicture, str], ...]
 
-    def scored(self, column: str, *, max_distance: int = 6) -> Scored:
+    def scored(self, column: str, *, max_distance: int = MAX_DISTANCE) -> Scored:
         """One column with labels, weights and groups: those that people named, joined with near-duplicates.
 
         Args:
@@ -153,52 +166,152 @@ def score_pictures(
             a scorer gives other columns for one picture than for another.
         DetectError: A scorer failed.
     """
+    answers = ask_pictures(pictures, scorers, cache=cache, progress=progress, alike=True)
+    rows = [_columns(said) for said in answers.said]
+    columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    return ScoreTable(answers.pictures, answers.hashes, columns, answers.unreadable)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What scorers said of the N pictures that could be decoded, as they said it.
+
+    Attributes:
+        pictures: In the order given.
+        hashes: What each looks like.
+        said: For each picture, the name of each scorer to what it said.
+        unreadable: The other pictures, each with the reason, which names its file.
+        seconds: For each scorer, and for ``decode``, how long each picture took of which that was not known before.
+    """
+
+    pictures: tuple[LabeledPicture, ...]
+    hashes: tuple[PictureHash, ...]
+    said: tuple[Mapping[str, Mapping[str, float]], ...]
+    unreadable: tuple[tuple[LabeledPicture, str], ...]
+    seconds: Mapping[str, Sequence[float]]
+
+    def groups(self, *, max_distance: int = MAX_DISTANCE) -> NDArray[np.intp]:
+        """The group of each picture, (N,): those that people named, joined with near-duplicates.
+
+        Args:
+            max_distance: See `detect.duplicates.group_hashes`.
+        """
+        return join_groups(given_groups(self.pictures), group_hashes(self.hashes, max_distance=max_distance))
+
+
+def ask_pictures(
+    pictures: Sequence[LabeledPicture],
+    scorers: Sequence[Scorer],
+    *,
+    cache: ScoreCache | None = None,
+    progress: Callable[[int], None] | None = None,
+    max_bytes: int = MAX_BYTES,
+    max_pixels: int = MAX_PIXELS,
+    alike: bool = False,
+) -> Answers:
+    """Ask all scorers about pictures, one after another; what one says may have other names for each picture.
+
+    Args:
+        pictures: As for `score_pictures`.
+        scorers: As for `score_pictures`.
+        cache: As for `score_pictures`.
+        progress: As for `score_pictures`.
+        max_bytes: Cap on an encoded picture; one above it cannot be decoded.
+        max_pixels: Cap on width times height, for those that are not known yet.
+        alike: Refuse a scorer that gives other names for one picture than for another.
+
+    Raises:
+        ValueError: Two scorers have one name.
+        EvaluationError: The same picture is there under two labels, the cache cannot be used, a score is not finite, or
+            names differ that should not.
+        DetectError: A scorer failed.
+    """
     if len({scorer.name for scorer in scorers}) != len(scorers):
         raise ValueError(f"scorers need different names: {', '.join(scorer.name for scorer in scorers)}")
     read, unreadable = [], []
     digests: list[str] = []
     hashes: list[PictureHash] = []
-    rows: list[dict[str, float]] = []
+    said: list[Mapping[str, Mapping[str, float]]] = []
+    seconds: dict[str, list[float]] = {"decode": [], **{scorer.name: [] for scorer in scorers}}
     for done, picture in enumerate(pictures, start=1):
         try:
-            digest, seen, row = _score(picture.path, scorers, cache)
+            content, name = read_source(picture.path, max_bytes)
+            known = _Known.of(content, scorers, cache)
+            if not known.whole:
+                stream = io.BytesIO(content)
+                stream.name = name  # what errors call it
+                with _timed(seconds["decode"]):
+                    decoded = decode(stream, max_pixels=max_pixels)
+                known = known.completed(decoded, scorers, cache, seconds)
         except (ReadError, ImageError) as error:
             unreadable.append((picture, str(error)))
         else:
-            if rows and row.keys() != rows[0].keys():
-                odd = ", ".join(sorted(row.keys() ^ rows[0].keys()))
-                raise EvaluationError(f"{picture.path}: was given other columns than the pictures before: {odd}")
+            if alike and said and (odd := _columns(known.said).keys() ^ _columns(said[0]).keys()):
+                raise EvaluationError(
+                    f"{picture.path}: was given other columns than the pictures before: {', '.join(sorted(odd))}"
+                )
             read.append(picture)
-            digests.append(digest)
-            hashes.append(seen)
-            rows.append(row)
+            digests.append(known.digest)
+            hashes.append(known.looks)
+            said.append(known.said)
         if progress is not None:
             progress(done)
     check_contents(read, digests)
-    columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
-    return ScoreTable(tuple(read), tuple(hashes), columns, tuple(unreadable))
+    return Answers(tuple(read), tuple(hashes), tuple(said), tuple(unreadable), seconds)
 
 
-def _score(
-    path: Path, scorers: Sequence[Scorer], cache: ScoreCache | None
-) -> tuple[str, PictureHash, dict[str, float]]:
-    """A picture's content key, what it looks like, and all its numbers; it is decoded only if something is missing."""
-    content, name = read_source(path, MAX_BYTES)
-    digest = content_key(content)
-    seen = cache.picture_hash(digest) if cache else None
-    known = [cache.scores(digest, scorer.key) if cache else None for scorer in scorers]
-    row: dict[str, float] = {}
-    if seen is None or None in known:
-        stream = io.BytesIO(content)
-        stream.name = name  # what errors call it
-        picture = decode(stream)
-        seen = seen or hash_picture(on_white(picture))
+def _columns(said: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {f"{name}: {column}": score for name, scores in said.items() for column, score in scores.items()}
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a picture; None for what is not."""
+
+    digest: str
+    hash: PictureHash | None
+    scores: Mapping[str, Mapping[str, float] | None]
+
+    @classmethod
+    def of(cls, content: bytes, scorers: Sequence[Scorer], cache: ScoreCache | None) -> Self:
+        digest = content_key(content)
+        scores = {scorer.name: cache.scores(digest, scorer.key) if cache else None for scorer in scorers}
+        return cls(digest, cache.picture_hash(digest) if cache else None, scores)
+
+    @property
+    def whole(self) -> bool:
+        return self.hash is not None and None not in self.scores.values()
+
+    @property
+    def looks(self) -> PictureHash:
+        if self.hash is None:
+            raise ValueError("nobody has looked at this picture")
+        return self.hash
+
+    @property
+    def said(self) -> dict[str, Mapping[str, float]]:
+        return {name: scores for name, scores in self.scores.items() if scores is not None}
+
+    def completed(
+        self, picture: Picture, scorers: Sequence[Scorer], cache: ScoreCache | None, seconds: Mapping[str, list[float]]
+    ) -> Self:
+        """With all that was missing; what is found out is kept at once."""
+        found = self.hash or hash_picture(on_white(picture))
         if cache:
-            cache.put_picture_hash(digest, seen)
-        known = [scores or _ask(scorer, picture, digest, cache) for scorer, scores in zip(scorers, known, strict=True)]
-    for scorer, scores in zip(scorers, known, strict=True):
-        row |= {f"{scorer.name}: {column}": score for column, score in (scores or {}).items()}
-    return digest, seen, row
+            cache.put_picture_hash(self.digest, found)
+        scores = dict(self.scores)
+        for scorer in scorers:
+            if scores[scorer.name] is None:
+                with _timed(seconds[scorer.name]):
+                    scores[scorer.name] = _ask(scorer, picture, self.digest, cache)
+        return replace(self, hash=found, scores=scores)
+
+
+@contextmanager
+def _timed(into: list[float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    into.append(time.perf_counter() - start)
 
 
 def _ask(scorer: Scorer, picture: Picture, digest: str, cache: ScoreCache | None) -> dict[str, float]:

@@ -125,7 +125,7 @@ KNOWN: tuple[KnownModel, ...] = (
         bytes=7_304_518,
         size=(320, 320),
         stride=32,
-        said={"head": "centerface", "color": "RGB", "layout": "NCHW", "resize": "letterbox"},
+        said={"head": "centerface", "color": "RGB", "layout": "NCHW", "resize": "stretch"},
         outputs=("heatmap", "scale", "offset", "landmarks"),
         iou_threshold=0.3,  # as in the reference implementation
     ),

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from detect.errors import DamagedImageError, UnsupportedImageError
 
 __all__ = [
+    "FORMATS",
     "HEIF_SEQUENCES",
+    "MEDIA_TYPES",
     "SNIFF_BYTES",
     "SUFFIXES",
+    "Format",
     "brands",
     "damaged",
     "empty",
     "format_of",
     "refused_kind",
     "sniff",
+    "titles",
     "unsupported",
 ]
 
@@ -119,24 +125,139 @@ _REFUSED: tuple[tuple[str, str], ...] = (
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 """Length and first sync byte of a transport stream's packets: broadcast, Blu-ray, and with error correction."""
 
-SUFFIXES: dict[str, str] = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-    ".hif": "HEIF",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-    ".gif": "GIF",
-}
+
+def brands(start: bytes) -> set[bytes]:
+    """The brands in a file type box: one at byte 8, the others from 16 on (ISO/IEC 14496-12, 4.3)."""
+    if start[4:8] != b"ftyp":
+        return set()
+    end = min(len(start), int.from_bytes(start[:4], "big"))
+    return {start[8:12], *(start[at : at + 4] for at in range(16, end, 4))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One format of stills that is taken and written: the home of all that is said of it outside its own code.
+
+    Attributes:
+        name: As Pillow calls it.
+        title: As people call it.
+        media_type: As HTTP calls it.
+        suffixes: Of files, in small letters; new files get the first.
+        in_browsers: Whether browsers of all kinds show it.
+        begins: Whether the first `SNIFF_BYTES` bytes of a file announce it.
+        plugin: Pillow's module and class; None where another library opens it.
+        has_alpha: Whether it holds transparency.
+        has_profile: Whether it holds a colour profile, as all viewers read it.
+        is_lossy: Whether it is saved at a quality.
+    """
+
+    name: str
+    title: str
+    media_type: str
+    suffixes: tuple[str, ...]
+    in_browsers: bool
+    begins: Callable[[bytes], bool]
+    plugin: tuple[str, str] | None
+    has_alpha: bool = True
+    has_profile: bool = True
+    is_lossy: bool = False
+
+
+FORMATS = (
+    Format(
+        name="JPEG",
+        title="JPEG",
+        media_type="image/jpeg",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        in_browsers=True,
+        begins=lambda start: start[:3] == b"\xff\xd8\xff",
+        plugin=("JpegImagePlugin", "JpegImageFile"),
+        has_alpha=False,
+        is_lossy=True,
+    ),
+    Format(
+        name="PNG",
+        title="PNG",
+        media_type="image/png",
+        suffixes=(".png",),
+        in_browsers=True,
+        begins=lambda start: start[:8] == b"\x89PNG\r\n\x1a\n",
+        plugin=("PngImagePlugin", "PngImageFile"),
+    ),
+    Format(
+        name="WEBP",
+        title="WebP",
+        media_type="image/webp",
+        suffixes=(".webp",),
+        in_browsers=True,
+        begins=lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP",
+        plugin=("WebPImagePlugin", "WebPImageFile"),
+        is_lossy=True,
+    ),
+    Format(
+        name="AVIF",
+        title="AVIF",
+        media_type="image/avif",
+        suffixes=(".avif",),
+        in_browsers=True,
+        begins=lambda start: bool(brands(start) & _AVIF_BRANDS),
+        plugin=("AvifImagePlugin", "AvifImageFile"),
+        is_lossy=True,
+    ),
+    Format(
+        name="HEIF",
+        title="HEIC",
+        media_type="image/heic",
+        suffixes=(".heic", ".heif", ".hif"),
+        in_browsers=False,
+        begins=lambda start: bool(brands(start) & _HEIF_BRANDS),
+        plugin=None,
+        is_lossy=True,
+    ),
+    Format(
+        name="TIFF",
+        title="TIFF",
+        media_type="image/tiff",
+        suffixes=(".tif", ".tiff"),
+        in_browsers=False,
+        begins=lambda start: start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        plugin=("TiffImagePlugin", "TiffImageFile"),
+    ),
+    Format(
+        name="BMP",
+        title="BMP",
+        media_type="image/bmp",
+        suffixes=(".bmp", ".dib"),
+        in_browsers=True,
+        begins=lambda start: start[:2] == b"BM" and not any(start[15:18]),  # upper bytes of a length: no text has them
+        plugin=("BmpImagePlugin", "BmpImageFile"),
+        has_alpha=False,
+        has_profile=False,
+    ),
+    Format(
+        name="GIF",
+        title="GIF",
+        media_type="image/gif",
+        suffixes=(".gif",),
+        in_browsers=True,
+        begins=lambda start: start[:6] in (b"GIF87a", b"GIF89a"),
+        plugin=("GifImagePlugin", "GifImageFile"),
+        has_profile=False,
+    ),
+)
+"""All that are taken, in the order in which they are listed; the first is shown by browsers of all kinds."""
+
+SUFFIXES: dict[str, str] = {suffix: each.name for each in FORMATS for suffix in each.suffixes}
 """File suffix to format; the first suffix of a format is the one given to new files."""
+
+MEDIA_TYPES: dict[str, str] = {each.name: each.media_type for each in FORMATS}
+"""Format to media type."""
+
+
+def titles(word: str, formats: tuple[Format, ...] = FORMATS) -> str:
+    """Formats as a sentence has them, with "and" or "or" before the last."""
+    *most, last = (each.title for each in formats)
+    return f"{', '.join(most)} {word} {last}"
 
 
 def format_of(path: str | os.PathLike[str]) -> str | None:
@@ -146,25 +267,7 @@ def format_of(path: str | os.PathLike[str]) -> str | None:
 
 def sniff(start: bytes) -> str | None:
     """Pillow's name of the format that a file's first `SNIFF_BYTES` bytes announce, None for anything unsupported."""
-    begins = {
-        "JPEG": start[:3] == b"\xff\xd8\xff",
-        "PNG": start[:8] == b"\x89PNG\r\n\x1a\n",
-        "WEBP": start[:4] == b"RIFF" and start[8:12] == b"WEBP",
-        "AVIF": bool(brands(start) & _AVIF_BRANDS),
-        "HEIF": bool(brands(start) & _HEIF_BRANDS),
-        "TIFF": start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        "BMP": start[:2] == b"BM" and not any(start[15:18]),  # the upper bytes of a length, which no text has
-        "GIF": start[:6] in (b"GIF87a", b"GIF89a"),
-    }
-    return next((name for name, found in begins.items() if found), None)
-
-
-def brands(start: bytes) -> set[bytes]:
-    """The brands in a file type box: one at byte 8, the others from 16 on (ISO/IEC 14496-12, 4.3)."""
-    if start[4:8] != b"ftyp":
-        return set()
-    end = min(len(start), int.from_bytes(start[:4], "big"))
-    return {start[8:12], *(start[at : at + 4] for at in range(16, end, 4))}
+    return next((each.name for each in FORMATS if each.begins(start)), None)
 
 
 def refused_kind(start: bytes) -> str | None:
@@ -211,7 +314,7 @@ def unsupported(name: str, start: bytes = b"") -> UnsupportedImageError:
         name: What the error calls the file.
         start: Its first `SNIFF_BYTES` bytes, where they are at hand.
     """
-    reason = f"{name}: not a picture (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP or GIF)"
+    reason = f"{name}: not a picture ({titles('or')})"
     if (kind := refused_kind(start)) is not None:
         reason += f" but {kind.replace('a picture', 'one of another kind')}"
     return UnsupportedImageError(reason)

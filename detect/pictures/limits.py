@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
 from detect.pictures import tiff
 from detect.pictures.bmp import check_bitmap
-from detect.pictures.formats import HEIF_SEQUENCES, brands
+from detect.pictures.formats import FORMATS, HEIF_SEQUENCES, brands
 from detect.pictures.gif import single_frame
 from detect.pictures.png import without_profile
 from detect.pictures.webp import check_chunks, claiming_transparency
@@ -26,17 +26,6 @@ minutes. Browsers show none."""
 _SEVERAL = "several frames or pages; only still pictures are taken"
 
 _UNSUPPORTED = "Unsupported BMP"  # how Pillow's errors begin
-
-_PLUGINS = {
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
-    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "GIF": ("GifImagePlugin", "GifImageFile"),
-}
-"""Format: Pillow's module and class, imported when a file wants it. Pillow's forty other plug-ins are never asked."""
 
 
 def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile.ImageFile:
@@ -100,6 +89,7 @@ def _check_file(data: bytes, found: str, name: str, max_pixels: int) -> None:
 def plugin(found: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:
     """What opens files of a format; to have imported it is what Pillow needs to save such files.
 
+    It is imported when a file wants it, and Pillow's forty others never are.
     Called directly: `Image.open` would warn or raise at a pixel count of its own, and HEIF is known to it only after a
     plug-in has been installed into the host's Pillow, which is not ours to do.
     """
@@ -108,7 +98,10 @@ def plugin(found: str) -> Callable[[io.BytesIO], ImageFile.ImageFile]:
 
         heif: Callable[[io.BytesIO], ImageFile.ImageFile] = pillow_heif.HeifImageFile
         return heif
-    module, name = _PLUGINS[found]
+    (named,) = (each.plugin for each in FORMATS if each.name == found)
+    if named is None:
+        raise ValueError(f"Pillow has no plug-in of its own for {found}")
+    module, name = named
     opener: Callable[[io.BytesIO], ImageFile.ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), name)
     return opener
 

@@ -119,7 +119,7 @@ def decode(
 
     Raises:
         ReadError: The file is missing or may not be read.
-        UnsupportedImageError: Not a picture of a supported kind (JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, GIF).
+        UnsupportedImageError: Not a picture of a kind that is taken: one of `detect.pictures.formats.FORMATS`.
         AnimatedImageError: More than one frame or page.
         DamagedImageError: Cut short or broken.
         LimitError: Over a cap.

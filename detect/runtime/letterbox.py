@@ -42,7 +42,9 @@ class Letterbox:
     input_width: int
 
     @classmethod
-    def fit(cls, height: int, width: int, *, size: tuple[int, int], stride: int, fixed: bool = False) -> Letterbox:
+    def fit(
+        cls, height: int, width: int, *, size: tuple[int, int], stride: int, fixed: bool = False, stretch: int = 1
+    ) -> Letterbox:
         """Scale a picture into `size`, then pad it to the next multiple of `stride`.
 
         Padding to the stride rather than to the whole of `size` saves the network from looking at a grey bar that is
@@ -54,12 +56,15 @@ class Letterbox:
             size: (rows, columns) of the network's nominal input.
             stride: What the network's input sides must be multiples of.
             fixed: The network takes `size` and nothing else.
+            stretch: Sides are enlarged to multiples of so many pixels before anything is padded: the network's own
+                stride, where it was made to see no padding.
         """
         scale = min(size[0] / height, size[1] / width)
         rows = min(max(1, round(height * scale)), size[0])
         columns = min(max(1, round(width * scale)), size[1])
         if fixed:
             return cls(height, width, rows, columns, *size)
+        rows, columns = -(-rows // stretch) * stretch, -(-columns // stretch) * stretch
         return cls(height, width, rows, columns, -(-rows // stride) * stride, -(-columns // stride) * stride)
 
     @property

@@ -65,7 +65,7 @@ class OnnxDetector:
         self._source = source
         read_choice(session.metadata, "task", ("detect",), source, default="detect")
         read_choice(session.metadata, "layout", ("NCHW",), source, default="NCHW")
-        read_choice(session.metadata, "resize", ("letterbox",), source, default="letterbox")
+        resize = read_choice(session.metadata, "resize", ("letterbox", "stretch"), source, default="letterbox")
         self._is_bgr = read_choice(session.metadata, "color", ("RGB", "BGR"), source, default="RGB") == "BGR"
         self.names = read_names(session.metadata, source)
         name = session.metadata.get("name", "")
@@ -87,7 +87,9 @@ class OnnxDetector:
         self._fixed_batch = batch is not None
         self._fixed_size = sides[0] is not None and sides[1] is not None
         self._size = (sides[0] or 0, sides[1] or 0) if self._fixed_size else read_size(session.metadata, source)
-        self._stride = math.lcm(read_stride(session.metadata, source), session.step)
+        stride = read_stride(session.metadata, source)
+        self._stride = math.lcm(stride, session.step)
+        self._stretch = stride if resize == "stretch" else 1
         if not self._fixed_size:  # pictures are padded up to the stride
             check_input((batch, 3, *(-(-side // self._stride) * self._stride for side in self._size)), source)
 
@@ -146,7 +148,7 @@ class OnnxDetector:
 
     def _letterbox(self, height: int, width: int) -> Letterbox:
         fixed = self._fixed_size or self._head.square
-        return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed)
+        return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed, stretch=self._stretch)
 
     @property
     def _top_k(self) -> int:

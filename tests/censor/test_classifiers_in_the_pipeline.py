@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -161,6 +162,18 @@ def test_the_real_ones_find_a_portrait_harmless(
     assert done.redactions == ()
 
 
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (200, 150, 120)], ids=["black", "white", "skin"])
+def test_a_picture_of_one_color_leaves_however_strict_the_real_ones_are(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, color: tuple[int, int, int]
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(models_folder))
+    strict = Censor("strict")
+    pixels = np.full((120, 160, 3), color, np.uint8)
+    done = strict.apply(pixels)  # black is .47 for one of them: under black bars it would stay so
+    assert done.verdict is not None
+    assert done.verdict.level is not Level.NSFW
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_maps_turn_as_pictures_do(orientation: int) -> None:
     stored: NDArray[np.float32] = (np.arange(6).reshape(2, 3) / 8).astype(np.float32)
@@ -173,3 +186,29 @@ def test_maps_turn_as_pictures_do(orientation: int) -> None:
     heat = turned(scores, Reading(np.zeros((*shown.shape, 3), np.uint8), orientation)).heat
     assert heat is not None
     np.testing.assert_array_equal(heat, stored)
+
+
+class BlueSeer(RedSeer):
+    """The same of what is blue."""
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        return super().classify([image[..., ::-1] for image in images], heat=heat)
+
+
+def test_whose_heat_is_hidden_first_spares_what_others_see_in_the_same_place() -> None:
+    rule = PictureRule(nsfw_at=0.6, hide_at=0.6, heat_at=0.5, hide_first=("red",))
+    policy = dataclasses.replace(POLICY, rules={}, picture=rule)
+    purple, both = picture(), picture()
+    both[96:112, 16:32] = (10, 10, 250)
+    seers = [RedSeer(), BlueSeer("blue")]
+
+    def hidden(pixels: NDArray[np.uint8], *, recheck: bool = True) -> list[tuple[str | None, bool]]:
+        done = Censor(policy, detector=Nobody(), classifiers=seers, recheck=recheck).apply(pixels.copy())
+        return [(each.classifier, each.rechecked) for each in done.redactions]
+
+    assert hidden(both) == [("red", False), ("blue", True)]
+    assert hidden(both, recheck=False) == [("red", False), ("blue", False)]  # nobody would look again
+    both[16:32, 48:64] = 200
+    assert hidden(both) == [("blue", True)]
+    purple[16:32, 48:64] = (250, 10, 250)
+    assert hidden(purple) == [("red", False)]

@@ -52,6 +52,11 @@ def test_who_does_not_vote_hides_nothing() -> None:
     assert hot_regions({"a": said(1.0)}, ANY) == []  # does not say where
     assert hot_regions({"a": said(1.0, hot)}, PictureRule(nsfw_at=0.5)) == []
     assert heat_wanted({"a": said(0.95), "b": said(0.4)}, BOTH) == ("a",)
+    first = PictureRule(nsfw_at=0.5, hide_at=0.5, heat_at=0.5, hide_first=("a",))
+    scores = {"a": said(0.1, hot), "b": said(0.8, hot)}
+    assert heat_wanted(scores, first) == ("a", "b")
+    assert [each.classifier for each in hot_regions(scores, first)] == ["a"]
+    assert [each.classifier for each in hot_regions(scores, first, alone=True)] == ["a", "b"]
 
 
 def test_maps_are_asked_for_where_a_plan_or_a_reason_goes_by_them() -> None:

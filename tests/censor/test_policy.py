@@ -36,6 +36,7 @@ thresholds = st.none() | st.floats(0, 1)
     st.sampled_from([
         PictureRule(),
         PictureRule(classifiers=("a", 'q"'), review_at=0.25, nsfw_at=0.5, votes=2, required=False),
+        PictureRule(hide_at=0.5, heat_at=0.5, hide_first=("a", 'q"')),
         PictureRule(hide_at=0.5, hide_votes=2, sure_at=0.75, heat_at=0.125, labels=(("NSFL", 0.5), ('x"y', 0.1))),
     ]),
     st.text(max_size=20), st.integers(1, 8), st.tuples(*[st.integers(0, 255)] * 3), st.floats(0, 1),
@@ -180,6 +181,9 @@ def test_classifiers_that_a_policy_needs() -> None:
     lenient.require([], classifiers=TWO, judging=True)
     with pytest.raises(PolicyError, match="nobody knows a classifier mine"):
         lenient.require([], classifiers=TWO, known=TWO)
+    first = PictureRule(hide_at=0.5, heat_at=0.5, hide_first=("mine",))
+    with pytest.raises(PolicyError, match="nobody knows a classifier mine"):
+        Policy(name="own", rules={}, picture=first, heat=Rule()).require([], classifiers=TWO, known=TWO)
     with pytest.raises(PolicyError, match="judges nothing that the detector reports: there is none"):
         lenient.require([], judging=True)
 

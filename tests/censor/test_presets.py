@@ -92,7 +92,7 @@ def test_a_policy_is_a_value(name: str) -> None:
         assert hash(again) == hash(policy)
         with pytest.raises(TypeError):
             again.rules["FACE_MALE"] = Rule()  # type: ignore[index]  # which is what must not work
-    turned = dataclasses.replace(policy, rules=dict(reversed([*policy.rules.items()])), color=[0, 0, 0])  # type: ignore[arg-type]
+    turned = dataclasses.replace(policy, rules=dict(reversed([*policy.rules.items()])), color=[*policy.color])  # type: ignore[arg-type]
     assert turned == policy
     assert hash(turned) == hash(policy)
     assert again.picture == policy.picture

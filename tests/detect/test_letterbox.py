@@ -44,6 +44,26 @@ def test_a_picture_is_fitted_by_hand(height: int, width: int, expected: tuple[in
     assert (fit.rows, fit.columns, fit.input_height, fit.input_width, fit.top, fit.left) == expected
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "stride", "expected"),
+    [
+        (213, 320, 32, (224, 320, 224, 320, 0, 0)),  # eleven rows more instead of eleven of padding
+        (213, 320, 64, (224, 320, 256, 320, 16, 0)),  # what an engine wants besides is padding
+        (5000, 1, 32, (320, 32, 320, 32, 0, 0)),
+        (640, 640, 32, (320, 320, 320, 320, 0, 0)),
+    ],
+)
+def test_sides_are_stretched_to_multiples_before_they_are_padded(
+    height: int, width: int, stride: int, expected: tuple[int, ...]
+) -> None:
+    fit = Letterbox.fit(height, width, size=(320, 320), stride=stride, stretch=32)
+    assert (fit.rows, fit.columns, fit.input_height, fit.input_width, fit.top, fit.left) == expected
+    whole = np.array([[0, 0, width, height]], np.float32)
+    np.testing.assert_allclose(fit.restore(fit.place(whole)), whole, atol=1e-3)
+    edges = [[fit.left, fit.top, fit.left + fit.columns, fit.top + fit.rows]]
+    np.testing.assert_allclose(fit.place(whole), edges, atol=1e-3)
+
+
 def test_a_fixed_input_is_filled_up_and_never_smaller() -> None:
     fit = Letterbox.fit(480, 640, size=(320, 320), stride=32, fixed=True)
     assert (fit.rows, fit.columns, fit.input_height, fit.input_width, fit.top, fit.left) == (240, 320, 320, 320, 40, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
-from fakes import finder
+from fakes import FACES_JUDGED, finder
 from numpy.typing import NDArray
 from PIL import Image
 from serving import Serving
 
 from censor.service import Settings, create_app
+from censor.service.networks import NetworkSet
 from censor.service.server import configured
 from detect.detections import Detector
 from detect.load import load_detector
@@ -35,7 +36,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def started(listening: Callable[..., int]) -> Iterator[Callable[..., httpx.Client]]:
     """Start the service with some settings and a detector, ``started(detector, queue=0)``, or with workers that are
-    processes: ``started(load=Moody, workers=2)``."""
+    processes: ``started(load=Moody, workers=2)``; with the models that were added, ``started(real=True)``."""
     clients: list[httpx.Client] = []
 
     def start(detector: Detector | None = None, **settings: Any) -> httpx.Client:
@@ -65,9 +66,18 @@ def listening() -> Iterator[Callable[..., int]]:
     """Start the service on a port of this machine, for clients that misbehave below HTTP: returns the port."""
     servers: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(detector: Detector | None = None, *, load: Callable[[], Detector] | None = None, **settings: Any) -> int:
-        chosen = Settings(port=0, **settings)
-        app = create_app(chosen, finder() if detector is None and load is None else detector, load=load)
+    def start(
+        detector: Detector | None = None,
+        *,
+        load: Callable[[], NetworkSet | Detector] | None = None,
+        classifiers: Sequence[Any] | None = None,
+        real: bool = False,
+        **settings: Any,
+    ) -> int:
+        fake = finder() if detector is None and load is None and not real else detector
+        named = {} if classifiers is None or fake is not None else {"classifiers": tuple(classifiers)}
+        chosen = Settings(port=0, **named, **settings)
+        app = create_app(chosen, fake, classifiers=classifiers if fake is not None else None, load=load)
         server = uvicorn.Server(configured(app, chosen, log_config=None))
         thread = threading.Thread(target=server.run)
         thread.start()
@@ -120,7 +130,7 @@ def opened(browser: Browser, listening: Callable[..., int], real_detector: Any) 
     faults: list[str] = []
 
     def open_(settings: dict[str, Any] | None = None, ready: str = "body[data-ready=true]", **context: Any) -> Page:
-        port = listening(real_detector, **{"policy": "faces", **(settings or {})})
+        port = listening(real_detector, **{"policy": str(FACES_JUDGED), **(settings or {})})
         origin = f"http://127.0.0.1:{port}"
         page = browser.new_context(**context).new_page()
         page.on("request", lambda each: faults.append(each.url) if not _own(each.url, origin) else None)

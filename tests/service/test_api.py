@@ -151,6 +151,34 @@ def test_an_option_given_twice(client: httpx.Client, scene_png: bytes) -> None:
     assert both.headers["content-type"] == "image/bmp"  # what the form says wins
 
 
+@pytest.mark.parametrize(
+    ("route", "query", "form", "problem"),
+    [
+        ("censor", "policy=nonsense", {"policy": "default"}, "unknown-policy"),
+        ("check", "policy=nonsense", {"policy": "default"}, "unknown-policy"),
+        ("censor", "policy=", {"policy": "default"}, "unknown-policy"),
+        ("censor", "label=nonsense", {"label": "BELLY_EXPOSED"}, "unknown-label"),
+        ("censor", "label=FEET_EXPOSED", {"label": "BELLY_EXPOSED"}, "unknown-label"),  # known, and never reported
+        ("censor", "label=BELLY_EXPOSED", {"label": "nonsense"}, "unknown-label"),
+        ("censor", "cells=9", {"cells": "8"}, "bad-option"),
+        ("censor", "format=exe", {"format": "png"}, "bad-option"),
+    ],
+)
+def test_what_is_wrong_in_the_query_is_refused_though_the_form_wins(
+    client: httpx.Client, scene_png: bytes, route: str, query: str, form: dict[str, str], problem: str
+) -> None:
+    sent: dict[str, Any] = {"files": {"file": scene_png}, "data": form}
+    assert is_problem(client.post(f"/v1/{route}?{query}", **sent), problem)
+    if route == "censor" and form.get("label") != "nonsense":
+        assert client.post(f"/v1/{route}", **sent).status_code == 200
+
+
+def test_a_label_of_the_form_wins(client: httpx.Client, scene_png: bytes) -> None:
+    sent: dict[str, Any] = {"files": {"file": scene_png}, "data": {"label": "BELLY_EXPOSED", "policy": "default"}}
+    response = client.post("/v1/censor?label=FEMALE_BREAST_EXPOSED&policy=strict", **sent)
+    assert response.headers["censor-regions"] == "0"
+
+
 def test_a_problem_repeats_little_of_what_was_sent(client: httpx.Client, scene_png: bytes) -> None:
     many = "&".join(f"x{number}={'y' * 20}" for number in range(1000))
     for options in (many, f"{'n' * 5000}=1", f"{'n' * 5000}=1&{'n' * 5000}=2", f"label={'n' * 5000}"):
@@ -314,7 +342,7 @@ def test_labels_and_policies_can_be_listed(started: Callable[..., httpx.Client])
     assert not labels["FACE_MALE"]["reported"]
     assert labels["CARD"] == {"label": "CARD", "class": None, "reported": True, "aliases": []}
     policies = client.get("/v1/policies").json()["policies"]
-    assert [each["name"] for each in policies] == ["default"]  # strict and faces need labels that it lacks
+    assert [each["name"] for each in policies] == ["default", "boxes"]  # strict and faces need labels that it lacks
     assert policies[0]["labels"]["BUTTOCKS_EXPOSED"]["nsfw_at"] == 0.4
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fakes import FACES_JUDGED
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -67,7 +68,7 @@ def test_django_stores_only_censored_files(tmp_path: Path, pictures: list[Path])
     done = subprocess.run(
         [sys.executable, "-c", DJANGO, EXAMPLES / "django_upload", *pictures],
         capture_output=True, text=True, check=True,
-        env={**os.environ, "UPLOADS": str(uploads), "WATCHED": str(watched), "POLICY": "faces"},
+        env={**os.environ, "UPLOADS": str(uploads), "WATCHED": str(watched), "POLICY": str(FACES_JUDGED)},
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert lines[:4] == ["200 me.jpg", "200 wrong name.png", "422 broken.jpg", "422 no.jpg"]
@@ -84,7 +85,7 @@ def test_a_fastapi_route_stores_only_censored_files(
     tmp_path: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPLOADS", str(tmp_path / "uploads"))
-    monkeypatch.setenv("POLICY", "faces")
+    monkeypatch.setenv("POLICY", str(FACES_JUDGED))
     app = runpy.run_path(str(EXAMPLES / "fastapi_upload.py"))["app"]
 
     async def ask() -> list[httpx.Response]:

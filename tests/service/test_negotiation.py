@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from censor.service.answers import JsonWithPicture
-from censor.service.formats import MEDIA_TYPES
 from censor.service.negotiation import preferred
+from detect.pictures.formats import MEDIA_TYPES
 
 PNG = {"content-type": "image/png"}
 

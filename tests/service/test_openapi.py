@@ -27,7 +27,7 @@ from schemathesis.core.result import Ok
 from censor.policy import EFFECTS, SHAPES
 from censor.service import Settings
 from censor.service.problems import KINDS
-from detect.pictures.formats import SUFFIXES
+from detect.pictures.formats import MEDIA_TYPES, SUFFIXES
 
 
 def _file(kind: str, size: int) -> bytes:
@@ -40,10 +40,10 @@ def _file(kind: str, size: int) -> bytes:
 PICTURES = st.sampled_from([_file(kind, size) for kind in ("PNG", "JPEG", "WEBP") for size in (1, 17)])
 """A schema cannot say "a picture": these stand for valid bodies."""
 
-TAKEN = ("jpeg", "png", "webp", "avif", "heic", "tiff", "bmp", "gif")
+TAKEN = tuple(MEDIA_TYPES.values())
 
 schemathesis.openapi.format("binary", PICTURES)
-for _media_type in (*(f"image/{kind}" for kind in TAKEN), "application/octet-stream"):
+for _media_type in (*TAKEN, "application/octet-stream"):
     schemathesis.openapi.media_type(_media_type, PICTURES)
 
 
@@ -96,7 +96,7 @@ def test_the_document_describes_every_problem(client: httpx.Client) -> None:
     assert "422" not in document["paths"]["/problems/{name}"]["get"]["responses"]
     for path in ("/v1/censor", "/v1/check"):
         body = document["paths"][path]["post"]["requestBody"]["content"]
-        assert set(body) == {"multipart/form-data", "application/octet-stream", *(f"image/{kind}" for kind in TAKEN)}
+        assert set(body) == {"multipart/form-data", "application/octet-stream", *TAKEN}
 
 
 def test_it_is_valid_openapi_and_so_are_its_examples(client: httpx.Client) -> None:
@@ -215,13 +215,26 @@ def test_options_name_what_there_is(client: httpx.Client) -> None:
     assert (declared["cells"]["minimum"], declared["cells"]["maximum"]) == (1, 8)
 
 
+def test_only_policies_that_judge_are_offered_for_a_verdict(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    offered = {}
+    for path in ("/v1/check", "/v1/censor"):
+        parameters = {each["name"]: each["schema"] for each in paths[path]["post"]["parameters"]}
+        offered[path] = parameters["policy"]["enum"]
+    assert offered == {
+        "/v1/check": ["default", "strict", "boxes"],
+        "/v1/censor": ["default", "strict", "boxes", "faces"],
+    }
+
+
 def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> None:
     told, policies = client.get("/v1/options").json(), client.get("/v1/policies").json()["policies"]
     names = {each["name"] for kind in ("formats", "effects") for each in told[kind]} | {*told["shapes"], "heic"}
     names |= {each["suffix"].strip(".") for each in told["formats"]} | {"mosaic"}
-    names |= {each["name"] for each in policies if each["name"] != "default"}
+    names |= {each["name"] for each in policies if each["name"] not in ("default", "boxes")}  # ordinary words
     listed = set()
     for path in ("/", "/page/app.js", "/page/api.js", "/page/choices.js", "/page/words.js"):
         text = re.sub(r"<svg.*?</svg>|//.*", "", client.get(path).text, flags=re.DOTALL if path == "/" else 0)
         listed |= {(path, name) for name in names if re.search(rf"""["'`>.]{name}["'`<,:]""", text, re.IGNORECASE)}
-    assert listed == {("/page/app.js", "box")}  # not the shape, but a class of the style sheet
+    # Not the shape and not the preset, but a class of the style sheet and the frames on the picture.
+    assert listed == {("/page/app.js", "box"), ("/page/app.js", "boxes"), ("/", "boxes")}

@@ -142,4 +142,4 @@ def test_the_question_for_a_key_can_be_declined(opened: Callable[..., Page], por
     page.get_by_label("API key", exact=True).fill(" open-sesame ")
     page.get_by_role("button", name="Continue").click()
     verdict(page, "safe")
-    expect(page.get_by_label("Policy")).to_have_value("faces")
+    expect(page.get_by_label("Policy")).to_have_value("faces_judged")

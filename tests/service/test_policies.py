@@ -21,7 +21,7 @@ OWN = "[labels.FACE_MALE]\ncensor_at = 0.15\nreview_at = 0.3\n"
 def test_a_folder_of_policies_stands_beside_the_presets(tmp_path: Path) -> None:
     (tmp_path / "house.toml").write_text(OWN)
     policies = Policies.load(Settings(policies=tmp_path))
-    assert policies.names == ("default", "strict", "faces", "house")
+    assert policies.names == ("default", "strict", "boxes", "faces", "house")
     assert policies.lowest == 0.1
     assert policies.named("house").rules["FACE_MALE"].censor_at == 0.15
     (tmp_path / "strict.toml").write_text(OWN)
@@ -66,7 +66,10 @@ def test_a_policy_that_was_asked_for_and_cannot_be_served_stops_the_start(tmp_pa
         )
 
 
-def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(tmp_path: Path) -> None:
+def test_the_engine_loads_the_installed_detector_down_to_the_lowest_threshold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CENSOR_MODELS", str(tmp_path / "none"))
     (tmp_path / "low.toml").write_text(OWN.replace("0.15", "0.01"))
 
     async def look() -> None:

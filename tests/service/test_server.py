@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fakes import FACES_JUDGED
 from numpy.typing import NDArray
 from PIL import Image
 from processes import ended, workers_of
@@ -34,7 +35,7 @@ def portrait(astronaut: NDArray[np.uint8], encoded: Callable[..., bytes]) -> byt
 
 
 def test_the_real_detector_end_to_end(serving: Callable[..., Serving], portrait: bytes) -> None:
-    served = serving("--policy", "faces")
+    served = serving("--policy", str(FACES_JUDGED))
     served.started()
     with httpx.Client(base_url=served.url, timeout=20, trust_env=False) as client:
         assert client.get("/readyz").status_code == 200
@@ -47,7 +48,7 @@ def test_the_real_detector_end_to_end(serving: Callable[..., Serving], portrait:
         body = client.post("/v1/check", content=portrait, headers=JPEG).json()
         assert [box["label"] for box in body["boxes"] if box["score"] > 0.5] == ["FACE_FEMALE"]
         names = [each["name"] for each in client.get("/v1/policies").json()["policies"]]
-        assert names == ["faces", "default", "strict"]
+        assert names == ["faces_judged", "default", "strict", "boxes", "faces"]
     assert served.stop() == 0
     assert all(json.loads(line) for line in served.lines)
 
@@ -61,7 +62,7 @@ def right(served: Serving, portrait: bytes) -> bool:
 def test_whoever_is_killed_is_replaced_and_leaves_nobody_behind(
     serving: Callable[..., Serving], portrait: bytes
 ) -> None:
-    served = serving("--workers", "2", "--policy", "faces")
+    served = serving("--workers", "2", "--policy", str(FACES_JUDGED))
     http, first = served.started(), served.workers(2)
     assert sorted(workers_of(http)) == sorted(first)
     with ThreadPoolExecutor(6) as pool:
@@ -91,7 +92,7 @@ def test_whoever_is_killed_is_replaced_and_leaves_nobody_behind(
 
 
 def test_sigterm_lets_requests_end(serving: Callable[..., Serving], astronaut: NDArray[np.uint8]) -> None:
-    served = serving("--policy", "faces")
+    served = serving("--policy", str(FACES_JUDGED))
     http, workers = served.started(), served.workers(1)
     large = io.BytesIO()
     Image.fromarray(astronaut).resize((4000, 4000)).save(large, "PNG", compress_level=1)

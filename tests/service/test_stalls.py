@@ -10,6 +10,7 @@ from collections.abc import Callable
 import httpx
 import numpy as np
 import pytest
+from fakes import FACES_JUDGED
 from numpy.typing import NDArray
 from serving import Serving
 
@@ -53,7 +54,7 @@ def test_thirteen_uploads_that_stand_still_and_three_readers_who_do_not_read(
 ) -> None:
     """They would take all the memory that there is, and no pace on average would end them for minutes."""
     served = serving(
-        "--policy", "faces", "--workers", "2", "--upload-seconds", "9", "--max-bytes", str(2 * MB),
+        "--policy", str(FACES_JUDGED), "--workers", "2", "--upload-seconds", "9", "--max-bytes", str(2 * MB),
         "--upload-memory", str(30 * MB), "--upload-rate", "1000",
     )  # fmt: skip
     served.started()
@@ -88,7 +89,7 @@ def test_who_stands_still_gives_way_when_others_need_the_memory(
 ) -> None:
     """Long before its own time is up."""
     served = serving(
-        "--policy", "faces", "--workers", "1", "--upload-seconds", "60", "--max-bytes", str(2 * MB),
+        "--policy", str(FACES_JUDGED), "--workers", "1", "--upload-seconds", "60", "--max-bytes", str(2 * MB),
         "--upload-memory", str(4 * MB),
     )  # fmt: skip
     served.started()
@@ -109,7 +110,9 @@ def test_who_stands_still_gives_way_when_others_need_the_memory(
 def test_large_answers_in_flight_are_counted_and_refused_beyond_the_limit(
     serving: Callable[..., Serving], encoded: Callable[..., bytes]
 ) -> None:
-    served = serving("--policy", "faces", "--workers", "1", "--upload-seconds", "30", "--upload-memory", str(15 * MB))
+    served = serving(
+        "--policy", str(FACES_JUDGED), "--workers", "1", "--upload-seconds", "30", "--upload-memory", str(15 * MB)
+    )
     served.started()
     served.workers(1)
     port = int(served.url.rpartition(":")[2])

@@ -66,7 +66,7 @@ def test_answers_bear_their_jobs_numbers(scene_png: bytes) -> None:
     }
     said = [ask(number, job, trial=number == 8) + job.data for number, job in jobs.items()]
     hello, *answers = talk(finder, *said, answers=4)
-    assert hello == ({"names": list(finder().names)}, b"")
+    assert hello == ({"names": list(finder().names), "says": {}, "networks": ["detector"]}, b"")
     headers = {header["number"]: (header, body) for header, body in answers}
     assert headers.keys() == jobs.keys()
     assert headers[7][0]["format"] == "JPEG"

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fakes import FACES_JUDGED
 from numpy.typing import NDArray
 from PIL import Image
 from watched import files
@@ -23,7 +24,7 @@ from censor.cli import main
 from detect.pictures.still import decode
 
 HERE = Path(__file__).parent
-QUICK = ("--policy", "faces", "--settle", "0.3", "--rescan", "1")
+QUICK = ("--policy", str(FACES_JUDGED), "--settle", "0.3", "--rescan", "1")
 
 
 class WatchRoot:

@@ -232,6 +232,7 @@ function show(item) {
 function showVerdict(item) {
   const box = $("verdict");
   const list = $("reasons");
+  $("judges").textContent = "";
   $("retry").hidden = item.state !== "failed" || (item.error.status >= 400 && item.error.status < 500 && item.error.status !== 401);
   if (item.state === "failed") {
     box.dataset.level = "failed";
@@ -243,6 +244,7 @@ function showVerdict(item) {
     $("verdict-title").textContent = words.title(item.result.level);
     $("verdict-text").textContent = words.explanation(item.result);
     list.replaceChildren(...words.reasons(item.result).map(reasonLine));
+    $("judges").textContent = words.judges(item.result);
   } else {
     box.dataset.level = "waiting";
     $("verdict-title").textContent = "Looking at the picture…";
@@ -266,9 +268,10 @@ function showBoxes() {
   layer.hidden = !$("show-boxes").checked || !result;
   if (layer.hidden) return;
   const hidden = new Set(result.hidden.map((each) => String(each.xyxy)));
-  const rechecked = result.hidden.filter((each) => each.rechecked);
+  const found = new Set(result.boxes.map((each) => String(each.xyxy)));
+  const besides = result.hidden.filter((each) => !found.has(String(each.xyxy))); // at the second look, or by a classifier
   const hit = (box) => hidden.has(String(box.xyxy));
-  const ordered = [...result.boxes, ...rechecked].sort((a, b) => hit(a) - hit(b)); // what is hidden is drawn on top
+  const ordered = [...result.boxes, ...besides].sort((a, b) => hit(a) - hit(b)); // what is hidden is drawn on top
   layer.replaceChildren(...ordered.map((box) => {
     const [x0, y0, x1, y1] = box.xyxy;
     const frame = document.createElement("div");

@@ -20,6 +20,7 @@ const LABELS = {
   FEET_COVERED: "Covered feet",
   FEMALE_BREAST_COVERED: "Covered female breast",
   FEMALE_GENITALIA_COVERED: "Covered female genitals",
+  NSFW_REGION: "What a classifier saw", // no part of a body: where a classifier's verdict comes from
 };
 
 const TITLES = { safe: "Safe", review: "Needs a look", nsfw: "Not safe for work", unjudged: "No verdict" };
@@ -46,20 +47,41 @@ export function explanation(result) {
   return `${verdict} ${hidden}`;
 }
 
+const counts = (reason) => `${reason.rule === "nsfw_at" ? "counts as not safe" : "needs a look"} from ${percent(reason.threshold)}`;
+
+function found(reason) {
+  const covers = `Covers ${percent(reason.area)} of the picture.`;
+  const doubted = `needs a look: no classifier is ${percent(reason.threshold)} sure that the picture is not safe`;
+  return `${percent(reason.score)} sure; ${reason.rule === "confirm_at" ? doubted : counts(reason)}. ${covers}`;
+}
+
+function said(reason) {
+  const what = reason.label === "NSFW" ? "not safe for work" : label(reason.label);
+  const where = reason.xyxy ? "It sees most in one spot." : "It does not say where.";
+  return `${percent(reason.score)} sure that the picture as a whole is ${what}; ${counts(reason)}. ${where}`;
+}
+
+const listed = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+
+export function judges(result) {
+  const scores = result.classifiers ?? {};
+  const told = (result.verdict?.models ?? []).map((name) => (name in scores ? `${name} (${percent(scores[name])})` : name));
+  return told.length ? `Judged by ${listed(told)}.` : "";
+}
+
 export function reasons(result) {
   const counted = result.verdict?.reasons ?? [];
   const lines = counted.map((reason) => ({
-    what: label(reason.label),
-    why:
-      `${percent(reason.score)} sure; ${reason.rule === "nsfw_at" ? "counts as not safe" : "needs a look"} ` +
-      `from ${percent(reason.threshold)}. Covers ${percent(reason.area)} of the picture.`,
+    what: reason.classifier ? `${reason.classifier}, a classifier` : label(reason.label),
+    why: reason.classifier ? said(reason) : found(reason),
     grave: reason.rule === "nsfw_at",
   }));
   const judged = new Set(counted.map((reason) => String(reason.xyxy)));
   for (const each of result.hidden) {
     if (judged.has(String(each.xyxy))) continue;
     const again = each.rechecked ? " Found at the second look." : "";
-    lines.push({ what: label(each.label), why: `${percent(each.score)} sure; hidden (${each.effect}).${again}`, grave: false });
+    const what = each.classifier ? `What ${each.classifier} saw` : label(each.label);
+    lines.push({ what, why: `${percent(each.score)} sure; hidden (${each.effect}).${again}`, grave: false });
   }
   return lines;
 }
@@ -73,6 +95,8 @@ export function taken({ formats, limits }) {
 export function policyHint(policy) {
   const hides = Object.entries(policy.labels).filter(([, rule]) => rule.censor_at !== null);
   const names = hides.map(([name]) => label(name).toLowerCase());
+  if (policy.heat) names.push("what classifiers see");
   const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
-  return names.length ? `Hides ${shown}.` : "Hides nothing.";
+  const asked = policy.classifiers?.length ? ` Asks ${listed(policy.classifiers)}.` : "";
+  return (names.length ? `Hides ${shown}.` : "Hides nothing.") + asked;
 }

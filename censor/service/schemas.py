@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
-from censor.policy import EFFECTS, MAX_CELLS, SHAPES, Rule
+from censor.policy import EFFECTS, MAX_CELLS, SHAPES, PictureRule, Rule
 from censor.records import CensoredAnswer, CheckedAnswer, OneOf, Range
-from censor.service.formats import MEDIA_TYPES
 from censor.service.problems import KINDS
+from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = [
     "Bounds",
@@ -25,6 +25,7 @@ __all__ = [
     "Label",
     "Labels",
     "Limits",
+    "Networks",
     "OfferedEffect",
     "OfferedFormat",
     "OfferedPolicies",
@@ -132,7 +133,7 @@ class Label(BaseModel):
     class_: Annotated[
         int | None, Field(alias="class", description="COCO category id; null but for the six trained classes.")
     ]
-    reported: Annotated[bool, Field(description="Whether this detector reports it.")]
+    reported: Annotated[bool, Field(description="Whether any network here reports it.")]
     aliases: Annotated[list[str], Field(description="Older spellings, which are taken too.")]
 
 
@@ -168,6 +169,9 @@ class OfferedPolicy(BaseModel):
     color: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
     feather: Annotated[float, Field(ge=0, le=1)]
     labels: Annotated[dict[str, Rule], Field(description="Label to rule.")]
+    picture: Annotated[PictureRule, Field(description="What is done about what classifiers say.")]
+    heat: Annotated[Rule | None, Field(description="How what classifiers see is hidden; null where nothing of it is.")]
+    classifiers: Annotated[list[str], Field(description="Those here that it asks.")]
 
 
 class OfferedPolicies(BaseModel):
@@ -207,14 +211,24 @@ class Limits(BaseModel):
     max_pixels: Annotated[int, Field(ge=1, description="Width times height.")]
 
 
+class Networks(BaseModel):
+    """Who looks at pictures, by name: each policy asks those alone that it needs."""
+
+    detectors: Annotated[list[str], Field(description="Those that find boxes.")]
+    classifiers: Annotated[
+        dict[str, list[str]], Field(description="Those that judge the picture as a whole, with what each can say.")
+    ]
+
+
 class Options(BaseModel):
-    """What requests may ask for, and what they may send; policies and labels are listed by themselves."""
+    """What requests may ask for, what they may send, and who looks; policies and labels are listed by themselves."""
 
     formats: Annotated[list[OfferedFormat], Field(description="The first is shown by browsers of all kinds.")]
     effects: list[OfferedEffect]
     shapes: list[Annotated[str, Field(json_schema_extra={"enum": list(SHAPES)})]]
     cells: Bounds
     limits: Limits
+    networks: Networks
 
 
 class Health(BaseModel):

@@ -1,0 +1,337 @@
+"""What an evaluation says, as a page, and as files beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from censor.analysis.evaluate import PEOPLE, Evaluation, Judge, JudgedPolicy, Rate
+from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, Table, render_page
+from censor.analysis.thumbnails import Thumbnail
+from censor.verdict import Level
+from detect.detections import RGBImage
+from detect.evaluation.curves import precision_recall_curve, roc_curve
+from detect.evaluation.plots import draw_precision_recall, draw_reliability, draw_roc
+from detect.evaluation.reliability import brier_score, reliability
+
+__all__ = ["PLOTS", "Shown", "detector_table", "evaluation_page", "evaluation_plots", "scores_csv"]
+
+PLOTS = {
+    "roc.png": "ROC: the share of NSFW pictures that are flagged over the share of safe ones, at every threshold",
+    "precision-recall.png": "Precision over recall, at every threshold",
+    "reliability.png": "Reliability: what classifiers' scores say against the share of NSFW pictures among them",
+}
+"""Names of the files with plots, and what each shows."""
+
+UNKNOWN = "-"
+"""In the place of a number that cannot be said."""
+
+Shown = Callable[[Path, bool], Thumbnail]
+"""Makes a thumbnail of a picture; true hides it from edge to edge."""
+
+
+def evaluation_page(
+    evaluation: Evaluation,
+    plots: Mapping[str, bytes],
+    *,
+    shown: Shown | None = None,
+    worst: int = 12,
+    detector: Sequence[Block] = (),
+) -> str:
+    """Lay out an evaluation.
+
+    Args:
+        evaluation: What it says.
+        plots: As `evaluation_plots` makes them.
+        shown: Makes thumbnails of what went worst; None for none.
+        worst: At most so many of each kind.
+        detector: What else is known of the detector: see `detector_table`.
+
+    Returns:
+        HTML that needs nothing else.
+    """
+    truth = evaluation.truth
+    nsfw = int(truth.labels.sum())
+    lead = (
+        f"{len(truth)} pictures, {len(truth) - nsfw} that people call safe and {nsfw} that they call NSFW, in "
+        f"{len(np.unique(truth.groups))} groups; policy {evaluation.policies[0].policy.name}."
+    )
+    sections = [
+        Section("In short", [*_in_short(evaluation)]),
+        Section("Verdicts", [block for each in evaluation.policies for block in _verdicts(each)]),
+        Section("How well scores tell them apart", _telling_apart(evaluation, plots)),
+        Section("Thresholds", _thresholds(evaluation)),
+        Section("Are scores probabilities?", _probabilities(evaluation, plots)),
+        Section("Who agrees with whom", _agreements(evaluation)),
+        *_worst(evaluation, shown, worst),
+        *([Section("The detector's boxes", detector)] if detector else []),
+        Section("Pictures and time", _pictures(evaluation)),
+    ]
+    return render_page("Evaluation", sections, lead=lead)
+
+
+def evaluation_plots(evaluation: Evaluation) -> dict[str, bytes]:
+    """PNG files by their names, those of `PLOTS`; no reliability where there is no classifier."""
+    drawn = {_title(judge): judge.data for judge in evaluation.judges if judge.counts or judge.kind != "label"}
+    plots = {
+        "roc.png": draw_roc({name: roc_curve(data) for name, data in drawn.items()}),
+        "precision-recall.png": draw_precision_recall(
+            {name: precision_recall_curve(data) for name, data in drawn.items()}
+        ),
+    }
+    if tables := {each.name: reliability(each.data) for each in _classifiers(evaluation)}:
+        plots["reliability.png"] = draw_reliability(tables)
+    return {name: _png(pixels) for name, pixels in plots.items()}
+
+
+def scores_csv(evaluation: Evaluation) -> str:
+    """A line for each picture that could be read: what people say, and all scores."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    columns = evaluation.columns()
+    levels = {f"level {each.policy.name}": each.verdicts for each in evaluation.policies}
+    writer.writerow(["path", "label", "group", "weight", *levels, *columns])
+    truth = evaluation.truth
+    for row, picture in enumerate(evaluation.look.answers.pictures):
+        said = [verdicts[row].level.value for verdicts in levels.values()]
+        scores = [f"{column[row]:.6g}" for column in columns.values()]
+        label = "nsfw" if picture.nsfw else "safe"
+        writer.writerow([str(picture.path), label, int(truth.groups[row]), f"{picture.weight:g}", *said, *scores])
+    return out.getvalue().encode("utf-8", "backslashreplace").decode()
+
+
+def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
+    """What `python -m detect evaluate --out` has measured of a detector, as a table.
+
+    Args:
+        metrics: Its ``metrics.json``.
+        source: Where that lies.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    fields = ("boxes", "ap", "ap50", "ar")
+    classes = metrics.get("classes")
+    if not isinstance(classes, list) or not all(
+        isinstance(each, dict) and {"name", *fields} <= set(each) for each in classes
+    ):
+        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate --out`")
+    rows = [[str(each["name"]), str(each["boxes"]), *(_number(each[key]) for key in fields[1:])] for each in classes]
+    caption = f"Boxes against boxes that people drew, from {source}"
+    return [Table(["label", "boxes", "AP", "AP50", "AR"], rows, caption)]
+
+
+def _in_short(evaluation: Evaluation) -> list[Block]:
+    main = evaluation.policies[0]
+    missed, flagged = main.missed[Level.REVIEW], main.flagged[Level.NSFW]
+    return [
+        Paragraph(
+            f"Of the NSFW pictures the policy {main.policy.name} lets {_rate(missed)} pass as safe; of the safe ones "
+            f"it calls {_rate(flagged)} NSFW.",
+            emphasis=True,
+        ),
+        Paragraph(
+            "In brackets stands where a number would lie, 95 times in 100, on other pictures like these: groups of "
+            "pictures (one source's, and near-duplicates) are drawn again and again. A dash says that there are too "
+            "few groups. A threshold that is chosen on these pictures looks better on them than it is; the "
+            "command censor calibrate chooses thresholds that hold for pictures to come."
+        ),
+    ]
+
+
+def _verdicts(each: JudgedPolicy) -> list[Block]:
+    totals = [sum(pair[side] for pair in each.weights.values()) for side in (0, 1)]
+    rows = [
+        [
+            level.value,
+            *(
+                f"{weight:g} ({_share(weight / total)})"
+                for weight, total in zip(each.weights[level], totals, strict=True)
+            ),
+        ]
+        for level in Level
+    ]
+    table = Table(["verdict", "people: safe", "people: NSFW"], rows, f"Policy {each.policy.name}")
+    rows = [
+        ["at least review", _rate(each.missed[Level.REVIEW]), _rate(each.flagged[Level.REVIEW])],
+        ["NSFW", _rate(each.missed[Level.NSFW]), _rate(each.flagged[Level.NSFW])],
+    ]
+    return [table, Table(["flagged is what is", "NSFW pictures missed", "safe pictures flagged"], rows)]
+
+
+def _telling_apart(evaluation: Evaluation, plots: Mapping[str, bytes]) -> list[Block]:
+    rows = [[_title(each), _rate(each.auc, share=False), _rate(each.ap, share=False)] for each in evaluation.judges]
+    share = float(np.average(evaluation.truth.labels, weights=evaluation.truth.weights))
+    blocks: list[Block] = [
+        Paragraph(
+            f"AUC is how often an NSFW picture scores above a safe one; chance is .5. Average precision is precision "
+            f"weighted by the recall that each threshold adds; chance is {share:.3f} here. A label's score is that of "
+            "its best box."
+        ),
+        Table(["score of", "AUC", "average precision"], rows),
+    ]
+    if evaluation.silent:
+        blocks.append(Paragraph(f"No box at all of: {', '.join(evaluation.silent)}."))
+    return [*blocks, *(_plot(name, plots) for name in ("roc.png", "precision-recall.png"))]
+
+
+def _thresholds(evaluation: Evaluation) -> list[Block]:
+    blocks: list[Block] = [
+        Paragraph("What a threshold would do on these pictures. Flagged is what scores at least that.")
+    ]
+    for judge in evaluation.judges:
+        if judge.kind == "policy" or (judge.kind == "label" and not judge.counts):
+            continue
+        rows = [
+            [
+                aim,
+                f"{point.threshold:.4g}" if np.isfinite(point.threshold) else "none",
+                _share(point.confusion.miss_rate),
+                _share(point.confusion.false_alarm_rate),
+                UNKNOWN if np.isnan(point.confusion.precision) else _share(point.confusion.precision),
+            ]
+            for aim, point in judge.points.items()
+        ]
+        blocks.append(Table(["aim", "threshold", "missed", "false alarms", "precision"], rows, _title(judge)))
+    return blocks
+
+
+def _probabilities(evaluation: Evaluation, plots: Mapping[str, bytes]) -> list[Block]:
+    if not _classifiers(evaluation):
+        return [Paragraph("No classifier was asked; scores of boxes are no probabilities.")]
+    rows = [
+        [each.name, f"{reliability(each.data).expected_calibration_error:.3f}", f"{brier_score(each.data):.3f}"]
+        for each in _classifiers(evaluation)
+    ]
+    return [
+        Paragraph(
+            "Where a score is a probability, of the pictures that get .8 eight in ten are NSFW. The expected "
+            "calibration error is how far scores lie from that on average; the Brier score is the mean square between "
+            "score and label, and always saying .5 gets .25. The command censor calibrate makes scores probabilities."
+        ),
+        Table(["classifier", "calibration error", "Brier score"], rows),
+        _plot("reliability.png", plots),
+    ]
+
+
+def _agreements(evaluation: Evaluation) -> list[Block]:
+    rows = [
+        [
+            f"{one}, {other}",
+            f"{found.both:g}",
+            f"{found.first_only:g}",
+            f"{found.second_only:g}",
+            f"{found.neither:g}",
+            _share(found.rate),
+            f"{found.kappa:.2f}" if np.isfinite(found.kappa) else UNKNOWN,
+        ]
+        for (one, other), found in evaluation.agreements.items()
+    ]
+    at = evaluation.policies[0].policy.picture.nsfw_at
+    said = (
+        f"Pictures that two of them call NSFW: policies as they judge, classifiers from {0.5 if at is None else at:g} "
+        f"on, and {PEOPLE}. Kappa is agreement beyond chance."
+    )
+    return [
+        Paragraph(said),
+        Table(["who", "both", "first only", "second only", "neither", "agree", "kappa"], rows),
+    ]
+
+
+def _worst(evaluation: Evaluation, shown: Shown | None, count: int) -> list[Section]:
+    if shown is None or not count:
+        return []
+    truth, verdicts = evaluation.truth, evaluation.policies[0].verdicts
+    ranks = np.array([verdict.level.rank for verdict in verdicts])
+    scores = np.array([verdict.score for verdict in verdicts])
+    alarms = np.flatnonzero(~truth.labels & (ranks > 0))
+    alarms = alarms[np.lexsort((-scores[alarms], -ranks[alarms]))][:count]
+    misses = np.flatnonzero(truth.labels & (ranks < Level.NSFW.rank))
+    misses = misses[np.lexsort((scores[misses], ranks[misses]))][:count]
+    return [
+        Section(
+            "Worst false alarms",
+            _gallery(evaluation, alarms.tolist(), shown, whole=False, none="No safe picture was flagged.")
+            + [Paragraph("What any network finds in them is hidden, by the strict policy.")] * bool(len(alarms)),
+        ),
+        Section(
+            "Worst misses",
+            _gallery(evaluation, misses.tolist(), shown, whole=True, none="No NSFW picture was missed.")
+            + [Paragraph("People call them NSFW, so they are hidden from edge to edge.")] * bool(len(misses)),
+        ),
+    ]
+
+
+def _gallery(evaluation: Evaluation, rows: Sequence[int], shown: Shown, *, whole: bool, none: str) -> list[Block]:
+    if not rows:
+        return [Paragraph(none)]
+    figures = []
+    for row in rows:
+        path, verdict = evaluation.look.answers.pictures[row].path, evaluation.policies[0].verdicts[row]
+        small = shown(path, whole)
+        why = "; ".join(map(str, verdict.reasons[:2])) or "nothing met a rule"
+        caption = f"{path.name}: {verdict.level} {verdict.score:.2f}; {small.refused or why}"
+        figures.append(Figure(small.encode(), "hidden" if whole or small.refused else "censored", caption))
+    return [Gallery(figures)]
+
+
+def _pictures(evaluation: Evaluation) -> list[Block]:
+    answers = evaluation.look.answers
+    blocks: list[Block] = []
+    if answers.unreadable:
+        blocks.append(
+            Paragraph(
+                f"{len(answers.unreadable)} could not be read, and count as neither safe nor NSFW.", emphasis=True
+            )
+        )
+        rows = [
+            [str(picture.path), "NSFW" if picture.nsfw else "safe", reason] for picture, reason in answers.unreadable
+        ]
+        blocks.append(Table(["file", "label", "reason"], rows))
+    rows = [
+        [stage, str(len(times)), f"{1000 * float(np.median(times)):.1f} ms", f"{sum(times):.1f} s"]
+        for stage, times in answers.seconds.items()
+        if len(times)
+    ]
+    if rows:
+        blocks.append(
+            Table(["stage", "pictures", "median", "together"], rows, "Time, of those that were not in the cache")
+        )
+    return blocks or [Paragraph("All was in the cache: no picture was looked at.")]
+
+
+def _classifiers(evaluation: Evaluation) -> list[Judge]:
+    return [judge for judge in evaluation.judges if judge.kind == "classifier"]
+
+
+def _title(judge: Judge) -> str:
+    return f"policy {judge.name}" if judge.kind == "policy" else judge.name
+
+
+def _plot(name: str, plots: Mapping[str, bytes]) -> Figure:
+    return Figure(plots[name], PLOTS[name])
+
+
+def _png(pixels: RGBImage) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _rate(rate: Rate, *, share: bool = True) -> str:
+    show = _share if share else "{:.3f}".format
+    ends = UNKNOWN if rate.interval is None else f"{show(rate.interval.low)} to {show(rate.interval.high)}"
+    return f"{show(rate.value)} ({ends})".replace(" ", "\N{NO-BREAK SPACE}")  # or a phone makes four lines of it
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _number(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float | int) and np.isfinite(value) else UNKNOWN

@@ -1,0 +1,152 @@
+"""`censor evaluate`: everything that is said of labelled pictures, held against what people say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
+from censor.cli.labeled import LabeledOptions, Looked, labeled_command, looked_at, require_extra, told_unreadable
+from censor.cli.options import FilePath, within
+from censor.cli.preparing import chosen_policy, preparing
+
+if TYPE_CHECKING:
+    from censor.analysis.evaluate import Evaluation
+    from censor.analysis.evaluation_page import Shown
+    from censor.analysis.page import Block
+    from censor.finding import Networks
+    from censor.policy import Policy
+
+__all__ = ["evaluate"]
+
+_FOUR_CLASSES = "boxes"
+"""The preset that goes by boxes alone: the rule to hold others beside."""
+
+
+@click.command()
+@click.option("-o", "--output", "out", type=FilePath(), required=True, metavar="DIR",
+              help="Folder for report.html, report.json, scores.csv and the plots.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Write into a folder that is there, over what it holds of these names.")
+@click.option("--worst", type=click.IntRange(min=0), default=12, show_default=True, metavar="N",
+              help="Show so many false alarms and misses, censored.")  # fmt: skip
+@click.option("--detector-report", type=FilePath(), metavar="DIR",
+              help="What `python -m detect evaluate --out DIR` wrote: adds AP of each label.")  # fmt: skip
+@labeled_command
+def evaluate(labeled: LabeledOptions, *, out: Path, force: bool, worst: int, detector_report: Path | None) -> None:
+    """Measure policy, classifiers and boxes on pictures that people have labelled.
+
+    SOURCE is a folder with the folders SAFE and NSFW, or a CSV file with path, label and, if wanted, group and weight.
+    What cannot be read is listed, and counts as neither safe nor NSFW.
+    """
+    from censor.analysis import evaluate as measuring
+
+    require_extra()
+    _check_folder(out, labeled.pictures, force=force)
+    with preparing():
+        boxes = _detector_blocks(detector_report)
+        policy = chosen_policy(labeled.shared.policy)
+        policies = _beside(policy)
+        looked = looked_at(labeled, policies)
+        evaluation = measuring.evaluate(looked.look, _judging(policies, looked.networks), resamples=measuring.RESAMPLES)
+        written = _write(evaluation, out, shown=_shown(looked, policy, labeled), worst=worst, boxes=boxes)
+    code = told_unreadable(looked.look)
+    if not labeled.shared.messages.quiet:
+        click.echo(_summary(evaluation, written))
+    sys.exit(code)
+
+
+def _check_folder(out: Path, source: Path, *, force: bool) -> None:
+    if within(out, [source] if source.is_dir() else []):
+        raise click.UsageError(f"-o {out}: must lie outside of the labelled pictures")
+    if (out.exists() or out.is_symlink()) and not (force and out.is_dir()):
+        what = "use --force to write into it" if out.is_dir() else "name a folder"
+        raise click.UsageError(f"-o {out}: exists already; {what}")
+
+
+def _beside(policy: Policy) -> list[Policy]:
+    """The policy, and the one by boxes alone unless that is the same."""
+    import dataclasses
+
+    from censor.policy_toml import load_policy
+
+    other = load_policy(_FOUR_CLASSES)
+    if dataclasses.replace(policy, name=other.name) == other:
+        return [policy]
+    return [policy, dataclasses.replace(other, name=f"{other.name} (preset)") if policy.name == other.name else other]
+
+
+def _judging(policies: list[Policy], networks: Networks) -> list[Policy]:
+    """The first, and those of the others that judge anything here."""
+    first, *others = policies
+    return [first, *(policy for policy in others if policy.judges(networks.names, networks.says))]
+
+
+def _detector_blocks(folder: Path | None) -> list[Block]:
+    from censor.analysis.evaluation_page import detector_table
+
+    if folder is None:
+        return []
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_bytes())
+    except OSError as error:
+        fail(OSError(f"{path}: cannot be read: {error.strerror or error}"), EXIT_USAGE)
+    except ValueError as error:
+        fail(ValueError(f"{path}: is no JSON: {error}"), EXIT_USAGE)
+    return detector_table(metrics if isinstance(metrics, dict) else {}, str(path))
+
+
+def _shown(looked: Looked, policy: Policy, labeled: LabeledOptions) -> Shown:
+    """Makes thumbnails by the strict policy; where the networks cannot serve that, nothing of a picture is shown."""
+    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail, thumbnail_censor
+
+    limits = labeled.shared.limits
+    hiding, all_whole = thumbnail_censor(
+        looked.networks, policy, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels
+    )
+
+    def shown(path: Path, whole: bool) -> Thumbnail:
+        return censored_thumbnail(path, hiding, whole=whole or all_whole)
+
+    return shown
+
+
+def _write(evaluation: Evaluation, out: Path, *, shown: Shown, worst: int, boxes: list[Block]) -> Path:
+    """All files, the page last: it stands for the others. Its path."""
+    from censor.analysis.evaluation_page import evaluation_page, evaluation_plots, scores_csv
+    from censor.errors import CensorError
+    from censor.media.writing import write_atomic
+    from censor.report import as_json
+
+    plots = evaluation_plots(evaluation)
+    files = {
+        **plots,
+        "scores.csv": scores_csv(evaluation).encode(),
+        "report.json": (as_json(evaluation.to_dict(), indent=1) + "\n").encode(),
+        "report.html": evaluation_page(evaluation, plots, shown=shown, worst=worst, detector=boxes).encode(),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomic(out / name, content, overwrite=True)
+    except OSError as error:
+        fail(OSError(f"{out}: cannot make this folder: {error.strerror or error}"), EXIT_FAILED)
+    except CensorError as error:
+        fail(error, EXIT_FAILED)
+    return out / "report.html"
+
+
+def _summary(evaluation: Evaluation, page: Path) -> str:
+    from censor.cli.console import printable
+    from censor.verdict import Level
+
+    main = evaluation.policies[0]
+    missed, flagged = main.missed[Level.REVIEW].value, main.flagged[Level.NSFW].value
+    judged = f"{missed:.1%} of the NSFW pictures pass as safe, {flagged:.1%} of the safe ones are called NSFW"
+    scored = [judge for judge in evaluation.judges if judge.counts or judge.kind != "label"]
+    lines = [f"policy {main.policy.name}: {judged}", *(f"AUC {each.auc.value:.3f}  {each.name}" for each in scored)]
+    return "\n".join(printable(line) for line in [*lines, str(page)])

@@ -1,0 +1,218 @@
+"""What commands about labelled pictures share: which pictures, who looks at them, and where answers are kept."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, fail, printable, progress
+from censor.cli.options import FilePath, analysis_options
+from censor.cli.preparing import looking_closer, named_weights, tiled
+
+if TYPE_CHECKING:
+    from censor.analysis.looking import Look
+    from censor.cli.groups import SharedOptions
+    from censor.finding import Networks
+    from censor.policy import Policy
+    from detect.detections import Detector
+    from detect.evaluation.labeled import LabeledPicture
+
+__all__ = [
+    "LabeledOptions",
+    "Looked",
+    "asking_options",
+    "labeled_command",
+    "looked_at",
+    "looked_at_these",
+    "require_extra",
+    "told_unreadable",
+]
+
+_EXTRA = ("imagehash", "jinja2", "matplotlib")
+"""Modules that the extra `analysis` brings."""
+
+
+class LabeledOptions(NamedTuple):
+    """The options that these commands have in common.
+
+    Attributes:
+        pictures: Folders ``SAFE`` and ``NSFW``, or a CSV file.
+        cache: Where answers are kept; None for nowhere.
+        shared: Policy, networks, views, limits, messages.
+    """
+
+    pictures: Path
+    cache: Path | None
+    shared: SharedOptions
+
+
+class Looked(NamedTuple):
+    """What was found, and by whom."""
+
+    look: Look
+    networks: Networks
+    facts: Mapping[str, Mapping[str, str]]
+
+
+def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
+    """SOURCE and the options of `LabeledOptions`, for the command's argument `labeled`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        names = LabeledOptions._fields
+        labeled = LabeledOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]  # click's
+        return command(labeled=labeled, **given)
+
+    named = click.argument("pictures", type=FilePath(exists=True), metavar="SOURCE")
+    return named(asking_options(call))
+
+
+def asking_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Who is asked, and where answers are kept: `cache` and `shared`."""
+    return click.option(
+        "--cache",
+        type=FilePath(dir_okay=False),
+        metavar="FILE",
+        help="Keep what networks say, and censored thumbnails, so that another run need not look again.",
+    )(analysis_options(command))
+
+
+def require_extra(*more: str) -> None:
+    """End the command in one line where what pages and plots need is missing: before hours of looking, not after."""
+    missing = [name for name in (*_EXTRA, *more) if importlib.util.find_spec(name) is None]
+    if missing:
+        what = ModuleNotFoundError(
+            f"{missing[0]} is not installed; install it with: pip install 'nsfw-censor[analysis]'"
+        )
+        fail(what, EXIT_FAILED)
+
+
+def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
+    """Look at all pictures, with everything that any of the policies may go by.
+
+    Args:
+        options: What and how.
+        policies: The first must have a verdict here.
+
+    Raises:
+        CensorError: As `preparing` says.
+        DetectError: As `preparing` says.
+    """
+    from detect.evaluation.labeled import read_labeled
+
+    return looked_at_these(read_labeled(options.pictures), options, policies)
+
+
+def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
+    """Look at these pictures, with everything that any of the policies may go by; as `looked_at` else."""
+    from censor.analysis.looking import look_at
+    from detect.evaluation.score_cache import ScoreCache
+
+    networks, facts = _networks(options, policies, len(pictures))
+    policies[0].require(networks.names, judging=True, classifiers=networks.says)
+    limits, quiet = options.shared.limits, options.shared.messages.quiet
+    with ExitStack() as stack:
+        cache = None if options.cache is None else stack.enter_context(ScoreCache(options.cache))
+        advance = stack.enter_context(progress(len(pictures), quiet=quiet))
+        done = [0]
+
+        def count(number: int) -> None:
+            done[0] = number
+            advance()
+
+        try:
+            look = look_at(
+                pictures, networks, facts,
+                cache=cache, progress=count, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            kept = "what was found is kept" if cache else "nothing is kept without --cache"
+            click.echo(f"interrupted; {done[0]} of {len(pictures)} pictures looked at, {kept}", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+    return Looked(look, networks, facts)
+
+
+def told_unreadable(look: Look) -> int:
+    """Say which pictures could not be read; the exit code that makes."""
+    for _, reason in look.answers.unreadable:
+        click.echo(printable(" ".join(reason.split())), err=True)
+    return EXIT_FAILED if look.answers.unreadable else 0
+
+
+def _networks(
+    options: LabeledOptions, policies: Sequence[Policy], pictures: int
+) -> tuple[Networks, dict[str, dict[str, str]]]:
+    """Who looks, and what is to be known of each: see `censor.analysis.looking.look_at`."""
+    from censor.analysis.looking import DETECTOR
+    from censor.finding import Networks
+    from censor.loading import folder_of_models, load_networks, parse_classifiers
+    from detect.detections import HasEngine
+    from detect.installed import added_classifiers, load_classifiers
+    from detect.load import SessionOptions
+    from detect.models.storage import added_path
+
+    network, views, folder = options.shared.network, options.shared.views, folder_of_models()
+    given: SessionOptions = {
+        "engine": network.engine,
+        "precision": network.precision,
+        "provider": network.provider,
+        "pictures": pictures,
+    }
+    named = parse_classifiers(network.classifiers)
+    models = added_classifiers(folder) if named is None else named
+    classifiers = load_classifiers(models, folder=folder, **given)
+    lowest, weights = min([0.05, *(policy.lowest for policy in policies)]), named_weights(network.weights)
+    detector, _ = load_networks(
+        _all_labels(policies), detector=weights, classifiers=classifiers, min_score=lowest, **given
+    )
+    shown = {"provider": network.provider, "views": repr(views)}
+    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(_detector_files(detector, weights, folder))}}
+    if isinstance(detector, HasEngine):
+        facts[DETECTOR] |= {"engine": detector.engine, "precision": detector.precision}
+    for model, each in zip(models, classifiers, strict=True):
+        path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
+        facts[each.name] = {**shown, "file": _sha256(Path(path)), "engine": each.engine, "precision": each.precision}
+    closer = None if detector is None else looking_closer(detector, views)
+    return Networks(detector=closer, classifiers=tuple(tiled(classifiers, views))), facts
+
+
+def _all_labels(policies: Sequence[Policy]) -> Policy:
+    """The first policy, by which labels of the others are looked for too if a model here finds them."""
+    import dataclasses
+
+    first, *others = policies
+    wanted = {label: rule for policy in others for label, rule in policy.rules.items()}
+    optional = {label: dataclasses.replace(rule, required=False) for label, rule in wanted.items()}
+    return dataclasses.replace(first, rules={**optional, **first.rules})
+
+
+def _detector_files(detector: Detector | None, weights: Path | None, folder: Path | None) -> dict[str, str]:
+    """The hash of each detector's file, by its name and what it reports."""
+    from detect.load import find_weights
+    from detect.models.storage import added_path, is_added
+    from detect.tiling import models_of
+
+    if detector is None:
+        return {}
+    if weights is not None:
+        return {", ".join(detector.names): _sha256(weights)}
+    files = {}
+    for name, labels in models_of(detector).items():
+        added = folder is not None and is_added(folder, name)
+        path = added_path(folder, name) if added and folder is not None else find_weights()[0]
+        files[f"{name}: {', '.join(labels)}"] = _sha256(path)
+    return files
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

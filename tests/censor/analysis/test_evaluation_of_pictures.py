@@ -1,0 +1,195 @@
+"""What is said of labelled pictures, against numbers worked out another way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labeled_pictures import labeled_folder, looked
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from censor.analysis.evaluate import PEOPLE, Evaluation, evaluate
+from censor.analysis.evaluation_page import (
+    PLOTS,
+    detector_table,
+    evaluation_page,
+    evaluation_plots,
+    scores_csv,
+)
+from censor.analysis.page import Table
+from censor.analysis.thumbnails import Thumbnail
+from censor.errors import PolicyError
+from censor.policy import Policy, Rule
+from censor.policy_toml import load_policy
+from censor.rules import PictureRule
+from censor.verdict import Level
+from detect.errors import EvaluationError
+from detect.evaluation.labeled import read_labeled
+
+POLICY = Policy(
+    name="p", rules={"FEMALE_BREAST_EXPOSED": Rule(nsfw_at=0.8)}, picture=PictureRule(review_at=0.5, nsfw_at=0.75)
+)
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    look = looked(labeled_folder(tmp_path_factory.mktemp("l") / "l"))
+    return evaluate(look, [POLICY, Policy(name="boxes", rules=POLICY.rules)], resamples=50)
+
+
+def test_each_judges_areas_are_those_of_scikit_learn(evaluation: Evaluation) -> None:
+    for judge in evaluation.judges:
+        labels, scores = judge.data.labels, judge.data.scores
+        assert judge.auc.value == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+        assert judge.ap.value == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+        assert judge.auc.interval is not None
+        assert judge.auc.interval.low <= judge.auc.value <= judge.auc.interval.high
+    assert [(judge.kind, judge.name) for judge in evaluation.judges] == [
+        ("policy", "p"), ("policy", "boxes"), ("classifier", "reds"), ("label", "FEMALE_BREAST_EXPOSED"),
+    ]  # fmt: skip
+    assert "FACE_MALE" in evaluation.silent
+
+
+def test_scores_are_what_the_networks_said(evaluation: Evaluation) -> None:
+    columns = evaluation.columns()
+    boxes = columns["label FEMALE_BREAST_EXPOSED"]
+    assert np.flatnonzero(boxes).tolist() == [3, 7, 10, 12, 15, 18, 19]
+    assert np.unique(boxes[boxes > 0]) == pytest.approx([0.9])
+    reds = columns["classifier reds"]
+    assert reds[:3].tolist() == pytest.approx([0, 13 / 255, 26 / 255], abs=0.01)
+    assert columns["policy p"].tolist() == np.maximum(boxes, reds).tolist()
+
+
+def test_verdicts_are_counted_by_level_and_label(evaluation: Evaluation) -> None:
+    main = evaluation.policies[0]
+    levels = np.array([verdict.level.value for verdict in main.verdicts])
+    safe = np.arange(20) < 10
+    for level in Level:
+        of_level = levels == level.value
+        assert main.weights[level] == ((of_level & safe).sum(), (of_level & ~safe).sum())
+    assert main.missed[Level.REVIEW].value == (levels[~safe] == "safe").mean()
+    assert main.missed[Level.NSFW].value == (levels[~safe] != "nsfw").mean()
+    assert main.flagged[Level.NSFW].value == (levels[safe] == "nsfw").mean() == 0.2
+
+
+def test_all_or_nothing_is_no_certainty(evaluation: Evaluation) -> None:
+    bold = Policy(name="bold", rules={}, picture=PictureRule(review_at=0.3))
+    rate = evaluate(evaluation.look, [bold], resamples=50).policies[0].missed[Level.REVIEW]
+    assert rate.value == 0
+    assert rate.interval is not None
+    assert 0.2 < rate.interval.high < 0.4  # Wilson's, of 0 in 10
+
+
+def test_agreements_add_up_to_all_pictures(evaluation: Evaluation) -> None:
+    assert len(evaluation.agreements) == 6
+    for found in evaluation.agreements.values():
+        assert found.both + found.first_only + found.second_only + found.neither == 20
+    people = evaluation.agreements[PEOPLE, "policy p"]
+    assert people.second_only == evaluation.policies[0].weights[Level.NSFW][0]
+
+
+def test_pictures_that_look_alike_are_one_group(tmp_path: Path) -> None:
+    folder = labeled_folder(tmp_path / "l")
+    alone = evaluate(looked(folder), [POLICY], resamples=10).truth.groups
+    copy = folder / "SAFE" / "copy.bmp"
+    from PIL import Image
+
+    Image.open(folder / "SAFE" / "004.png").resize((128, 96)).save(copy)
+    groups = evaluate(looked(folder), [POLICY], resamples=10).truth.groups
+    assert len(groups) == len(alone) + 1
+    assert len(np.unique(groups)) == len(np.unique(alone)) == 20
+
+
+def test_too_few_groups_have_no_interval(tmp_path: Path) -> None:
+    folder = labeled_folder(tmp_path / "l")
+    pictures = [*read_labeled(folder)[:5], read_labeled(folder)[-1]]
+    found = evaluate(looked(pictures), [POLICY], resamples=10)
+    assert {judge.auc.interval for judge in found.judges} == {None}
+    assert found.policies[0].missed[Level.REVIEW].interval is None
+    assert "(-)" in evaluation_page(found, evaluation_plots(found)).replace("\xa0", " ")
+
+
+def test_what_cannot_be_evaluated_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="policies of different names: p, p"):
+        evaluate(evaluation.look, [POLICY, POLICY])
+    with pytest.raises(ValueError, match="policies of different names: none"):
+        evaluate(evaluation.look, [])
+    nothing = Policy(name="n", rules={"ANKLE": Rule(nsfw_at=0.5, required=False)})
+    with pytest.raises(PolicyError, match="judges nothing"):
+        evaluate(evaluation.look, [nothing])
+    folder = labeled_folder(tmp_path / "l")
+    for path in (folder / "NSFW").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(EvaluationError, match=r"none of 10 pictures is positive \(NSFW\)"):
+        evaluate(looked(folder), [POLICY])
+
+
+def test_json_says_it_all_in_numbers(evaluation: Evaluation) -> None:
+    said = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert said["pictures"] == {"safe": 10, "nsfw": 10, "groups": 20, "unreadable": []}
+    assert [each["name"] for each in said["judges"]] == [judge.name for judge in evaluation.judges]
+    assert said["policies"][0]["false_alarms"]["at least nsfw"]["value"] == 0.2
+    assert said["seconds_per_picture"]["decode"]["pictures"] == 20
+
+
+def test_the_table_of_scores_has_a_line_for_each_picture(evaluation: Evaluation) -> None:
+    rows = list(csv.DictReader(io.StringIO(scores_csv(evaluation))))
+    assert len(rows) == 20
+    assert Path(rows[3]["path"]).name == "003.png"
+    assert rows[3]["label"] == "safe"
+    assert rows[3]["level p"] == "nsfw"
+    assert float(rows[3]["label FEMALE_BREAST_EXPOSED"]) == pytest.approx(0.9)
+
+
+def test_the_page_shows_every_part_and_the_worst_mistakes_censored(evaluation: Evaluation) -> None:
+    asked: list[tuple[str, str, bool]] = []
+
+    def shown(path: Path, whole: bool) -> Thumbnail:
+        asked.append((path.parent.name, path.stem, whole))
+        return Thumbnail(np.zeros((6, 8, 3), np.uint8))
+
+    plots = evaluation_plots(evaluation)
+    page = evaluation_page(evaluation, plots, shown=shown, worst=3)
+    assert set(plots) == set(PLOTS)
+    assert page.count("data:image/png") == 3
+    assert {(side, whole) for side, _, whole in asked} == {("SAFE", False), ("NSFW", True)}
+    assert [stem for side, stem, _ in asked if side == "SAFE"] == ["003", "007"]
+    misses = [stem for side, stem, _ in asked if side == "NSFW"]
+    reds = evaluation.columns()["policy p"][10:]
+    assert misses == [f"{row:03}" for row in np.argsort(reds)[:3]]
+    for said in ("Verdicts", "AUC", "Brier", "kappa", "Worst misses", "median"):
+        assert said in page
+    assert "Worst misses" not in evaluation_page(evaluation, plots, shown=shown, worst=0)
+
+
+def test_without_classifiers_nothing_is_called_a_probability(tmp_path: Path) -> None:
+    from labeled_pictures import FACTS, networks
+
+    from censor.analysis.looking import look_at
+    from censor.finding import Networks
+
+    pictures = read_labeled(labeled_folder(tmp_path / "l"))
+    look = look_at(pictures, Networks(detector=networks().detector), FACTS)
+    found = evaluate(look, [Policy(name="boxes", rules=POLICY.rules)], resamples=10)
+    plots = evaluation_plots(found)
+    assert "reliability.png" not in plots
+    assert "No classifier was asked" in evaluation_page(found, plots)
+
+
+def test_a_detectors_own_measures_are_a_table(tmp_path: Path) -> None:
+    row = {"name": "BELLY_EXPOSED", "boxes": 4, "ap": 0.25, "ap50": 0.5, "ar": None}
+    (table,) = detector_table({"classes": [row]}, "m.json")
+    assert isinstance(table, Table)
+    assert table.rows == [["BELLY_EXPOSED", "4", "0.250", "0.500", "-"]]
+    for wrong in ({}, {"classes": [{"name": "a"}]}, {"classes": "a"}):
+        with pytest.raises(ValueError, match=r"m.json: is no metrics.json"):
+            detector_table(wrong, "m.json")
+
+
+def test_the_presets_can_be_evaluated(evaluation: Evaluation) -> None:
+    found = evaluate(evaluation.look, [load_policy("default"), load_policy("strict")], resamples=10)
+    assert [each.policy.name for each in found.policies] == ["default", "strict"]

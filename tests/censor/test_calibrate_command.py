@@ -1,0 +1,92 @@
+"""`censor calibrate`: a policy that `check` goes by, and refusals in one line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import Censor
+from labeled_pictures import FACTS, networks, save
+
+from censor.finding import Networks
+from censor.policy_toml import load_policy
+
+POLICY = """
+[labels.FEMALE_BREAST_EXPOSED]
+nsfw_at = 0.95
+[picture]
+review_at = 0.5
+"""
+
+
+@pytest.fixture
+def faked(monkeypatch: pytest.MonkeyPatch) -> Networks:
+    given = networks()
+    monkeypatch.setattr("censor.cli.labeled._networks", lambda options, policies, pictures: (given, FACTS))
+    monkeypatch.setattr("censor.analysis.evaluate.RESAMPLES", 20)
+    return given
+
+
+@pytest.fixture
+def labeled(tmp_path: Path) -> Path:
+    """Forty pictures of each kind, more red on the whole where they stand for NSFW ones."""
+    save(tmp_path / "l" / "SAFE", [0.02 * row for row in range(40)])
+    save(tmp_path / "l" / "NSFW", [0.2 + 0.02 * row for row in range(40)], seed=100)
+    (tmp_path / "p.toml").write_text(POLICY)
+    return tmp_path / "l"
+
+
+def test_evaluate_calibrate_and_evaluate_again(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
+    shared = ("--policy", tmp_path / "p.toml", "--cache", tmp_path / "c")
+    assert censor("evaluate", labeled, "-o", tmp_path / "one", "--worst", 0, *shared).exit_code == 0
+    wanted = ("--miss-rate", 0.2, "--report", tmp_path / "own.html", "--held-back", 0.6)
+    done = censor("calibrate", labeled, "-o", tmp_path / "own.toml", *wanted, *shared)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("reds: platt, calibration error ")
+    assert "At most 20 % of the NSFW pictures are judged safe, with a confidence of 0.95" in done.stdout
+    assert done.stdout.endswith(f"{tmp_path / 'own.toml'}\n")
+    made = load_policy(tmp_path / "own.toml")
+    assert set(made.calibrations) == {"reds"}
+    assert "exchange" not in (tmp_path / "own.toml").read_text()
+    assert (tmp_path / "own.toml").read_text().startswith("# Made by `censor calibrate`.\n# At most 20 %")
+    done = censor("evaluate", labeled, "-o", tmp_path / "two", "--worst", 0, "--policy", tmp_path / "own.toml")
+    assert done.exit_code == 0
+    assert "reds, calibrated" in done.stdout
+    assert "fair sample" in (tmp_path / "own.html").read_text("utf-8")
+
+
+def test_methods_are_named_for_all_or_for_one(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
+    for number, (given, method) in enumerate(
+        [((), "platt"), (("isotonic",), "isotonic"), (("none", "reds=temperature"), "temperature"), (("none",), None)]
+    ):
+        out = tmp_path / f"{number}.toml"
+        options = [each for method_ in given for each in ("--method", method_)]
+        done = censor("calibrate", labeled, "-o", out, "--policy", tmp_path / "p.toml", "-q", *options)
+        assert (done.exit_code, done.output) == (0, "")
+        found = tomllib.loads(out.read_text()).get("calibration", {})
+        assert {name: each["method"] for name, each in found.items()} == ({} if method is None else {"reds": method})
+
+
+def test_what_cannot_be_promised_or_done_ends_in_one_line(
+    censor: Censor, labeled: Path, tmp_path: Path, faked: Networks
+) -> None:
+    cases: list[tuple[list[object], int, str]] = [
+        (["--miss-rate", 0.01], 1, "takes 299 independent positive (NSFW) pictures; there are 20, so 279 are missing"),
+        (["--false-alarm-rate", 0.01], 1, "takes 299 independent negative (safe) pictures"),
+        (["--miss-rate", 0], 2, "0 is not in the range"),
+        (["--miss-rate", "nan"], 2, "must lie in (0, 1), not nan"),
+        (["--method", "linear"], 2, "must be one of temperature, platt, isotonic, none"),
+        (["--method", "open_nsfw=platt"], 2, "the classifiers that count are reds"),
+        (["--report", tmp_path / "p.toml"], 2, "exists already; use --force"),
+        (["--report", labeled / "r.html"], 2, "outside of the labelled pictures"),
+        (["--held-back", 0.001], 1, "too few for two sides"),
+    ]
+    for options, code, says in cases:
+        done = censor("calibrate", labeled, "-o", tmp_path / "own.toml", "--policy", tmp_path / "p.toml", *options)
+        assert (done.exit_code, says in done.stderr) == (code, True), done.stderr
+        assert not (tmp_path / "own.toml").exists()
+    before = (tmp_path / "p.toml").read_text()
+    done = censor("calibrate", labeled, "-o", tmp_path / "p.toml")
+    assert done.exit_code == 2
+    assert (tmp_path / "p.toml").read_text() == before
