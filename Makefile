@@ -6,6 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Where the models lie that tests and demo run on; theirs alone, whatever the user has added.
 export CENSOR_MODELS := $(CURDIR)/.models
 
+# Tests start some hundred processes, and each would compile all of this anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Several processes share the cores: more threads in each would only wait for one another, at full load.
+test test-lowest: export OMP_NUM_THREADS := 1
+
 .PHONY: demo test test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
@@ -40,9 +45,9 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
-	$(BIN)/uv venv --quiet --clear --python 3.11 .venv-lowest
-	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
-		--editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
+	$(BIN)/uv venv --quiet --clear --seed --python 3.11 .venv-lowest  # with pip, by which models are fetched
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
+		--resolution lowest-direct --editable '.[analysis,annotations,models,nudenet,service,train]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows

@@ -12,6 +12,7 @@ __all__ = [
     "CensorError",
     "ClassifierError",
     "CrashedError",
+    "CropError",
     "DataFolderError",
     "DetectorError",
     "OutputExistsError",
@@ -48,6 +49,10 @@ class RecheckError(CensorError):
 
 class StillNsfwError(RecheckError):
     """A picture that still looks NSFW to a classifier after all tries."""
+
+
+class CropError(CensorError):
+    """A picture of which no crop of the shape that was asked for is safe."""
 
 
 class WriteError(CensorError):

@@ -13,6 +13,7 @@ __all__ = [
     "DetectError",
     "EngineError",
     "EvaluationError",
+    "ExplanationError",
     "ImageError",
     "InferenceError",
     "LimitError",
@@ -72,6 +73,10 @@ class AnnotationsError(DetectError):
 
 class EvaluationError(DetectError):
     """Labelled pictures, or scores of them, by which nothing can be measured, calibrated or guaranteed."""
+
+
+class ExplanationError(DetectError):
+    """What cannot be explained so: too small a picture, a network without maps, an operator, layer, unit or label."""
 
 
 class ReadError(DetectError):

@@ -18,9 +18,18 @@ from detect.models.storage import added_path, is_added, read_model
 from detect.runtime.onnx_detector import OnnxDetector, read_weights
 
 if TYPE_CHECKING:
+    from detect.classifier.features import FeatureExtractor
     from detect.classifier.onnx_classifier import OnnxClassifier
 
-__all__ = ["LoadedClassifier", "added_classifiers", "found_labels", "load_classifiers", "load_detectors", "load_each"]
+__all__ = [
+    "LoadedClassifier",
+    "added_classifiers",
+    "found_labels",
+    "load_classifiers",
+    "load_detectors",
+    "load_each",
+    "load_features",
+]
 
 _T = TypeVar("_T")
 
@@ -97,6 +106,31 @@ def found_labels(labels: Iterable[str], *, folder: Path | None) -> tuple[str, ..
         ModelError: The folder cannot be looked at.
     """
     return tuple(label for label in labels if any(_is_installed(name, folder) for name in _able(label)))
+
+
+def load_features(model: str | Path, *, folder: Path | None, **options: Unpack[SessionOptions]) -> FeatureExtractor:
+    """Load a classifier for its last features instead of its scores.
+
+    Args:
+        model: The name of a known model, or the path of a file.
+        folder: Where known models were added; None where there is no such folder.
+        options: What runs it: see `detect.load.load_detector`.
+
+    Raises:
+        MissingModelError: A known model that has not been added.
+        WeightsError: A name that no known model has; a file that cannot be read, was changed, is no classifier, or has
+            no linear layer whose input would be its features.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    from detect.classifier.features import FeatureExtractor
+    from detect.classifier.onnx_classifier import OnnxClassifier
+    from detect.runtime.graph import answering_features
+
+    source, content = _read(model, folder)
+    answering, output = answering_features(content, source)
+    classifier = OnnxClassifier(start_session(answering, source, **options), source=source)
+    return FeatureExtractor(classifier, output=output, source=source)
 
 
 def load_detectors(
@@ -180,10 +214,7 @@ def _load_classifier(model: str | Path, folder: Path | None, options: SessionOpt
     """Where a classifier lies, and itself."""
     from detect.classifier.onnx_classifier import OnnxClassifier  # a policy that asks none need not wait for it
 
-    if isinstance(model, Path):
-        source, content = str(model), read_weights(model)
-    else:
-        source, content = _read_added(folder, model)
+    source, content = _read(model, folder)
     return source, LoadedClassifier(OnnxClassifier(start_session(content, source, **options), source=source))
 
 
@@ -228,6 +259,11 @@ def _is_installed(name: str, folder: Path | None) -> bool:
     except MissingWeightsError:
         return False
     return True
+
+
+def _read(model: str | Path, folder: Path | None) -> tuple[str, bytes]:
+    """Where a named file or a known model lies, and its content."""
+    return (str(model), read_weights(model)) if isinstance(model, Path) else _read_added(folder, model)
 
 
 def _read_added(folder: Path | None, name: str) -> tuple[str, bytes]:

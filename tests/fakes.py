@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.detections import Detections, RGBImage
+from detect.detections import Detections, Detector, RGBImage
+from detect.errors import WeightsError
 
 FACES_JUDGED = Path(__file__).with_name("faces_judged.toml")
 """A policy that hides faces and judges as `boxes` does, for those who want both and ask no classifier."""
@@ -108,6 +109,22 @@ class Moody(RedFinder):
             elif image.shape != TEST_PICTURE:
                 time.sleep(self.seconds)
         return super().detect(images)
+
+
+def broken_load() -> Detector:
+    """Loads nothing, as do the two below; they stand here since a worker imports the module that they are in."""
+    raise WeightsError("weights.onnx: cannot be read")
+
+
+def deadly_load() -> Detector:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return finder()
+
+
+def fickle_load(present: Path, changed: Path) -> Detector:
+    if not present.exists():
+        raise WeightsError("weights.onnx: gone")
+    return RedFinder() if changed.exists() else finder()
 
 
 class Scripted:

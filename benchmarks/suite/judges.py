@@ -33,7 +33,8 @@ def judges(bench: Bench) -> Section:
     with package_loops(python, PACKAGES) as loops, processes(sides) as ready:
         for paths, target in zip((bench.large, bench.photographs), _TARGETS, strict=True):
             few = paths[: 2 if bench.quick else 24]
-            working = {name: each.on(few) for name, each in (*loops.items(), *ready.items())}
+            working = {package: loop.on(few) for package, loop in loops.items()}
+            working[side] = ready[side].on(few)
             seconds = alternate(working, bench.rounds)
             added = [sum(each) for each in zip(*(seconds[package] for package in PACKAGES), strict=True)]
             what = f"check by three networks, {describe_pictures(few)}"

@@ -1,16 +1,18 @@
 """A report as one HTML file that needs nothing else: no script, no font, no picture from anywhere.
 
-Its own policy (`Content-Security-Policy`) forbids it to fetch anything, so that opening it tells nobody.
+Its own policy (`Content-Security-Policy`) forbids it to fetch anything, so that opening it tells nobody. A page with a
+`Map` has a script, the one that moves it, and no other may run in it.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-__all__ = ["Block", "Figure", "Gallery", "Paragraph", "Section", "Table", "render_page"]
+__all__ = ["Block", "Figure", "Gallery", "Map", "MapPoint", "Paragraph", "Section", "Table", "render_page"]
 
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 _SVG = b"<svg"
@@ -91,7 +93,41 @@ class Gallery:
     kind = "gallery"
 
 
-Block = Paragraph | Table | Figure | Gallery
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """A small picture at its place.
+
+    Attributes:
+        figure: What is shown; its caption is said of it when it is chosen.
+        x: From 0, left, to 1, right.
+        y: From 0, top, to 1, bottom.
+        score: In [0, 1]: the colour of its frame, from blue to red.
+        count: How many pictures it stands for.
+    """
+
+    figure: Figure
+    x: float
+    y: float
+    score: float = 0.0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Small pictures on a plane that can be moved and looked at closer; without scripts it is all there, and still.
+
+    Attributes:
+        points: What lies on it.
+        caption: What it shows.
+    """
+
+    points: Sequence[MapPoint]
+    caption: str
+
+    kind = "map"
+
+
+Block = Paragraph | Table | Figure | Gallery | Map
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +160,9 @@ def render_page(title: str, sections: Sequence[Section], *, lead: str = "") -> s
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["breakable"] = lambda text: markupsafe.escape(text).replace("_", markupsafe.Markup("_<wbr>"))
     template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
-    text = template.render(title=title, sections=sections, lead=lead)
+    script = ""
+    if any(block.kind == "map" for section in sections for block in section.blocks):
+        script = files(__package__).joinpath("map.js").read_text("utf-8")
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    text = template.render(title=title, sections=sections, lead=lead, script=script, script_hash=allowed)
     return text.encode("utf-8", "backslashreplace").decode()

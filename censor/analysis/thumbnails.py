@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from censor.errors import CensorError
+from censor.errors import CensorError, PolicyError
+from censor.finding import Networks
 from censor.pipeline import Censor
+from censor.policy import Policy
 from detect.detections import RGBImage
-from detect.errors import DetectError
+from detect.errors import DetectError, UnknownLabelError
 from detect.pictures.color import settled_srgb
 from detect.pictures.rgb import on_white
 from detect.pictures.still import Source
 from detect.runtime.letterbox import shrink
 
-__all__ = ["Thumbnail", "censored_thumbnail"]
+__all__ = ["Thumbnail", "censored_thumbnail", "thumbnail_censor"]
 
 _GRAY = 128
 _EVERYWHERE = (0.0, 0.0, 1e7, 1e7)
@@ -41,6 +43,32 @@ class Thumbnail:
         stream = io.BytesIO()
         Image.fromarray(self.pixels).save(stream, "JPEG", quality=80)
         return stream.getvalue()
+
+
+def thumbnail_censor(networks: Networks, policy: Policy, *, max_bytes: int, max_pixels: int) -> tuple[Censor, bool]:
+    """Who censors thumbnails: the preset `strict`, which hides most.
+
+    Args:
+        networks: Who looks.
+        policy: What goes in the preset's place where these networks cannot serve it.
+        max_bytes: Cap on an encoded picture.
+        max_pixels: Cap on width times height.
+
+    Returns:
+        What hides; and whether each picture must be hidden from edge to edge, since the preset could not be served.
+
+    Raises:
+        PolicyError: The networks cannot serve `policy` either.
+    """
+
+    def censor(chosen: Policy | str) -> Censor:
+        detector, classifiers = networks.detector, networks.classifiers
+        return Censor(chosen, detector=detector, classifiers=classifiers, max_bytes=max_bytes, max_pixels=max_pixels)
+
+    try:
+        return censor("strict"), False
+    except (PolicyError, UnknownLabelError):
+        return censor(policy), True
 
 
 def censored_thumbnail(source: Source, censor: Censor, *, side: int = 240, whole: bool = False) -> Thumbnail:

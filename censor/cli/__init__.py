@@ -15,8 +15,11 @@ from typing import NoReturn
 import click
 
 from censor.cli.calibrate import calibrate
+from censor.cli.collection import map_, mine, rank
 from censor.cli.console import EXIT_FAILED, fail
+from censor.cli.crop import crop
 from censor.cli.evaluate import evaluate
+from censor.cli.explain import explain
 from censor.cli.models import models
 from censor.cli.pictures import check, hide
 from censor.cli.serve import serve
@@ -138,5 +141,20 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-for _command in (hide, check, watch, serve, labels, policy, models, evaluate, calibrate):
+for _command in (
+    hide,
+    check,
+    watch,
+    serve,
+    labels,
+    policy,
+    models,
+    crop,
+    evaluate,
+    calibrate,
+    explain,
+    map_,
+    mine,
+    rank,
+):
     main.add_command(_command)

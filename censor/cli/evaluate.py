@@ -102,26 +102,12 @@ def _detector_blocks(folder: Path | None) -> list[Block]:
 
 def _shown(looked: Looked, policy: Policy, labeled: LabeledOptions) -> Shown:
     """Makes thumbnails by the strict policy; where the networks cannot serve that, nothing of a picture is shown."""
-    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail
-    from censor.errors import PolicyError
-    from censor.pipeline import Censor
-    from detect.errors import UnknownLabelError
+    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail, thumbnail_censor
 
-    networks, limits = looked.networks, labeled.shared.limits
-
-    def censor(chosen: Policy | str) -> Censor:
-        return Censor(
-            chosen,
-            detector=networks.detector,
-            classifiers=networks.classifiers,
-            max_bytes=limits.max_bytes,
-            max_pixels=limits.max_pixels,
-        )
-
-    try:
-        hiding, all_whole = censor("strict"), False
-    except (PolicyError, UnknownLabelError):
-        hiding, all_whole = censor(policy), True
+    limits = labeled.shared.limits
+    hiding, all_whole = thumbnail_censor(
+        looked.networks, policy, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels
+    )
 
     def shown(path: Path, whole: bool) -> Thumbnail:
         return censored_thumbnail(path, hiding, whole=whole or all_whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,8 +22,18 @@ if TYPE_CHECKING:
     from censor.finding import Networks
     from censor.policy import Policy
     from detect.detections import Detector
+    from detect.evaluation.labeled import LabeledPicture
 
-__all__ = ["LabeledOptions", "Looked", "labeled_command", "looked_at", "require_extra", "told_unreadable"]
+__all__ = [
+    "LabeledOptions",
+    "Looked",
+    "asking_options",
+    "labeled_command",
+    "looked_at",
+    "looked_at_these",
+    "require_extra",
+    "told_unreadable",
+]
 
 _EXTRA = ("imagehash", "jinja2", "matplotlib")
 """Modules that the extra `analysis` brings."""
@@ -48,6 +58,7 @@ class Looked(NamedTuple):
 
     look: Look
     networks: Networks
+    facts: Mapping[str, Mapping[str, str]]
 
 
 def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
@@ -59,19 +70,23 @@ def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
         labeled = LabeledOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]  # click's
         return command(labeled=labeled, **given)
 
-    wrapped = analysis_options(call)
-    for option in (
-        click.option("--cache", type=FilePath(dir_okay=False), metavar="FILE",
-                     help="Keep what networks say (numbers alone), so that another run need not look again."),
-        click.argument("pictures", type=FilePath(exists=True), metavar="SOURCE"),
-    ):  # fmt: skip
-        wrapped = option(wrapped)
-    return wrapped
+    named = click.argument("pictures", type=FilePath(exists=True), metavar="SOURCE")
+    return named(asking_options(call))
 
 
-def require_extra() -> None:
+def asking_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Who is asked, and where answers are kept: `cache` and `shared`."""
+    return click.option(
+        "--cache",
+        type=FilePath(dir_okay=False),
+        metavar="FILE",
+        help="Keep what networks say, and censored thumbnails, so that another run need not look again.",
+    )(analysis_options(command))
+
+
+def require_extra(*more: str) -> None:
     """End the command in one line where what pages and plots need is missing: before hours of looking, not after."""
-    missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
+    missing = [name for name in (*_EXTRA, *more) if importlib.util.find_spec(name) is None]
     if missing:
         what = ModuleNotFoundError(
             f"{missing[0]} is not installed; install it with: pip install 'nsfw-censor[analysis]'"
@@ -90,11 +105,16 @@ def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
         CensorError: As `preparing` says.
         DetectError: As `preparing` says.
     """
-    from censor.analysis.looking import look_at
     from detect.evaluation.labeled import read_labeled
+
+    return looked_at_these(read_labeled(options.pictures), options, policies)
+
+
+def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
+    """Look at these pictures, with everything that any of the policies may go by; as `looked_at` else."""
+    from censor.analysis.looking import look_at
     from detect.evaluation.score_cache import ScoreCache
 
-    pictures = read_labeled(options.pictures)
     networks, facts = _networks(options, policies, len(pictures))
     policies[0].require(networks.names, judging=True, classifiers=networks.says)
     limits, quiet = options.shared.limits, options.shared.messages.quiet
@@ -116,7 +136,7 @@ def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
             kept = "what was found is kept" if cache else "nothing is kept without --cache"
             click.echo(f"interrupted; {done[0]} of {len(pictures)} pictures looked at, {kept}", err=True)
             sys.exit(EXIT_INTERRUPTED)
-    return Looked(look, networks)
+    return Looked(look, networks, facts)
 
 
 def told_unreadable(look: Look) -> int:

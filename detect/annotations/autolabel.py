@@ -16,7 +16,7 @@ from detect.errors import AnnotationsError, ImageError, ReadError
 from detect.labels import canonical
 from detect.pictures.rgb import read_rgb
 
-__all__ = ["autolabel"]
+__all__ = ["autolabel", "box_records"]
 
 
 def autolabel(
@@ -59,7 +59,7 @@ def autolabel(
         file_name = path.relative_to(images_dir).as_posix()
         images.append({"id": number, "file_name": file_name, "width": width, "height": height})
         found = detector.detect([picture])[0].by_score()
-        for record in _records(found, width=width, height=height, min_score=min_score):
+        for record in box_records(found, width=width, height=height, min_score=min_score):
             if record["label"] in called:
                 category = called.index(record.pop("label")) + 1
                 annotations.append(
@@ -70,7 +70,15 @@ def autolabel(
     return {"categories": category_records(called), "images": images, "annotations": annotations}, failures
 
 
-def _records(found: Detections, *, width: int, height: int, min_score: float) -> list[dict[str, Any]]:
+def box_records(found: Detections, *, width: int, height: int, min_score: float) -> list[dict[str, Any]]:
+    """One picture's boxes as a COCO file has them, but for ids: ``label``, ``bbox``, ``area`` and ``score``.
+
+    Args:
+        found: What a detector found.
+        width: The picture's columns.
+        height: Its rows.
+        min_score: In [0, 1]; lower-scored boxes are left out, and those that are too small once they are cut.
+    """
     records = []
     cut = boxes.clip(found.xyxy, width=width, height=height).tolist()
     for row, corners in enumerate(cut):

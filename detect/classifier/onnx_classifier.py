@@ -109,6 +109,20 @@ class OnnxClassifier:
         colors = (seen[..., ::-1] if self._is_bgr else seen).transpose(0, 3, 1, 2)
         return np.ascontiguousarray((colors - self._mean) * self._scale, np.float32)
 
+    def outputs(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32]]:
+        """Every output of the network for pictures at the nominal size, unchecked, in the file's order.
+
+        Args:
+            images: As for `classify`; at least one.
+
+        Raises:
+            InferenceError: The network failed.
+        """
+        starts = range(0, len(images), self._batch_size)
+        parts = [images[start : start + self._batch_size] for start in starts]
+        answers = [[output[: len(part)] for output in self._answer(part, self._size)[0]] for part in parts]
+        return [np.concatenate(each) for each in zip(*answers, strict=True)]
+
     def _classify(self, images: Sequence[RGBImage], *, heat: bool) -> list[Scores]:
         """Scores of as many pictures as go into one run, or fewer."""
         values, maps = self._run(images, self._size)
@@ -126,19 +140,23 @@ class OnnxClassifier:
         self, images: Sequence[RGBImage], size: tuple[int, int]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Probabilities (B, K) and maps (B, h, w), where the network has them."""
-        batch = self.prepare(images, size=size)
-        if self._fixed_batch and len(batch) < self._batch_size:  # the last one fills it up
-            batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - len(batch), axis=0)])
-        outputs = [np.asarray(output) for output in self._session.run(batch)]
+        outputs, batch = self._answer(images, size)
         shapes = [output.shape for output in outputs]
         fits = len(shapes) == 1 or (len(shapes) == 2 and len(shapes[1]) == 3 and 0 not in shapes[1])
-        if not fits or any(shape[:1] != (len(batch),) for shape in shapes) or shapes[0][1:] != (len(self.names),):
+        if not fits or any(shape[:1] != (batch,) for shape in shapes) or shapes[0][1:] != (len(self.names),):
             raise InferenceError(
-                f"{self._source}: expected scores of shape ({len(batch)}, {len(self.names)}) and at most "
-                f"a map of shape ({len(batch)}, rows, columns), the network answered {shapes}"
+                f"{self._source}: expected scores of shape ({batch}, {len(self.names)}) and at most "
+                f"a map of shape ({batch}, rows, columns), the network answered {shapes}"
             )
         values, *maps = (self._probabilities(output[: len(images)]) for output in outputs)
         return values, maps[0] if maps else None
+
+    def _answer(self, images: Sequence[RGBImage], size: tuple[int, int]) -> tuple[list[NDArray[np.float32]], int]:
+        """Every output for as many pictures as go into one run, or fewer, and for how many it is."""
+        batch = self.prepare(images, size=size)
+        if self._fixed_batch and len(batch) < self._batch_size:  # the last one fills it up
+            batch = np.concatenate([batch, np.repeat(batch[-1:], self._batch_size - len(batch), axis=0)])
+        return [np.asarray(output) for output in self._session.run(batch)], len(batch)
 
     def _probabilities(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
         if output.dtype != np.float32 or not ((output >= -_ROUNDING) & (output <= 1 + _ROUNDING)).all():

@@ -1,6 +1,6 @@
 """What was found out about pictures before, so that a second run need not look again, and a stopped one goes on.
 
-Numbers under hashes, in SQLite: no picture, no name of a file, nothing that a picture could be had back from.
+Numbers under hashes, in SQLite: no name of a file, and no picture but small ones that were made to be shown.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _VERSION = 1
 _TABLES = """
 CREATE TABLE scores (content TEXT, model TEXT, numbers TEXT NOT NULL, PRIMARY KEY (content, model)) WITHOUT ROWID;
 CREATE TABLE hashes (content TEXT PRIMARY KEY, upright TEXT NOT NULL, mirrored TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_THUMBNAILS = """
+CREATE TABLE IF NOT EXISTS thumbnails (content TEXT, maker TEXT, image BLOB NOT NULL, PRIMARY KEY (content, maker))
 """
 
 
@@ -157,6 +161,36 @@ class ScoreCache:
         with self._errors():
             self._database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", row)
 
+    def thumbnail(self, content: str, maker: str) -> bytes | None:
+        """A small picture of a picture, as somebody made it to be shown; None if nobody did.
+
+        Args:
+            content: See `content_key`.
+            maker: Like `model_key`, of all that may change it.
+
+        Raises:
+            EvaluationError: The file cannot be read.
+        """
+        with self._errors():
+            found = self._database.execute(
+                "SELECT image FROM thumbnails WHERE content = ? AND maker = ?", (content, maker)
+            ).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put_thumbnail(self, content: str, maker: str, image: bytes) -> None:
+        """Keep a small picture; it must hold nothing that may not be shown.
+
+        Args:
+            content: See `content_key`.
+            maker: Like `model_key`, of all that may change it.
+            image: An encoded picture.
+
+        Raises:
+            EvaluationError: The file cannot be written.
+        """
+        with self._errors():
+            self._database.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?)", (content, maker, image))
+
     def _begin(self) -> None:
         self._database.execute("BEGIN IMMEDIATE")  # two processes may begin it at the same moment
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -171,6 +205,7 @@ class ScoreCache:
             raise EvaluationError(f"{self._path}: is a database, but no cache of scores")
         if version != _VERSION:
             raise EvaluationError(f"{self._path}: is a cache of version {version}, and this is {_VERSION}; remove it")
+        self._database.execute(_THUMBNAILS)
 
     def _stamp(self) -> tuple[int, int]:
         names = ("application_id", "user_version")

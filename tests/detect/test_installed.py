@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from tiny_classifiers import reds
 from detect import LongDetector, UnknownLabelError, WeightsError, load
 from detect.classifier.scores import Classifier
 from detect.errors import MissingModelError, ModelError
-from detect.installed import added_classifiers, load_classifiers, load_detectors
+from detect.installed import added_classifiers, found_labels, load_classifiers, load_detectors
 from detect.merging import MergedDetector
+from detect.runtime.onnx_detector import OnnxDetector
+from detect.runtime.sessions import Session
+from detect.tiling import TiledDetector, models_of
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def test_each_label_comes_from_whom_it_is_found_best_by(models_folder: Path, ast
         ["BELLY_EXPOSED", "FACE"], folder=models_folder, min_score=0.3, engine="onnxruntime", threads=1
     )
     assert isinstance(detector, MergedDetector)
+    assert {name: len(labels) for name, labels in models_of(detector).items()} == {"320n": 16, "centerface": 1}
     assert len(detector.names) == len(set(detector.names)) == 17
     assert "FACE" in detector.names
     assert not {"FACE_FEMALE", "FACE_MALE"} & set(detector.names)
@@ -183,3 +188,37 @@ def test_a_precision_that_a_file_does_not_have_is_refused(models_folder: Path) -
         load_classifiers(["open_nsfw"], folder=models_folder, precision="int8")
     with pytest.raises(ValueError, match="bf16 needs the engine openvino"):
         load_detectors(["FACE"], folder=models_folder, engine="onnxruntime", precision="bf16")
+
+
+def test_labels_that_are_found_here(folder_of: Callable[..., Path], nothing_distributed: None) -> None:
+    labels = ["BELLY_EXPOSED", "FACE", "FACE_MALE", "ace of spades"]
+    assert found_labels(labels, folder=None) == ()
+    folder = folder_of("centerface")
+    assert found_labels(labels, folder=folder) == ("FACE",)
+    folder_of("320n")
+    assert found_labels(labels, folder=folder) == ("BELLY_EXPOSED", "FACE", "FACE_MALE")
+
+
+def test_each_model_has_its_own_overlap(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    original = OnnxDetector.__init__
+
+    def made(self: OnnxDetector, session: Session, **given: Any) -> None:
+        told.append(given["iou_threshold"])
+        original(self, session, **given)
+
+    monkeypatch.setattr(OnnxDetector, "__init__", made)
+    for labels, overlap in ((["FACE"], None), (["BELLY_EXPOSED"], None), (["FACE"], 0.6)):
+        load_detectors(labels, folder=models_folder, iou_threshold=overlap, engine="onnxruntime", threads=1)
+    assert told == [0.3, 0.45, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [({}, "tiny"), ({"name": "mine-2.1"}, "mine-2.1"), ({"name": "two words"}, "tiny")]
+)
+def test_a_model_is_called_what_its_file_says_or_as_the_file(
+    square_network: Callable[..., bytes], detector_of: Callable[..., OnnxDetector], said: dict[str, str], name: str
+) -> None:
+    detector = detector_of(square_network(**said))
+    assert detector.models == {name: detector.names}
+    assert models_of(TiledDetector(LongDetector(detector))) == detector.models

@@ -179,7 +179,7 @@ def test_metadata_that_makes_no_sense_is_refused(
         ((1, 3, 100_000, 100_000), "wants 1 pictures of 100000 x 100000 pixels; at most 4096 a side"),
         ((1, 3, 64, 4097), "at most 4096 a side"),
         ((9, 3, 4096, 4096), "134,217,728 in all"),
-        ((10**9, 3, 64, 64), "134,217,728 in all"),
+        ((2**15 + 1, 3, 64, 64), "134,217,728 in all"),  # more, and old releases of onnxruntime fold it into a constant
     ],
 )
 def test_an_input_that_cannot_be_filled_is_refused(

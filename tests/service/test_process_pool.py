@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fakes import BABBLING, DEADLY, ENDLESS, Moody, RedFinder, finder
+from fakes import BABBLING, DEADLY, ENDLESS, Moody, broken_load, deadly_load, fickle_load, finder
 from numpy.typing import NDArray
 from PIL import Image
 from processes import ended, workers_of
@@ -30,7 +30,7 @@ from censor.media.encoding import encode
 from censor.service import Settings
 from censor.service.process_pool import ProcessPool
 from detect.detections import Detector
-from detect.errors import DetectError, WeightsError
+from detect.errors import DetectError
 
 PNG = {"content-type": "image/png"}
 
@@ -246,29 +246,10 @@ def test_a_full_queue_refuses_and_who_leaves_it_gives_his_place_back(
     assert 'outcome="client-gone",route="/v1/check"} 2.0' in client.get("/metrics").text
 
 
-def broken_load() -> Detector:
-    raise WeightsError("weights.onnx: cannot be read")
-
-
-def deadly_load() -> Detector:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return finder()
-
-
-def fickle_load(present: Path, changed: Path) -> Detector:
-    if not present.exists():
-        raise WeightsError("weights.onnx: gone")
-    return RedFinder() if changed.exists() else finder()
-
-
 @pytest.mark.parametrize(
     ("load", "message"), [(broken_load, "weights.onnx: cannot be read"), (deadly_load, "end as they start")]
 )
-def test_workers_that_cannot_start_stop_the_service(
-    load: Callable[[], Detector], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])  # where a worker finds this module
-
+def test_workers_that_cannot_start_stop_the_service(load: Callable[[], Detector], message: str) -> None:
     async def start() -> None:
         await ProcessPool(Settings(workers=1), load).start()
 
@@ -282,10 +263,8 @@ def test_without_workers_the_service_says_so(
     started: Callable[..., httpx.Client],
     scene_png: bytes,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     change: str,
 ) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path, str(Path(__file__).parent)])
     present, changed = tmp_path / "present", tmp_path / "changed"
     present.touch()
     client = started(load=functools.partial(fickle_load, present, changed), workers=1)

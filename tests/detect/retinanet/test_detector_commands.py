@@ -1,4 +1,4 @@
-"""`python -m detect evaluate` and `export` on a network that was not trained."""
+"""`python -m detect evaluate` on a network that was not trained."""
 
 from __future__ import annotations
 
@@ -36,14 +36,3 @@ def test_the_evaluate_command(weights: Path, squares: Callable[..., tuple[Path, 
     assert {path.name for path in out.iterdir()} == {"metrics.json", "curves.png", "confusion.png", "worst.jpg"}
     as_json = CliRunner().invoke(main, [*arguments, "--json"])
     assert json.loads(as_json.output) == json.loads((out / "metrics.json").read_text())
-
-
-def test_the_export_command(weights: Path, squares: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
-    target = tmp_path / "w.onnx"
-    target.write_bytes(b"")
-    arguments = ["export", str(weights), str(target), "--images", str(squares(2)[1])]
-    refused = CliRunner().invoke(main, arguments)
-    assert (refused.exit_code, "add --overwrite" in refused.output) == (1, True)
-    done = CliRunner().invoke(main, [*arguments, "--overwrite"])
-    assert done.exit_code == 0, done.output
-    assert "on 2 pictures" in done.output

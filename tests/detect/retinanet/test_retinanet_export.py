@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from torch import nn
 
 from detect import WeightsError, load_detector
+from detect.__main__ import main
 from detect.errors import DetectError, InferenceError
 from detect.pictures.rgb import read_rgb
 from detect.retinanet import export as export_module
@@ -64,11 +67,28 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(weights: Path, squares: Squares) -> Path:
+def said(weights: Path, squares: Squares) -> tuple[Result, Result]:
+    """What `python -m detect export` answers where a file stands, and where that may be replaced."""
     target = weights.parent / "model.onnx"
-    pictures = sorted(squares(2)[1].glob("*.png"))
-    assert export_onnx(weights, target, pictures=pictures) < 1e-3
-    return target
+    target.write_bytes(b"")
+    arguments = ["export", str(weights), str(target), "--images", str(squares(2)[1])]
+    return CliRunner().invoke(main, arguments), CliRunner().invoke(main, [*arguments, "--overwrite"])
+
+
+@pytest.fixture(scope="module")
+def exported(weights: Path, said: tuple[Result, Result]) -> Path:
+    """By the command, since an export takes most of a minute."""
+    assert said[1].exit_code == 0, said[1].output
+    return weights.parent / "model.onnx"
+
+
+def test_the_export_command(said: tuple[Result, Result]) -> None:
+    refused, done = said
+    assert (refused.exit_code, "add --overwrite" in refused.output) == (1, True)
+    assert done.exit_code == 0, done.output
+    agrees = re.search(r"to (\S+) on 2 pictures", done.output)
+    assert agrees is not None
+    assert float(agrees[1]) < 1e-3
 
 
 def test_weights_round_trip(weights: Path) -> None:

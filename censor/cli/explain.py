@@ -1,0 +1,119 @@
+"""`censor explain`: what networks look at, as a page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from censor.cli.console import EXIT_FAILED, progress
+from censor.cli.options import FilePath, photos_argument, shared_options
+from censor.cli.preparing import make_censor, preparing
+
+if TYPE_CHECKING:
+    from censor.analysis.explain import Explanations
+    from censor.analysis.explained_networks import ExplainedNetwork
+    from censor.cli.groups import SharedOptions
+
+__all__ = ["explain"]
+
+METHODS = ("occlusion", "activation", "drise", "deconvnet", "guided", "skin1996")
+"""As in `censor.analysis.explaining`, which takes longer to import than a help text should."""
+
+
+@click.command()
+@photos_argument
+@click.option("-o", "--output", "out", type=FilePath(), metavar="DIR", required=True,
+              help="Folder for page, maps and numbers; must not exist.")  # fmt: skip
+@click.option("--method", "methods", type=click.Choice(METHODS), multiple=True,
+              help="Which maps [default: occlusion, activation, skin1996]. Repeatable.")  # fmt: skip
+@click.option("--by", "networks", multiple=True, metavar="MODEL",
+              help="Whose answers: a known model, skin1996, or an ONNX file [default: added classifiers]. "
+                   "Repeatable.")  # fmt: skip
+@click.option("--label", metavar="LABEL", help="What is explained [default: NSFW, or a detector's strongest box].")
+@click.option("--window", type=click.IntRange(min=1), metavar="PIXELS",
+              help="Of occlusion, in a picture of 448 pixels [default: 2/7 of the shorter side].")  # fmt: skip
+@click.option("--stride", type=click.IntRange(min=1), metavar="PIXELS", help="Of occlusion [default: half a window].")
+@click.option("--masks", type=click.IntRange(min=1), metavar="N", default=600, show_default=True, help="Of D-RISE.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option("--false-alarms", is_flag=True,
+              help="PHOTO... are harmless: show what those have in common that score high.")  # fmt: skip
+@click.option("--at", type=click.FloatRange(0, 1), metavar="SCORE", default=0.5, show_default=True,
+              help="Score that is high, for --false-alarms.")  # fmt: skip
+@click.option("--layer", metavar="NAME|NUMBER", help="With --unit: show what excites one unit of a network.")
+@click.option("--unit", type=int, metavar="N", help="Of --layer, from 0.")
+@click.option("--uncensored", is_flag=True, help="Show pictures as they are, and maps in full.")
+@shared_options
+def explain(  # noqa: PLR0913  # options are the command's own
+    photos: tuple[str, ...],
+    *,
+    out: Path,
+    methods: tuple[str, ...],
+    networks: tuple[str, ...],
+    label: str | None,
+    window: int | None,
+    stride: int | None,
+    masks: int,
+    seed: int,
+    false_alarms: bool,
+    at: float,
+    layer: str | None,
+    unit: int | None,
+    uncensored: bool,
+    shared: SharedOptions,
+) -> None:
+    """Show where in pictures networks' answers come from, and whether that can be believed.
+
+    Writes DIR/index.html, DIR/numbers.json and DIR/maps/. Pictures are shown censored. Needs the extra `analysis`;
+    deconvnet, guided and --unit need torch.
+    """
+    if (layer is None) != (unit is None) or (false_alarms and unit is not None):
+        raise click.UsageError("--layer and --unit go together, and not with --false-alarms")
+    with preparing():
+        from censor.analysis.explaining import QUICK, Asked
+        from censor.gather import gather
+
+        asked = Asked(
+            methods=methods or QUICK, label=label, window=window, stride=stride, masks=masks, seed=seed,
+            uncensored=uncensored,
+        )  # fmt: skip
+        loaded, items = _loaded(networks), gather(photos).items
+        censor = None if uncensored else make_censor(shared, pictures=len(items))
+        with progress(len(items), quiet=shared.messages.quiet) as advance:
+            if false_alarms:
+                from censor.analysis.false_alarms import explain_false_alarms
+
+                done = explain_false_alarms(
+                    items, loaded, at=at, censor=censor, out=out, seed=seed, advance=advance
+                )  # fmt: skip
+            elif layer is not None and unit is not None:
+                from censor.analysis.units import explain_unit
+
+                done = explain_unit(
+                    items, loaded[0], layer=layer, unit=unit, censor=censor, out=out, advance=advance
+                )  # fmt: skip
+            else:
+                from censor.analysis.explain import explain_pictures
+
+                done = explain_pictures(items, loaded, asked, censor=censor, out=out, advance=advance)
+    _report(done, out, quiet=shared.messages.quiet)
+
+
+def _loaded(names: tuple[str, ...]) -> tuple[ExplainedNetwork, ...]:
+    from censor.analysis.explained_networks import default_names, load_networks
+    from censor.data_folder import models_folder
+
+    folder = models_folder()
+    return load_networks(names or default_names(folder), folder=folder)
+
+
+def _report(done: Explanations, out: Path, *, quiet: bool) -> None:
+    for path, error in done.failed:
+        said = " ".join(str(error).split())
+        click.echo(f"Error: {said if str(path) in said else f'{path}: {said}'}", err=True)
+    if not quiet and done.explained:
+        click.echo(f"{out / 'index.html'}: {done.explained} explained, {len(done.failed)} failed")
+    if done.failed:
+        sys.exit(EXIT_FAILED)
