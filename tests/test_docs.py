@@ -13,6 +13,7 @@ import click
 import numpy as np
 import onnx
 import pytest
+from commands import commands_of
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -78,7 +79,7 @@ def test_the_readme_names_the_six_classes_and_the_policies() -> None:
 
 def options(command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
-        for below in command.commands.values():
+        for below in commands_of(command):
             yield from options(below)
     for parameter in command.params:
         if isinstance(parameter, click.Option):

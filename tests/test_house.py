@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from commands import commands_of
 
 from censor.cli import main
 from detect.runtime.telemetry import QUIET
@@ -108,7 +109,7 @@ def test_detect_knows_nothing_of_the_command_above_it(path: Path) -> None:
 
 
 def flags(command: click.Command) -> set[str]:
-    below = command.commands.values() if isinstance(command, click.Group) else ()
+    below = commands_of(command) if isinstance(command, click.Group) else []
     own = {flag for each in command.params for flag in each.opts if flag.startswith("--")}
     return own.union(*map(flags, below))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import os
 import signal
@@ -14,17 +15,7 @@ from typing import NoReturn
 
 import click
 
-from censor.cli.calibrate import calibrate
-from censor.cli.collection import map_, mine, rank
 from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.crop import crop
-from censor.cli.evaluate import evaluate
-from censor.cli.explain import explain
-from censor.cli.models import models
-from censor.cli.pictures import check, hide
-from censor.cli.serve import serve
-from censor.cli.tables import labels, policy
-from censor.cli.watch import watch
 
 __all__ = ["main", "run"]
 
@@ -34,13 +25,44 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
 """
 
 
+_COMMANDS = {
+    "calibrate": "calibrate",
+    "check": "pictures",
+    "crop": "crop",
+    "evaluate": "evaluate",
+    "explain": "explain",
+    "hide": "pictures",
+    "labels": "tables",
+    "map": "collection",
+    "mine": "collection",
+    "models": "models",
+    "policy": "tables",
+    "rank": "collection",
+    "serve": "serve",
+    "watch": "watch",
+}
+"""Each command, to its module in this package: imported when it is named, since options take long to be made."""
+
+
 class _Group(click.Group):
     """Arguments that begin with neither a command nor an option of the group itself are those of `hide`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All that there are."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a name, from its module."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"censor.cli.{_COMMANDS[cmd_name]}")
+        commands = (each for each in vars(module).values() if isinstance(each, click.Command))
+        return next(each for each in commands if each.name == cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the command before click looks at the rest: it would take a `--` away, and options stay options."""
         own = {name for param in self.get_params(ctx) for name in param.opts}
-        if args and args[0] not in self.commands and args[0] not in own:
+        if args and args[0] not in _COMMANDS and args[0] not in own:
             args = ["hide", *args]
         return super().parse_args(ctx, _name_files(args))
 
@@ -139,22 +161,3 @@ def _has_folder() -> bool:
 
 def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
     raise KeyboardInterrupt
-
-
-for _command in (
-    hide,
-    check,
-    watch,
-    serve,
-    labels,
-    policy,
-    models,
-    crop,
-    evaluate,
-    calibrate,
-    explain,
-    map_,
-    mine,
-    rank,
-):
-    main.add_command(_command)
