@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from detect.errors import EvaluationError
 from detect.evaluation.labeled import LabeledPicture
 from detect.evaluation.score_cache import ScoreCache, model_key
 from detect.evaluation.scoring import Answers, Scorer, ask_pictures
+from detect.explain.skin1996 import Skin1996
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture
 from detect.reduction import MARGIN
 
@@ -48,12 +49,17 @@ class Seen:
     height: int
 
     def judged(self, policy: Policy) -> Verdict:
-        """What it is under a policy.
+        """What it is under a policy. `Skin1996` is asked for comparison, and counts only where the policy names it.
 
         Raises:
             PolicyError: The policy judges nothing that was looked for.
         """
-        evidence = calibrated_evidence(self.evidence, policy.calibrations)
+        counted = {
+            name: scores
+            for name, scores in self.evidence.scores.items()
+            if name != Skin1996.name or name in policy.picture.classifiers
+        }
+        evidence = calibrated_evidence(replace(self.evidence, scores=counted), policy.calibrations)
         return judge(evidence, policy, width=self.width, height=self.height)
 
 

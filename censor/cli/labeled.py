@@ -154,6 +154,7 @@ def _networks(
     from censor.finding import Networks
     from censor.loading import folder_of_models, load_networks, parse_classifiers
     from detect.detections import HasEngine
+    from detect.explain.skin1996 import Skin1996
     from detect.installed import added_classifiers, load_classifiers
     from detect.load import SessionOptions
     from detect.models.storage import added_path
@@ -165,7 +166,8 @@ def _networks(
         "provider": network.provider,
         "pictures": pictures,
     }
-    named = parse_classifiers(network.classifiers)
+    rules_of_1996 = [each for each in network.classifiers if each.casefold() == Skin1996.name]
+    named = parse_classifiers([each for each in network.classifiers if each not in rules_of_1996])
     models = added_classifiers(folder) if named is None else named
     classifiers = load_classifiers(models, folder=folder, **given)
     lowest, weights = min([0.05, *(policy.lowest for policy in policies)]), named_weights(network.weights)
@@ -180,7 +182,9 @@ def _networks(
         path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
         facts[each.name] = {**shown, "file": _sha256(Path(path)), "engine": each.engine, "precision": each.precision}
     closer = None if detector is None else looking_closer(detector, views)
-    return Networks(detector=closer, classifiers=tuple(tiled(classifiers, views))), facts
+    asked = [*tiled(classifiers, views), *([Skin1996()] if rules_of_1996 else [])]
+    facts |= {each.name: {"rules": "1"} for each in asked if each.name not in facts}
+    return Networks(detector=closer, classifiers=tuple(asked)), facts
 
 
 def _all_labels(policies: Sequence[Policy]) -> Policy:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from command import Censor
 from labeled_pictures import FACTS, networks, save
+from numpy.typing import NDArray
 from PIL import Image
-from tiny_classifiers import means
+from tiny_classifiers import Reds, means
 
 from censor.finding import Networks
 from detect.annotations.check import check_document
+from detect.classifier.scores import Scores
 
 
 @pytest.fixture
@@ -109,6 +111,14 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_a_map_is_made_from_a_classifier_of_ones_own_and_again_from_the_cache(
     censor: Censor, photos: Path, tmp_path: Path, faked: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class Dark(Reds):
+        """Reds that do not take the white under which thumbnails hide things for red: what is refused is not kept."""
+
+        def _one(self, image: NDArray[np.uint8], *, heat: bool) -> Scores:
+            return super()._one(255 - image, heat=heat)
+
+    dark = Networks(detector=faked.detector, classifiers=(Dark(),))
+    monkeypatch.setattr("censor.cli.labeled._networks", lambda options, policies, pictures: (dark, FACTS))
     (tmp_path / "mine.onnx").write_bytes(means())  # it calls itself what the fake does
     arguments = ("map", photos, "--by", tmp_path / "mine.onnx", "--cache", tmp_path / "c")
     first = censor(*arguments, "-o", tmp_path / "one")

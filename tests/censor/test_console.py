@@ -125,7 +125,6 @@ def test_what_is_wrong_before_a_command_begins_ends_it(
     said = capsys.readouterr().err
     assert said.startswith("Error: ")
     assert str(error) in said
-    assert ("--weights or CENSOR_WEIGHTS" in said) == isinstance(error, MissingWeightsError)
 
 
 def test_a_mistake_of_ours_is_no_usage() -> None:

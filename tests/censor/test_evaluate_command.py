@@ -268,3 +268,20 @@ def test_the_models_that_are_installed_and_named_look(
     done = censor("evaluate", tmp_path / "l", "-o", tmp_path / "none", "--classifiers", "open_nsfv")
     assert done.exit_code == 1
     assert "open_nsfv" in done.stderr
+
+
+def test_the_rules_of_1996_are_compared_if_asked_for_and_never_judge(
+    censor: Censor, tmp_path: Path, astronaut: NDArray[np.uint8], models_folder: Path
+) -> None:
+    for side, part in (("SAFE", astronaut[:256]), ("NSFW", astronaut[256:])):
+        (tmp_path / "labeled" / side).mkdir(parents=True)
+        Image.fromarray(part).save(tmp_path / "labeled" / side / "a.png")
+    plain, compared = tmp_path / "plain", tmp_path / "compared"
+    assert censor("evaluate", tmp_path / "labeled", "-o", plain).exit_code == 0
+    done = censor("evaluate", tmp_path / "labeled", "-o", compared, "--classifiers", "skin1996")
+    assert done.exit_code == 0, done.output
+    before, after = ((folder / "scores.csv").read_text().splitlines() for folder in (plain, compared))
+    assert "skin1996" not in before[0]
+    assert "skin1996" in after[0]
+    levels = [[row.split(",")[rows[0].split(",").index("default")] for row in rows] for rows in (before, after)]
+    assert levels[0] == levels[1]

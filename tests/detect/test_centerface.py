@@ -194,4 +194,4 @@ def test_faces_are_found_at_the_edge_where_they_are_and_in_any_shape_of_picture(
     (found,) = detector.detect([np.ascontiguousarray(astronaut[:300, cut:])])
     moved = face - np.array([cut, 0, cut, 0], np.float32)
     assert boxes.iou(found.xyxy, np.maximum(moved, 0)[None]).max() > 0.7
-    assert found.xyxy[:, 0].min() <= 1
+    assert found.xyxy[:, 0].min() <= 2  # pixels: its cells are more than six of them wide

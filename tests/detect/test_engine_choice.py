@@ -190,7 +190,8 @@ finally:
     root = Path(detect.__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
     assert done.stdout.splitlines()[-1] == "onnxruntime"
-    assert done.stderr.startswith("engine onnxruntime, precision f32, threads ")
+    assert done.stderr.splitlines()
+    assert all(": engine onnxruntime, precision f32, threads " in line for line in done.stderr.splitlines())
 
 
 def test_the_command_passes_its_options_on(

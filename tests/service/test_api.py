@@ -90,7 +90,7 @@ def test_fewer_cells_show_less(client: httpx.Client, scene_png: bytes) -> None:
 def test_check_judges_and_sends_no_picture(client: httpx.Client, scene_png: bytes) -> None:
     body = client.post("/v1/check", content=scene_png, headers=PNG).json()
     assert body["verdict"]["nsfw"] is True
-    assert set(body) == {"width", "height", "verdict", "boxes", "seconds"}
+    assert set(body) == {"width", "height", "verdict", "boxes", "classifiers", "seconds"}
 
 
 def test_a_label_narrows_what_is_hidden(client: httpx.Client, scene_png: bytes) -> None:

@@ -236,5 +236,4 @@ def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> Non
     for path in ("/", "/page/app.js", "/page/api.js", "/page/choices.js", "/page/words.js"):
         text = re.sub(r"<svg.*?</svg>|//.*", "", client.get(path).text, flags=re.DOTALL if path == "/" else 0)
         listed |= {(path, name) for name in names if re.search(rf"""["'`>.]{name}["'`<,:]""", text, re.IGNORECASE)}
-    # Not the shape and not the preset, but a class of the style sheet and the frames on the picture.
-    assert listed == {("/page/app.js", "box"), ("/page/app.js", "boxes"), ("/", "boxes")}
+    assert listed == {("/page/app.js", "box")}  # not the shape, but a class of the style sheet
