@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,5 +36,5 @@ def test_a_12_megapixel_jpeg_takes_at_most_400_mb(astronaut: NDArray[np.uint8], 
         "faces",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "1 region hidden" in done.stdout
+    assert re.search(r"[12] regions? hidden", done.stdout)  # the second look may see a face in a mosaic
     assert int(done.stdout.split()[-1]) / 1024 < 400

@@ -283,5 +283,5 @@ def test_the_rules_of_1996_are_compared_if_asked_for_and_never_judge(
     before, after = ((folder / "scores.csv").read_text().splitlines() for folder in (plain, compared))
     assert "skin1996" not in before[0]
     assert "skin1996" in after[0]
-    levels = [[row.split(",")[rows[0].split(",").index("default")] for row in rows] for rows in (before, after)]
+    levels = [[row.split(",")[rows[0].split(",").index("level default")] for row in rows] for rows in (before, after)]
     assert levels[0] == levels[1]

@@ -34,7 +34,7 @@ def test_what_still_looks_nsfw_goes_to_quarantine_with_the_classifier_s_name(wat
     watched.once(censor=Censor(HIDING, detector=Nobody(), classifiers=[Sure()]))
     assert files(watched.public) == []
     assert reason(watched, "a.png") == {
-        "type": "RecheckError", "message": "a.png: still looks NSFW after hiding: red says NSFW 1.00",
+        "type": "StillNsfwError", "message": "a.png: still looks NSFW after hiding: red says NSFW 1.00",
     }  # fmt: skip
     (told,) = watched.events("quarantined")
     assert told["message"] == reason(watched, "a.png")["message"]

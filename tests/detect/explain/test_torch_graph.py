@@ -2,7 +2,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from detect.errors import ExplanationError
 from detect.explain.torch_backward import backward, find_layer, strength, unit_backward
 from detect.explain.torch_graph import Rule, TorchGraph, load_graph, rectified
 from detect.models.storage import read_model
+from detect.runtime.telemetry import import_quietly
 
 node = helper.make_node
 
@@ -28,7 +28,7 @@ def test_known_classifiers_answer_as_onnxruntime_does(models_folder: Path, name:
     content = read_model(models_folder, name)
     graph = load_graph(content, source=name)
     given = np.random.default_rng(4).uniform(0, 255, (1, 3, 224, 224)).astype(np.float32)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = import_quietly("onnxruntime").InferenceSession(content, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         found = graph.run(torch.from_numpy(given), *graph.answers)
     for one, other in zip(found, session.run(None, {graph.given: given}), strict=True):
