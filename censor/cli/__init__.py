@@ -26,22 +26,24 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
 
 
 _COMMANDS = {
-    "calibrate": "calibrate",
-    "check": "pictures",
-    "crop": "crop",
-    "evaluate": "evaluate",
-    "explain": "explain",
-    "hide": "pictures",
-    "labels": "tables",
-    "map": "collection",
-    "mine": "collection",
-    "models": "models",
-    "policy": "tables",
-    "rank": "collection",
-    "serve": "serve",
-    "watch": "watch",
+    "hide": ("pictures", "Write censored copies of pictures and folders."),
+    "check": ("pictures", "Judge pictures: safe, review or nsfw."),
+    "watch": ("watch", "Censor every upload that lands in a folder."),
+    "serve": ("serve", "Censor uploads over HTTP, with a page to try it."),
+    "models": ("models", "List models by other people, and add them."),
+    "labels": ("tables", "List what can be named."),
+    "policy": ("tables", "Show, check and write policies."),
+    "evaluate": ("evaluate", "Hold all that is said of labelled pictures against the labels."),
+    "calibrate": ("calibrate", "Make scores probabilities, and thresholds that keep a promise."),
+    "explain": ("explain", "Show where in a picture a network's answer comes from."),
+    "rank": ("collection", "Put a collection in order of a score."),
+    "map": ("collection", "Lay a collection out by what a classifier sees."),
+    "mine": ("collection", "Choose pictures that are worth a label."),
+    "crop": ("crop", "Write the largest part of a picture that may be shown."),
 }
-"""Each command, to its module in this package: imported when it is named, since options take long to be made."""
+"""Each command, to its module in this package and what the list says of it.
+
+A module is imported when its command is named, since options take long to be made."""
 
 
 class _Group(click.Group):
@@ -55,9 +57,14 @@ class _Group(click.Group):
         """The command of a name, from its module."""
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"censor.cli.{_COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"censor.cli.{_COMMANDS[cmd_name][0]}")
         commands = (each for each in vars(module).values() if isinstance(each, click.Command))
         return next(each for each in commands if each.name == cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of them, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in _COMMANDS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the command before click looks at the rest: it would take a `--` away, and options stay options."""
