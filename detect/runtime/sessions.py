@@ -120,6 +120,9 @@ class OnnxRuntimeSession:
         wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Or its threads go on spinning after a run, in the way of the next network's: three took two and a half times as
+        # long as one after the other.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if brief:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.log_severity_level = 4  # what goes wrong is raised below; onnxruntime would print it as well
