@@ -120,8 +120,8 @@ class OnnxRuntimeSession:
         wanted = _provider(provider, source)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Or its threads go on spinning after a run, in the way of the next network's: three took two and a half times as
-        # long as one after the other.
+        # Or its threads go on spinning after a run, in the way of the next network's: with three, a picture took two
+        # and a half times as long.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if brief:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
