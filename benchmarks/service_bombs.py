@@ -32,10 +32,11 @@ from service_faults import REQUEST, portrait
 from service_load import JPEG, Service
 
 from censor import Censor
+from censor.loading import load_networks
 from censor.media.encoding import encode
+from censor.policy_toml import load_policy
 from censor.service import Settings
 from censor.service.metrics import resident_bytes
-from detect import load_detector
 
 MAX_BYTES = 20 * 2**20
 
@@ -110,7 +111,7 @@ class Faults:
 
     def bomb(self, name: str, data: bytes) -> None:
         """Send a picture again and again, to be censored and to be judged by turns."""
-        paths = itertools.cycle(("censor", "check"))
+        paths = itertools.cycle(("censor", "check?policy=default"))
         while not self.over.is_set():
             try:
                 url = f"{self.url}/v1/{next(paths)}"
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--readers", type=int, default=3)
     options = parser.parse_args()
     photo, large = portrait(), large_answer()
-    censor = Censor(policy="faces", detector=load_detector(min_score=0.05, threads=1))
+    censor = Censor("faces", detector=load_networks(load_policy("faces"), min_score=0.05, threads=1)[0])
     expected = hashlib.sha256(encode(censor.apply(photo).picture, format="JPEG")).hexdigest()
     bombs = {"avif": avif_bomb(), "scans": scans_bomb(), "lossless": lossless_bomb(), "png": png_bomb()}
     print("bytes:", {name: len(data) for name, data in bombs.items()}, flush=True)

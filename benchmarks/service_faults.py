@@ -28,8 +28,9 @@ from PIL import Image
 from service_load import JPEG, Service
 
 from censor import Censor
+from censor.loading import load_networks
 from censor.media.encoding import encode
-from detect import load_detector
+from censor.policy_toml import load_policy
 
 REQUEST = b"POST /v1/censor HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
 
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, photo = random.Random(options.seed), portrait()  # noqa: S311  # repeatable, not secret
-    censor = Censor(policy="faces", detector=load_detector(min_score=0.05, threads=1))
+    censor = Censor("faces", detector=load_networks(load_policy("faces"), min_score=0.05, threads=1)[0])
     expected = hashlib.sha256(encode(censor.apply(photo).picture, format="JPEG")).hexdigest()
     service = Service("--workers", "2")
     each: list[Counter[str]] = [Counter() for _ in range(4)]

@@ -35,9 +35,10 @@ from suite.photographs import make_photos
 
 from censor import Censor
 from censor.batch import run
+from censor.loading import load_networks
 from censor.media.encoding import encode
+from censor.policy_toml import load_policy
 from censor.service import Settings
-from detect import load_detector
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -181,7 +182,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cores = os.cpu_count() or 1
-    censor = Censor(policy="faces", detector=load_detector(min_score=0.05, threads=1))
+    censor = Censor("faces", detector=load_networks(load_policy("faces"), min_score=0.05, threads=1)[0])
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted(options.photos.glob("*.jpg"))[:100] if options.photos else make_photos(Path(folder), 100)
         files = [path.read_bytes() for path in paths]
