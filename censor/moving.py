@@ -6,6 +6,7 @@ scores and small grey pictures.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -208,7 +209,8 @@ def _censored_parts(
         picture = part.to_paint()
         frame = Frame.of(picture, also=also, keep=keep)
         evidence = planned[number]
-        redactions, passed_over = plan(evidence, policy, frame), kept(evidence, policy, frame)
+        redactions = plan(evidence, policy, frame, alone=not again)
+        passed_over = kept(evidence, policy, frame).replace(track_ids=None)  # as later looks have none
         views = Views.at(picture, networks.reduction)
         canvas = Canvas(picture.pixels, policy, sticker=sticker, anchors=anchors)
         canvas.paint(redactions)
@@ -274,13 +276,11 @@ def _scores_in_time(seen: _Seen) -> list[dict[str, Scores]]:
     times, shots = seen.times, [*seen.shots, len(seen.times)]
     together = []
     for number, evidence in enumerate(seen.visible):
-        shot = next(row for row in range(len(shots)) if shots[row + 1] > number)
-        hot = [
-            seen.visible[each].scores
-            for each in range(shots[shot], shots[shot + 1])
-            if abs(times[each] - times[number]) <= HOLD_SECONDS
-        ]
-        together.append({name: _hottest([each[name] for each in hot], own) for name, own in evidence.scores.items()})
+        after = bisect_right(shots, number)
+        first = bisect_left(times, times[number] - HOLD_SECONDS, shots[after - 1], shots[after])
+        end = bisect_right(times, times[number] + HOLD_SECONDS, shots[after - 1], shots[after])
+        near = [each.scores for each in seen.visible[first:end]]
+        together.append({name: _hottest([each[name] for each in near], own) for name, own in evidence.scores.items()})
     return together
 
 

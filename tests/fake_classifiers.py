@@ -41,6 +41,13 @@ class RedSeer:
         return Scores(np.array([1 - worst, worst]), self.names, ("nsfw",), red if heat else None)
 
 
+class BlueSeer(RedSeer):
+    """The same of what is blue."""
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        return super().classify([image[..., ::-1] for image in images], heat=heat)
+
+
 def picture(at: tuple[slice, slice] = (slice(16, 32), slice(48, 64)), size: int = 128) -> NDArray[np.uint8]:
     pixels = np.full((size, size, 3), 200, np.uint8)
     pixels[at] = (250, 10, 10)

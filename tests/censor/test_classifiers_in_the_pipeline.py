@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_classifiers import Nobody, RedSeer, picture
+from fake_classifiers import BlueSeer, Nobody, RedSeer, picture
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -186,13 +186,6 @@ def test_maps_turn_as_pictures_do(orientation: int) -> None:
     heat = turned(scores, Reading(np.zeros((*shown.shape, 3), np.uint8), orientation)).heat
     assert heat is not None
     np.testing.assert_array_equal(heat, stored)
-
-
-class BlueSeer(RedSeer):
-    """The same of what is blue."""
-
-    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
-        return super().classify([image[..., ::-1] for image in images], heat=heat)
 
 
 def test_whose_heat_is_hidden_first_spares_what_others_see_in_the_same_place() -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from animations import FORMATS, encoded, red_square, stripes
+from fake_classifiers import BlueSeer, Nobody, RedSeer, picture
 from fakes import RED, RedFinder, finder
 from numpy.typing import NDArray
 
 from censor import Censor
 from censor.errors import BoxError, OutputExistsError, PolicyError, RecheckError, WriteError
 from censor.policy import Policy
-from censor.rules import Rule
+from censor.rules import PictureRule, Rule
 from censor.timeline import CensoredAnimation
 from censor.verdict import Level
 from detect.detections import Detections, RGBImage
@@ -229,3 +230,37 @@ def test_frames_with_transparency_and_without_go_together(tmp_path: Path) -> Non
 def test_presets_serve_what_moves() -> None:
     checked = Censor("strict", detector=finder(), classifiers=()).check_animation(encoded([red_square(0), stripes()]))
     assert [each.verdict.level for each in checked.spans] == [Level.NSFW, Level.SAFE]
+
+
+def test_without_a_look_again_the_heat_of_all_is_hidden_at_once(tmp_path: Path) -> None:
+    frames = [picture() for _ in range(2)]
+    for row, pixels in enumerate(frames):
+        pixels[96:112, 16:32] = (10, 10, 250)
+        pixels[0, row] = 0
+    rule = PictureRule(nsfw_at=0.6, hide_at=0.6, heat_at=0.5, hide_first=("red",))
+    heat = Policy(name="heat", rules={}, heat=Rule(shape="box", expand=0.0), picture=rule)
+    for recheck in (True, False):
+        censor = Censor(heat, detector=Nobody(), classifiers=[RedSeer(), BlueSeer("blue")], recheck=recheck)
+        target = tmp_path / f"{recheck}.webp"
+        done = censor.apply_animation(encoded(frames), target)
+        assert [each.first.classifier for each in done.hidden] == ["red", "blue"]
+        for frame in decode_frames(target.read_bytes(), "out").frames:
+            assert not frame.picture.pixels[96:112, 16:32].any()
+
+
+def test_a_kept_box_goes_with_others_that_are_hidden(tmp_path: Path) -> None:
+    class Both(RedFinder):
+        """Red on either half by itself."""
+
+        def _find(self, image: RGBImage) -> Detections:
+            halves = [np.where(side[None, :, None], image, 0) for side in (np.arange(96) < 48, np.arange(96) >= 48)]
+            return Detections.concatenate([super(Both, self)._find(half) for half in halves])
+
+    truth = [red_square(left) for left in (0, 2)]
+    for pixels in truth:
+        pixels[:, 60:] = red_square(76)[:, 60:]
+    done, frames = censored(
+        encoded(truth), tmp_path / "o.webp", Both(LABEL), policy(effect="solid"), keep=[(60, 0, 96, 64)]
+    )
+    assert len(done.hidden) == 1
+    assert red_left(frames) == [128, 128]
