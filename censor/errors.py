@@ -16,6 +16,8 @@ __all__ = [
     "DataFolderError",
     "DetectorError",
     "OutputExistsError",
+    "OutputIsSourceError",
+    "OutputTakenError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
@@ -61,6 +63,14 @@ class WriteError(CensorError):
 
 class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
+
+
+class OutputIsSourceError(OutputExistsError):
+    """An output that would be written over a picture that is to be read."""
+
+
+class OutputTakenError(OutputExistsError):
+    """An output that is another picture's, too."""
 
 
 class DataFolderError(CensorError):
