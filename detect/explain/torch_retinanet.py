@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class LayeredRetinaNet:
 
     Attributes:
         source: What errors call it.
-        layers: In the order in which they answer.
+        detector: What finds boxes with it.
     """
 
     def __init__(self, session: TorchSession, *, source: str) -> None:
@@ -49,8 +50,12 @@ class LayeredRetinaNet:
         self.source = source
         self._model = session.model
         self.detector = OnnxDetector(session, source=source)
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """See `Layered.layers`: in the order in which they answer."""
         with torch.no_grad():
-            self.layers = tuple(self._run(self.given(np.zeros((32, 32, 3), np.uint8)), Rule.GRADIENT)[1])
+            return tuple(self._run(self.given(np.zeros((32, 32, 3), np.uint8)), Rule.GRADIENT)[1])
 
     def given(self, image: RGBImage) -> Tensor:
         """See `Layered.given`."""
