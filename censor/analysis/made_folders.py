@@ -12,7 +12,7 @@ from pathlib import Path
 from censor.errors import OutputExistsError, WriteError
 from detect.atomic import write_whole
 
-__all__ = ["GrowingFolder", "growing_folder", "made_folder"]
+__all__ = ["GrowingFolder", "growing_folder", "made_folder", "refuse_taken"]
 
 
 @contextmanager
@@ -29,6 +29,16 @@ def made_folder(out: Path) -> Iterator[Path]:
         yield growing.path
         if growing.path.exists():
             growing.appear()
+
+
+def refuse_taken(out: Path) -> None:
+    """Say so at once, where the work before the first file takes long.
+
+    Raises:
+        OutputExistsError: There is something of that name, other than an empty folder.
+    """
+    if os.path.lexists(out) and (out.is_symlink() or not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(f"{out}: exists already, and nothing is overwritten; name another folder")
 
 
 class GrowingFolder:
@@ -68,8 +78,7 @@ def growing_folder(out: Path) -> Iterator[GrowingFolder]:
         OutputExistsError: There is something of that name, other than an empty folder.
         WriteError: It cannot be written.
     """
-    if os.path.lexists(out) and (out.is_symlink() or not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: exists already, and nothing is overwritten; name another folder")
+    refuse_taken(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
