@@ -73,8 +73,10 @@ def explain_unit(
         if strongest:
             figures = [figure for each in strongest for figure in _figures(layered, *each, name, unit, censor, limits)]
             texts = (f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.", *_WORDS)
+            if strongest[0][0] <= 0:
+                texts = ("It answers to none of these pictures: there is nothing to be seen below.", *texts)
             key = Figure(jpeg(legend()), "colors from black by red and orange to light yellow", "least to most")
-            blocks: list[Block] = [*(Paragraph(text) for text in texts), key, Gallery(figures)]
+            blocks: list[Block] = [*(Paragraph(text) for text in texts), key, Gallery(figures, large=True)]
             page = render_page(f"What excites unit {unit} of {name}", [Section(network.name, blocks)])
             (folder / "index.html").write_text(page, "utf-8")
             found = [{"file": str(item.source), "answer": value} for value, item in strongest]
@@ -86,7 +88,7 @@ def explain_unit(
 
 
 _WORDS = (
-    "Beside each stands what comes back of the answer through a deconvnet.",
+    "Beside each stands what comes back of its answer through a deconvnet.",
     (
         "Such maps barely depend on what a network has learnt (arXiv:1810.03292): look at what the pictures have in "
         "common before you believe what is hot."
@@ -110,6 +112,5 @@ def _figures(
     shown, _ = shown_pixels(item, small, censor)
     back = unit_backward(layered, small, layer, unit, rule=Rule.DECONVNET)
     heat = back.smoothed(4) if censor is None else back.cells(SHOWN_CELLS)
-    caption = f"{item.source.name}, {value:.3g}"
-    answers_to = Figure(jpeg(overlay(shown, heat)), f"{caption}: what it answers to", "what it answers to")
-    return [Figure(jpeg(shown), caption, caption), answers_to]
+    caption, there = f"{item.source.name}, {value:.3g}", f"{item.source.name}: what it answers to"
+    return [Figure(jpeg(shown), caption, caption), Figure(jpeg(overlay(shown, heat)), there, there)]
