@@ -146,6 +146,7 @@ def _sections(name: str, groups: Sequence[Sequence[_Patch]], said: Sequence[str]
     for number, group in enumerate(alike, 1):
         sections.append(Section(f"{name}: group {number}, {len(group)} alike", [_gallery(group)]))
     if alone := [each for group in groups if len(group) == 1 for each in group]:
+        alone.sort(key=lambda each: -each.score)
         sections.append(Section(f"{name}: {len(alone)} like no other", [_gallery(alone)]))
     return sections
 
@@ -153,7 +154,7 @@ def _sections(name: str, groups: Sequence[Sequence[_Patch]], said: Sequence[str]
 def _gallery(patches: Sequence[_Patch]) -> Gallery:
     return Gallery(
         [
-            Figure(jpeg(each.shown), f"the hottest patch of {each.source.name}", f"{each.source.name} {each.score:.2f}")
+            Figure(jpeg(each.shown), f"the hottest patch of {each.source.name}", f"{each.source.name} {each.score:.2g}")
             for each in patches
         ]
     )
