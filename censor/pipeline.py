@@ -9,7 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from censor.finding import find, networks_for
+import numpy as np
+
+from censor.calibration import calibrated_evidence
+from censor.finding import Found, find, networks_for, recall
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
 from censor.media.medium import Medium, Part
@@ -148,6 +151,29 @@ class Censor:
         """
         return self._apply(self._open(source), also, keep)
 
+    def apply_known(self, picture: Picture, known: Evidence) -> Censored:
+        """Censor a decoded picture of which the networks have said already what is in it; the output is looked at.
+
+        Args:
+            picture: All its pixels, or what is left of them after a reduction that `reduction` allows: then what comes
+                back has those pixels alone. It is painted in place.
+            known: What these networks said of the picture, in the pixels of the whole, before any calibration.
+
+        Raises:
+            CensorError: It could not be censored.
+            DetectError: A network failed.
+        """
+        across, down = picture.pixels.shape[1] / picture.width, picture.pixels.shape[0] / picture.height
+        whole = picture if picture.reduced is None else replace(picture, reduced=None, saving=None, blocks=None)
+        scale = np.array((across, down, across, down), np.float32)
+        known = replace(known, boxes=known.boxes.replace(xyxy=known.boxes.xyxy * scale))
+        found = recall(whole, self._networks, calibrated_evidence(known, self.policy.calibrations))
+        return self._censor(whole, Frame.of(whole), {}, found=found)
+
+    def reduction(self, height: int, width: int) -> int:
+        """How many times fewer rows and columns of a picture will do for all networks."""
+        return self._networks.reduction(height, width)
+
     def apply_file(
         self,
         source: Source,
@@ -257,11 +283,13 @@ class Censor:
             picture = part.to_paint()
         return self._censor(picture, Frame.of(picture, **drawn), seconds)
 
-    def _censor(self, picture: Picture, frame: Frame, seconds: dict[str, float]) -> Censored:
+    def _censor(
+        self, picture: Picture, frame: Frame, seconds: dict[str, float], *, found: Found | None = None
+    ) -> Censored:
         """Look, judge, plan, paint, look again: what is done with each part of any medium."""
         policy, networks = self.policy, self._networks
         with timed(seconds, "detect"):
-            found = find(picture, networks)
+            found = find(picture, networks) if found is None else found
         verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
         redactions = plan(found.visible, policy, frame, alone=not self._recheck)
         passed_over = kept(found.visible, policy, frame)
