@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.analysis.explain import Explanations, jpeg, made_folder, read_small, shown_pixels
 from censor.analysis.explained_networks import ExplainedNetwork
+from censor.analysis.explained_pictures import STANDARD, Explanations, Limits, jpeg, read_small, shown_pixels
+from censor.analysis.made_folders import made_folder
 from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, render_page
 from censor.errors import CensorError
 from censor.gather import BatchItem
@@ -50,6 +51,7 @@ def explain_false_alarms(
     censor: Censor | None,
     out: Path,
     seed: int = 0,
+    limits: Limits = STANDARD,
     advance: Callable[[], None] = lambda: None,
 ) -> Explanations:
     """Make a contact sheet of harmless pictures' hottest patches, in a new folder: ``index.html``, ``numbers.json``.
@@ -61,6 +63,7 @@ def explain_false_alarms(
         censor: What hides in what is shown; None shows patches as they are.
         out: The folder, which must not be there, or be empty.
         seed: Of the clusters.
+        limits: What is read of a picture at most.
         advance: Called after each picture.
 
     Raises:
@@ -77,7 +80,7 @@ def explain_false_alarms(
     with made_folder(out) as folder:
         for item in items:
             try:
-                image = read_small(item)
+                image = read_small(item, limits)
                 for name, classifier in classifiers:
                     patches[name] += _patches(item, image, classifier, at, censor)
                 read += 1

@@ -13,8 +13,8 @@ from censor.cli.options import FilePath, photos_argument, shared_options
 from censor.cli.preparing import make_censor, preparing
 
 if TYPE_CHECKING:
-    from censor.analysis.explain import Explanations
     from censor.analysis.explained_networks import ExplainedNetwork
+    from censor.analysis.explained_pictures import Explanations
     from censor.cli.groups import SharedOptions
 
 __all__ = ["explain"]
@@ -72,6 +72,7 @@ def explain(  # noqa: PLR0913  # options are the command's own
     if (layer is None) != (unit is None) or (false_alarms and unit is not None):
         raise click.UsageError("--layer and --unit go together, and not with --false-alarms")
     with preparing():
+        from censor.analysis.explained_pictures import Limits
         from censor.analysis.explaining import QUICK, Asked
         from censor.gather import gather
 
@@ -81,23 +82,24 @@ def explain(  # noqa: PLR0913  # options are the command's own
         )  # fmt: skip
         loaded, items = _loaded(networks), gather(photos).items
         censor = None if uncensored else make_censor(shared, pictures=len(items))
-        with progress(len(items), quiet=shared.messages.quiet) as advance:
+        limits = Limits(max_bytes=shared.limits.max_bytes, max_pixels=shared.limits.max_pixels)
+        with progress(len(items), quiet=shared.messages.quiet, least=1) as advance:
             if false_alarms:
                 from censor.analysis.false_alarms import explain_false_alarms
 
                 done = explain_false_alarms(
-                    items, loaded, at=at, censor=censor, out=out, seed=seed, advance=advance
+                    items, loaded, at=at, censor=censor, out=out, seed=seed, limits=limits, advance=advance
                 )  # fmt: skip
             elif layer is not None and unit is not None:
                 from censor.analysis.units import explain_unit
 
                 done = explain_unit(
-                    items, loaded[0], layer=layer, unit=unit, censor=censor, out=out, advance=advance
+                    items, loaded[0], layer=layer, unit=unit, censor=censor, out=out, limits=limits, advance=advance
                 )  # fmt: skip
             else:
                 from censor.analysis.explain import explain_pictures
 
-                done = explain_pictures(items, loaded, asked, censor=censor, out=out, advance=advance)
+                done = explain_pictures(items, loaded, asked, censor=censor, out=out, limits=limits, advance=advance)
     _report(done, out, quiet=shared.messages.quiet)
 
 

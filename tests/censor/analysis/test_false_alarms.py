@@ -65,7 +65,7 @@ def test_who_is_no_classifier_alarms_nobody(folder: Path, tmp_path: Path) -> Non
     network = ExplainedNetwork(name="finder", detector=RedFinder())
     with pytest.raises(ExplanationError, match="false alarms are a classifier's"):
         explain_false_alarms(gather([folder]).items, [network], at=0.3, censor=None, out=tmp_path / "out")
-    with pytest.raises(ExplanationError, match="finder: units are those of a classifier's ONNX file"):
+    with pytest.raises(ExplanationError, match="finder: layers are those of a classifier's ONNX file or of"):
         explain_unit(gather([folder]).items, network, layer="1", unit=0, censor=None, out=tmp_path / "out")
 
 
