@@ -10,18 +10,21 @@ from __future__ import annotations
 __all__ = [
     "BoxError",
     "CensorError",
+    "ChangedObjectError",
     "ClassifierError",
     "CrashedError",
     "CropError",
     "DataFolderError",
     "DetectorError",
     "ExtraError",
+    "JobError",
     "OutputExistsError",
     "OutputIsSourceError",
     "OutputTakenError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
+    "StoreError",
     "WriteError",
 ]
 
@@ -84,3 +87,15 @@ class ExtraError(CensorError):
 
 class CrashedError(CensorError):
     """A picture at whose processing the process ended, again and again."""
+
+
+class StoreError(CensorError):
+    """A bucket or a folder that is not there, may not be used, or does not keep what it must promise."""
+
+
+class ChangedObjectError(CensorError):
+    """A picture that vanished or was replaced after it was listed."""
+
+
+class JobError(CensorError):
+    """Work on a cluster that cannot begin, or cannot go on."""
