@@ -52,7 +52,10 @@ def drawn(seed: int, safe: int, nsfw: int, *, classifiers: int = 2, groups: int 
         found = rng.random() < (0.7 if label else 0.2)
         seen.append(one(0.05 + 0.9 * rng.random() if found else None, said.tolist()))
     hashes = tuple(PictureHash(int(bits), 2**64 - 1 - int(bits)) for bits in rng.integers(0, 2**63, len(labels)))
-    return Look(answers=Answers(tuple(pictures), hashes, tuple({} for _ in labels), (), {}), seen=tuple(seen))
+    return Look(
+        answers=Answers(tuple(pictures), tuple(map(str, labels)), hashes, tuple({} for _ in labels), (), {}),
+        seen=tuple(seen),
+    )
 
 
 def missed(look: Look, policy: Policy) -> NDArray[np.bool_]:
