@@ -203,6 +203,7 @@ def _work_off(
 
 def _told(ray: Any, shards: Sequence[Shard], job: Job, load: Load, cluster: Cluster) -> Iterator[dict[str, str]]:
     """What the actors say of each shard, as it comes."""
+    from censor.cluster.metrics import count
     from censor.cluster.shard_worker import ShardWorker
 
     data = import_quietly("ray.data")
@@ -211,7 +212,7 @@ def _told(ray: Any, shards: Sequence[Shard], job: Job, load: Load, cluster: Clus
         rows = [{"shard": each.shard, "part": each.part, "group": each.group} for each in wave]
         pool = data.ActorPoolStrategy(min_size=1, max_size=_actors(ray, cluster, len(wave)))
         told = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            ShardWorker, fn_constructor_args=(job, load, cluster.cores), batch_size=None, compute=pool,
+            ShardWorker, fn_constructor_args=(job, load, cluster.cores, count), batch_size=None, compute=pool,
             num_cpus=cluster.cores, num_gpus=cluster.gpus or None,
         )  # fmt: skip
         yield from told.iter_rows()

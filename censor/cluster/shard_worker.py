@@ -8,7 +8,7 @@ import json
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -48,15 +48,16 @@ class ShardWorker:
     the driver, which ends the job with it.
     """
 
-    def __init__(self, job: Job, load: Load, cores: int) -> None:
+    def __init__(self, job: Job, load: Load, cores: int, count: Callable[[Tally], None] = lambda _: None) -> None:
         """Load what the work needs.
 
         Args:
             job: What is done.
             load: See `Load`.
             cores: Pictures worked on at once.
+            count: Told of each shard that was done here.
         """
-        self._job, self._cores = job, cores
+        self._job, self._cores, self._count = job, cores, count
         self._fault: str | None = None
         try:
             self._out = open_store(job.out)
@@ -112,6 +113,8 @@ class ShardWorker:
         tally = Tally.of_rows(records, time.monotonic() - began)
         if not self._out.create(verdicts_name(shard), encode_shard(records, tally)):
             tally = self._committed(shard) or tally
+        else:
+            self._count(tally)
         for attempt in range(1, number + 1):
             self._out.remove(f"{ATTEMPTS}/{shard}-{attempt}")
         return tally
