@@ -16,6 +16,7 @@ __all__ = [
     "DataFolderError",
     "DetectorError",
     "OutputExistsError",
+    "PlanError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
@@ -49,6 +50,10 @@ class RecheckError(CensorError):
 
 class StillNsfwError(RecheckError):
     """A picture that still looks NSFW to a classifier after all tries."""
+
+
+class PlanError(CensorError):
+    """A plan that makes no sense, or that is of another input, policy or models than it is applied to."""
 
 
 class CropError(CensorError):

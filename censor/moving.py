@@ -9,18 +9,26 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import accumulate
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from censor.anchors import Anchors
+from censor.choices import CELL_EFFECTS
+from censor.errors import PlanError
 from censor.evidence import Evidence
 from censor.finding import Networks, find
 from censor.follow import Gray, is_cut, look_of
 from censor.manual import Box
 from censor.media.animation import Animation, open_animation
 from censor.media.medium import Medium, Part, Where
+from censor.media.opening import Encoded
+from censor.models_used import ModelUsed
+from censor.plan import Plan
+from censor.planning import planned_things
 from censor.policy import Policy
 from censor.recheck import recheck
 from censor.redact import Frame, Redaction, kept, plan
@@ -36,7 +44,7 @@ from detect.detections import Detections
 from detect.pictures.alpha import over
 from detect.pictures.still import Picture
 
-__all__ = ["apply_medium", "check_medium", "open_animation"]
+__all__ = ["apply_medium", "check_medium", "open_animation", "plan_medium", "starts_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,7 +102,7 @@ def check_medium(medium: Animation, networks: Networks, policy: Policy) -> Check
     )
 
 
-def apply_medium(
+def apply_medium(  # noqa: PLR0913  # what each option of a command says
     medium: Animation,
     out: BinaryIO,
     networks: Networks,
@@ -106,6 +114,7 @@ def apply_medium(
     quality: int | None = None,
     also: tuple[Box, ...] = (),
     keep: tuple[Box, ...] = (),
+    planned: Plan | None = None,
 ) -> CensoredAnimation:
     """Censor every frame, and write them.
 
@@ -121,9 +130,11 @@ def apply_medium(
         quality: As `Medium.write` takes it.
         also: Boxes to hide in every frame.
         keep: Boxes to leave alone in every frame.
+        planned: What is hidden, and left alone, in the place of what is found.
 
     Raises:
         BoxError: A box lies wholly outside the frames.
+        PlanError: The plan's frames are not those of the medium.
         RecheckError: The last look at a frame still finds something.
         WriteError: The format cannot hold it.
         ValueError: An unknown format, or a quality out of range.
@@ -134,12 +145,10 @@ def apply_medium(
         seen = _look_through(medium, networks, policy)
     report: list[tuple[Redaction, ...]] = []
     with timed(seconds, "hide"):
-        parts = _censored_parts(
-            medium, seen, networks, policy, sticker=sticker, again=again, also=also, keep=keep, report=report
-        )
+        parts = _censored_parts(medium, seen, networks, policy, sticker=sticker, again=again, also=also, keep=keep,
+                                report=report, planned=planned)  # fmt: skip
         medium.write(parts, out, format=format or medium.format, quality=quality)
     worst = worst_of(seen.verdicts) if seen.verdicts else 0
-    end = float(sum(medium.durations()))
     return CensoredAnimation(
         verdict=seen.verdicts[worst] if seen.verdicts else None,
         detections=seen.visible[worst].boxes,
@@ -148,11 +157,56 @@ def apply_medium(
         height=seen.height,
         seconds=seconds,
         where=seen.where[worst],
-        spans=spans_of(seen.verdicts, seen.where, end),
+        spans=spans_of(seen.verdicts, seen.where, float(sum(medium.durations()))),
         frames=len(seen.where),
         hidden=_hidden_things(report, seen.times),
         unhidden=policy.unhidden,
     )
+
+
+def plan_medium(
+    medium: Animation,
+    encoded: Encoded,
+    networks: Networks,
+    policy: Policy,
+    *,
+    models: tuple[ModelUsed, ...],
+    sticker: NDArray[np.uint8] | None = None,
+    again: bool = True,
+    also: tuple[Box, ...] = (),
+    keep: tuple[Box, ...] = (),
+) -> Plan:
+    """What `apply_medium` would hide, looks at what is painted included.
+
+    Args:
+        medium: What moves.
+        encoded: Its bytes.
+        networks: As for `apply_medium`, like the rest, and with what is raised.
+        policy: What to hide, and how.
+        models: The files of the networks.
+        sticker: RGBA, for the effect of that name.
+        again: Whether to look at each frame after painting.
+        also: Boxes to hide in every frame.
+        keep: Boxes to leave alone in every frame.
+    """
+    seen = _look_through(medium, networks, policy)
+    report: list[tuple[Redaction, ...]] = []
+    for _ in _censored_parts(
+        medium, seen, networks, policy, sticker=sticker, again=again, also=also, keep=keep, report=report
+    ):
+        pass
+    things, found = planned_things(report, keep)
+    times, end = starts_of(medium)
+    return Plan(
+        file=encoded.name, sha256=encoded.sha256, width=seen.width, height=seen.height, policy=policy, models=models,
+        things=things, found=found, times=times, end=end,
+    )  # fmt: skip
+
+
+def starts_of(medium: Animation) -> tuple[tuple[Fraction, ...], Fraction]:
+    """When each frame is shown, in seconds, and when all is over: exactly as the medium has it."""
+    *starts, end = accumulate(medium.durations(), initial=Fraction(0))
+    return tuple(starts), end
 
 
 def _look_through(medium: Medium, networks: Networks, policy: Policy) -> _Seen:
@@ -190,7 +244,7 @@ def _look_through(medium: Medium, networks: Networks, policy: Policy) -> _Seen:
 
 
 def _censored_parts(
-    medium: Medium,
+    medium: Animation,
     seen: _Seen,
     networks: Networks,
     policy: Policy,
@@ -200,16 +254,23 @@ def _censored_parts(
     also: tuple[Box, ...],
     keep: tuple[Box, ...],
     report: list[tuple[Redaction, ...]],
+    planned: Plan | None = None,
 ) -> Iterator[Part]:
     """Decode the medium anew, and hide in each frame what is to be hidden in it; `report` takes what was."""
     policy = policy if policy.heat is None else replace(policy, heat=replace(policy.heat, effect="solid"))
-    planned = _evidence_in_time(seen, policy)
+    if planned is not None and (planned.times, planned.end) != starts_of(medium):
+        raise PlanError(f"{medium.name}: the plan's times are not those of its frames")
+    in_time = _evidence_in_time(seen, policy)
     anchors = Anchors()
     for number, part in enumerate(medium.parts()):
         picture = part.to_paint()
-        frame = Frame.of(picture, also=also, keep=keep)
-        evidence = planned[number]
-        redactions = plan(evidence, policy, frame, alone=not again)
+        evidence = in_time[number]
+        if planned is None:
+            frame = Frame.of(picture, also=also, keep=keep)
+            redactions = plan(evidence, policy, frame, alone=not again)
+        else:
+            frame = planned.frame(picture, number)
+            redactions = planned.redactions(frame, number)
         passed_over = kept(evidence, policy, frame).replace(track_ids=None)  # as later looks have none
         views = Views.at(picture, networks.reduction)
         canvas = Canvas(picture.pixels, policy, sticker=sticker, anchors=anchors)
@@ -220,6 +281,7 @@ def _censored_parts(
                 shown, canvas, redactions, passed_over, seen=seen.visible[number], networks=networks,
                 policy=policy.each(effect="solid"), frame=frame, views=views,
             )  # fmt: skip
+        anchors.settle({each.thing for each in redactions if each.effect in CELL_EFFECTS})
         report.append(tuple(redactions))
         yield Part(_with_alpha(shown) if seen.transparent else shown, part.where)
 

@@ -70,13 +70,20 @@ def chosen_policy(options: PolicyOptions) -> Policy:
     return _at(load_policy(options.source), [_parse_threshold(text) for text in options.thresholds])
 
 
-def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
+def make_censor(
+    shared: SharedOptions,
+    hiding: HidingOptions | None = None,
+    *,
+    pictures: int | None = None,
+    policy: Policy | None = None,
+) -> Censor:
     """Policy, networks and limits as options say.
 
     Args:
         shared: The options that all commands have.
         hiding: Those of commands that hide.
         pictures: How many there will be; None if nobody knows.
+        policy: In the place of the one that options name.
 
     Raises:
         CensorError: The policy is not valid, or these networks cannot serve it.
@@ -89,7 +96,8 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
 
     from censor.policy_toml import load_policy
 
-    base, weights = load_policy(shared.policy.source), named_weights(shared.network.weights)
+    base = load_policy(shared.policy.source) if policy is None else policy
+    weights = named_weights(shared.network.weights)
     thresholds = [_parse_threshold(text) for text in shared.policy.thresholds]
     # A file may know labels that are in no table; models that were added are chosen by the labels.
     policy = base if weights is not None or hiding is None else _hiding(base, hiding, ())

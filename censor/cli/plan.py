@@ -1,0 +1,168 @@
+"""`censor plan` and `censor apply`: what would be hidden, as a file that people change before it is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from censor.cli.console import EXIT_FAILED, fail, outcome, printable, work_off
+from censor.cli.options import FilePath, analysis_options, applying_options, planning_options
+from censor.cli.preparing import make_censor, preparing
+
+if TYPE_CHECKING:
+    from censor.batch import BatchItem
+    from censor.cli.groups import HidingOptions, SharedOptions
+    from censor.pipeline import Censor
+    from censor.plan import Plan
+    from censor.report import Outcome
+
+__all__ = ["apply", "plan"]
+
+
+@click.command()
+@click.argument("photo", type=FilePath(dir_okay=False), metavar="PHOTO")
+@click.option("-o", "--output", "out", type=FilePath(dir_okay=False), required=True, metavar="PLAN.json",
+              help="Where the plan goes.")  # fmt: skip
+@planning_options
+@click.option("--also", multiple=True, metavar="X0,Y0,X1,Y1",
+              help="Hide this box too, in pixels of the upright picture. Repeatable.")  # fmt: skip
+@click.option("--keep", multiple=True, metavar="X0,Y0,X1,Y1",
+              help="Leave alone what is found wholly inside this box. Repeatable.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
+@analysis_options
+def plan(
+    photo: Path,
+    *,
+    out: Path,
+    also: tuple[str, ...],
+    keep: tuple[str, ...],
+    force: bool,
+    hiding: HidingOptions,
+    shared: SharedOptions,
+) -> None:
+    """Write down what `censor PHOTO` would hide, and write no picture.
+
+    The plan is JSON: set `"hide": false` to show a thing, add things, change boxes and times, and let `censor apply` do
+    what it says. It names what is on the picture: it is as private as that.
+    """
+    with preparing():
+        from censor.manual import parse_box
+
+        drawn = {"also": [parse_box(text, "--also") for text in also],
+                 "keep": [parse_box(text, "--keep") for text in keep]}  # fmt: skip
+        _refuse_existing(out, photo, force=force)
+        censor = make_censor(shared, hiding, pictures=1)
+
+    from dataclasses import replace
+
+    from censor.errors import CensorError
+    from censor.plan_json import save_plan
+    from detect.errors import DetectError
+
+    try:
+        made = censor.plan(photo, **drawn)
+        save_plan(replace(made, file=_seen_from(out, photo)), out, overwrite=force)
+    except (CensorError, DetectError) as error:
+        fail(error, EXIT_FAILED)
+    if not shared.messages.quiet:
+        things = sum(each.hide for each in made.things)
+        when = f" in {made.frames} frames" if made.moves else ""
+        click.echo(printable(f"{photo} -> {out}  ({things} thing{'' if things == 1 else 's'} to hide{when})"))
+
+
+@click.command()
+@click.argument("planned", type=FilePath(dir_okay=False), metavar="PLAN.json")
+@click.argument("photo", type=FilePath(dir_okay=False), metavar="[PHOTO]", required=False)
+@click.option("-o", "--output", "out", type=FilePath(), metavar="OUT",
+              help="A folder, or one file, whose suffix decides the format.")  # fmt: skip
+@click.option("--json", "report", type=FilePath(dir_okay=False), metavar="REPORT.jsonl",
+              help="Write a JSON line for every picture.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
+@click.option("--other-models", is_flag=True, help="Look again with other models than the plan was made by.")
+@applying_options
+def apply(
+    planned: Path,
+    photo: Path | None,
+    *,
+    out: Path | None,
+    report: Path | None,
+    force: bool,
+    other_models: bool,
+    quality: int | None,
+    shared: SharedOptions,
+) -> None:
+    """Write the censored copy that PLAN.json describes, of the picture that it was made of and no other.
+
+    PHOTO is by default where the plan says, seen from the plan. The result is looked at again: what is found that the
+    plan neither hides nor shows on purpose is hidden as well, and said.
+    """
+    from censor.batch import assign_targets, gather
+    from censor.errors import CensorError, PlanError
+    from censor.plan_json import load_plan
+
+    try:
+        plan = load_plan(planned)
+        source = photo or Path(os.path.normpath(planned.parent / plan.file))
+        if photo is None and not source.exists():
+            raise PlanError(f"{planned}: its picture {source} is not there; name it: censor apply {planned} PHOTO")
+    except CensorError as error:
+        fail(error, EXIT_FAILED)
+    items = assign_targets(gather([source]).items, out=out, in_place=False, overwrite=force)
+    if report is not None and os.path.realpath(report) in {os.path.realpath(each) for each in (planned, source)}:
+        raise click.UsageError(f"--json {report}: this run reads a file of that name")
+    with preparing():
+        censor = make_censor(shared, pictures=1, policy=plan.policy)
+    tally = work_off(
+        items,
+        lambda item: outcome(item.source, lambda: _apply_one(censor, plan, item, quality, other_models=other_models)),
+        workers=1,
+        messages=shared.messages,
+        report=report,
+        overwrite=force,
+    )
+    sys.exit(EXIT_FAILED if tally.failed or tally.unwritten is not None else 0)
+
+
+def _apply_one(censor: Censor, plan: Plan, item: BatchItem, quality: int | None, *, other_models: bool) -> Outcome:
+    from dataclasses import replace
+
+    from censor.report import Outcome
+    from detect.pictures.formats import unsupported
+
+    if item.error is not None or item.target is None:
+        raise item.error or unsupported(str(item.source))
+    if other_models:
+        plan = replace(plan, models=censor.models)
+    source, target, overwrite = item.source, item.target, item.overwrite
+    if plan.moves:
+        from censor.animation_report import animation_outcome
+
+        moved = censor.apply_animation(source, target, plan=plan, quality=quality, overwrite=overwrite)
+        done = animation_outcome(str(source), moved, str(target))
+        besides = sum(each.first.track is None for each in moved.hidden)
+    else:
+        still = censor.apply_file(source, target, plan=plan, quality=quality, overwrite=overwrite)
+        done = Outcome.of(str(source), still, str(target))
+        besides = len(still.redactions) - sum(each.hide for each in plan.things)
+    said = f"; hidden besides the plan, since the look at the output found it: {besides}" if besides else ""
+    return replace(done, line=done.line + said)
+
+
+def _refuse_existing(out: Path, photo: Path, *, force: bool) -> None:
+    """Say so before the work, not after it."""
+    from censor.errors import OutputExistsError
+
+    if not force and os.path.lexists(out):
+        raise OutputExistsError(f"{out}: exists already; use --force to overwrite it")
+    if os.path.realpath(out) == os.path.realpath(photo):
+        raise OutputExistsError(f"{out}: is the picture itself, which is never overwritten")
+
+
+def _seen_from(out: Path, photo: Path) -> str:
+    """The way from a plan's folder to its picture, in characters that JSON can hold."""
+    way = os.path.relpath(photo.absolute(), out.absolute().parent)
+    return way.encode("utf-8", "backslashreplace").decode()
