@@ -199,6 +199,13 @@ class Plan:
             size = f"{self.width} x {self.height}"
             raise ValueError(f"{where}: xyxy {as_text(box.xyxy)} lies wholly outside the picture of {size} pixels")
 
+    def bounds(self, thing: PlannedThing, box: PlannedBox) -> Box:
+        """The box itself, or the one around its cells, in pixels of the upright picture."""
+        if box.xyxy is not None:
+            return box.xyxy
+        hot = HotRegion(classifier=thing.classifier or thing.label, score=thing.score, cells=box.hot)
+        return hot.bounds(width=self.width, height=self.height)
+
     @property
     def moves(self) -> bool:
         """Whether it is of something that moves."""

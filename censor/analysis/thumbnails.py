@@ -11,6 +11,7 @@ from PIL import Image
 from censor.errors import CensorError, PolicyError
 from censor.finding import Networks
 from censor.pipeline import Censor
+from censor.plan import Plan
 from censor.policy import Policy
 from detect.detections import RGBImage
 from detect.errors import DetectError, UnknownLabelError
@@ -71,7 +72,9 @@ def thumbnail_censor(networks: Networks, policy: Policy, *, max_bytes: int, max_
         return censor(policy), True
 
 
-def censored_thumbnail(source: Source, censor: Censor, *, side: int = 240, whole: bool = False) -> Thumbnail:
+def censored_thumbnail(
+    source: Source, censor: Censor, *, side: int = 240, whole: bool = False, plan: Plan | None = None
+) -> Thumbnail:
     """Censor a picture and make it small.
 
     It is censored in its own size, where finds are best, and shrunk afterwards.
@@ -82,12 +85,13 @@ def censored_thumbnail(source: Source, censor: Censor, *, side: int = 240, whole
         side: The longer side at most, in pixels.
         whole: Hide the picture from edge to edge, whatever is found: for one that people call NSFW although the product
             finds nothing to hide in it.
+        plan: What is hidden instead of what is found, as for `Censor.apply`; None with `whole`.
 
     Returns:
         The picture, or plain gray with the reason where there is no censored one.
     """
     try:
-        done = censor.apply(source, also=[_EVERYWHERE] if whole else [])
+        done = censor.apply(source, also=[_EVERYWHERE] if whole else [], plan=plan)
     except (CensorError, DetectError) as error:
         return Thumbnail(np.full((side * 3 // 4, side, 3), _GRAY, np.uint8), str(error))
     shown = on_white(done.picture)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from censor.cli.console import EXIT_FAILED, fail, outcome, printable, work_off
+from censor.cli.labeled import require_extra
 from censor.cli.options import FilePath, analysis_options, applying_options, planning_options
 from censor.cli.preparing import make_censor, preparing
 
@@ -32,6 +34,8 @@ __all__ = ["apply", "plan"]
               help="Hide this box too, in pixels of the upright picture. Repeatable.")  # fmt: skip
 @click.option("--keep", multiple=True, metavar="X0,Y0,X1,Y1",
               help="Leave alone what is found wholly inside this box. Repeatable.")  # fmt: skip
+@click.option("--sheet", type=FilePath(dir_okay=False), metavar="PLAN.html",
+              help="Show each thing too, on a page of censored thumbnails; needs the extra `analysis`.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
 @analysis_options
 def plan(
@@ -40,6 +44,7 @@ def plan(
     out: Path,
     also: tuple[str, ...],
     keep: tuple[str, ...],
+    sheet: Path | None,
     force: bool,
     hiding: HidingOptions,
     shared: SharedOptions,
@@ -49,12 +54,14 @@ def plan(
     The plan is JSON: set `"hide": false` to show a thing, add things, change boxes and times, and let `censor apply` do
     what it says. It names what is on the picture: it is as private as that.
     """
+    if sheet is not None:
+        require_extra()
     with preparing():
         from censor.manual import parse_box
 
         drawn = {"also": [parse_box(text, "--also") for text in also],
                  "keep": [parse_box(text, "--keep") for text in keep]}  # fmt: skip
-        _refuse_existing(out, photo, force=force)
+        _refuse_existing([out] if sheet is None else [out, sheet], photo, force=force)
         censor = make_censor(shared, hiding, pictures=1)
 
     from dataclasses import replace
@@ -65,7 +72,10 @@ def plan(
 
     try:
         made = censor.plan(photo, **drawn)
-        save_plan(replace(made, file=_seen_from(out, photo)), out, overwrite=force)
+        made = replace(made, file=_seen_from(out, photo))
+        save_plan(made, out, overwrite=force)
+        if sheet is not None:
+            _write_sheet(photo, made, censor, shared, sheet, force=force)
     except (CensorError, DetectError) as error:
         fail(error, EXIT_FAILED)
     if not shared.messages.quiet:
@@ -152,14 +162,28 @@ def _apply_one(censor: Censor, plan: Plan, item: BatchItem, quality: int | None,
     return replace(done, line=done.line + said)
 
 
-def _refuse_existing(out: Path, photo: Path, *, force: bool) -> None:
+def _write_sheet(photo: Path, made: Plan, censor: Censor, shared: SharedOptions, sheet: Path, *, force: bool) -> None:
+    from censor.analysis.plan_sheet import plan_sheet
+    from censor.media.opening import read_encoded
+    from censor.media.writing import write_atomic
+
+    limits = shared.limits
+    encoded = read_encoded(photo, max_bytes=limits.max_bytes)
+    page = plan_sheet(encoded, made, censor, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
+    write_atomic(sheet, page.encode("utf-8"), overwrite=force)
+
+
+def _refuse_existing(outputs: Sequence[Path], photo: Path, *, force: bool) -> None:
     """Say so before the work, not after it."""
     from censor.errors import OutputExistsError
 
-    if not force and os.path.lexists(out):
-        raise OutputExistsError(f"{out}: exists already; use --force to overwrite it")
-    if os.path.realpath(out) == os.path.realpath(photo):
-        raise OutputExistsError(f"{out}: is the picture itself, which is never overwritten")
+    for out in outputs:
+        if not force and os.path.lexists(out):
+            raise OutputExistsError(f"{out}: exists already; use --force to overwrite it")
+        if os.path.realpath(out) == os.path.realpath(photo):
+            raise OutputExistsError(f"{out}: is the picture itself, which is never overwritten")
+    if len(outputs) > len({os.path.realpath(each) for each in outputs}):
+        raise ValueError(f"{outputs[0]}: one file cannot be both the plan and its sheet")
 
 
 def _seen_from(out: Path, photo: Path) -> str:

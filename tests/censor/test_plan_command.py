@@ -78,6 +78,23 @@ def test_options_make_the_plan(censor: Censor, face: Path, tmp_path: Path) -> No
     assert Image.open(tmp_path / "out.png").getpixel((128, 128)) == (255, 0, 0)
 
 
+def test_a_sheet_shows_what_is_planned(censor: Censor, face: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "plan.json", tmp_path / "plan.html"
+    done = censor("plan", face, "-o", out, "--sheet", sheet, *FACES)
+    assert done.exit_code == 0, done.output
+    assert "1 FACE" in sheet.read_text("utf-8")
+    assert "photos/face.jpg" in sheet.read_text("utf-8")
+    for arguments, said in (
+        (("-o", tmp_path / "more.json", "--sheet", sheet), "plan.html: exists already; use --force to overwrite it"),
+        (("-o", out, "--sheet", out, "--force"), "one file cannot be both the plan and its sheet"),
+        (("-o", out, "--sheet", face, "--force"), "face.jpg: is the picture itself, which is never overwritten"),
+    ):
+        done = censor("plan", face, *arguments, *FACES)
+        assert done.exit_code == 2
+        assert said in done.output
+    assert not (tmp_path / "more.json").exists()
+
+
 def test_other_models_are_refused_unless_they_are_meant(censor: Censor, plan: Path, tmp_path: Path) -> None:
     text = plan.read_text()
     digest = json.loads(text)["models"][0]["sha256"]
