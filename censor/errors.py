@@ -15,7 +15,10 @@ __all__ = [
     "CropError",
     "DataFolderError",
     "DetectorError",
+    "OtherModelsError",
     "OutputExistsError",
+    "OutputIsSourceError",
+    "OutputTakenError",
     "PlanError",
     "PolicyError",
     "RecheckError",
@@ -56,6 +59,10 @@ class PlanError(CensorError):
     """A plan that makes no sense, or that is of another input, policy or models than it is applied to."""
 
 
+class OtherModelsError(PlanError):
+    """A plan that was made by other models than are to look again."""
+
+
 class CropError(CensorError):
     """A picture of which no crop of the shape that was asked for is safe."""
 
@@ -66,6 +73,14 @@ class WriteError(CensorError):
 
 class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
+
+
+class OutputIsSourceError(OutputExistsError):
+    """An output that would be written over a picture that is to be read."""
+
+
+class OutputTakenError(OutputExistsError):
+    """An output that is another picture's, too."""
 
 
 class DataFolderError(CensorError):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.choices import EFFECTS, SHAPES
-from censor.errors import PlanError
+from censor.errors import OtherModelsError, PlanError
 from censor.heat import HotRegion
 from censor.manual import Box, as_text
 from censor.media.opening import Encoded
@@ -220,7 +220,8 @@ class Plan:
         """Check that this can be applied: to these bytes, under this policy, looked at again by these models.
 
         Raises:
-            PlanError: It was made for others.
+            OtherModelsError: It was made by other models.
+            PlanError: It was made for other bytes, or under another policy.
         """
         if encoded.sha256 != self.sha256:
             raise PlanError(
@@ -230,7 +231,9 @@ class Plan:
             named = f"the policy {self.policy.name!r}, and this is another; take the plan's own: Censor(plan.policy)"
             raise PlanError(f"{encoded.name}: the plan was made under {named}")
         if others := sorted({each.name for each in {*models} ^ {*self.models}}):
-            raise PlanError(f"{encoded.name}: the plan was made by other models than look here: {', '.join(others)}")
+            raise OtherModelsError(
+                f"{encoded.name}: the plan was made by other models than look here: {', '.join(others)}"
+            )
 
     def frame(self, picture: Picture, number: int = 0) -> Frame:
         """What is to be known of one picture besides what was found in it; boxes to be left alone among it.

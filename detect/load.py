@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 from detect.detections import Detector
 from detect.errors import EngineError, MissingWeightsError, WeightsError
 from detect.models.catalogue import find
@@ -15,7 +16,6 @@ from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import (
     CHECKED_ON_BOTH,
     OWN_PRECISION,
-    PROVIDERS,
     OnnxRuntimeSession,
     OpenVinoSession,
     Session,
@@ -25,8 +25,6 @@ from detect.runtime.sessions import (
 from detect.tiling import LongDetector
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
     "LoadedDetector",
     "SessionOptions",
     "choose",
@@ -34,12 +32,6 @@ __all__ = [
     "load_detector",
     "start_session",
 ]
-
-ENGINES = ("auto", "onnxruntime", "openvino")
-"""What can run an ONNX file."""
-
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-"""What a network can compute in."""
 
 _NUDENET_FILE = "320n.onnx"
 _NUDENET_SHA256 = find("320n").sha256

@@ -11,11 +11,9 @@ from typing import Any
 import click
 
 from censor.choices import EFFECTS, SHAPES
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "PROVIDERS",
     "FilePath",
     "analysis_options",
     "applying_options",
@@ -25,11 +23,6 @@ __all__ = [
     "shared_options",
     "within",
 ]
-
-# As in `detect.load` and `detect.runtime.sessions`, which take longer to import than a help text should.
-ENGINES = ("auto", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
 _Command = Callable[..., object]
 

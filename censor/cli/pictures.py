@@ -17,9 +17,11 @@ from censor.cli.preparing import make_censor, named_weights, preparing
 if TYPE_CHECKING:
     from censor.batch import BatchItem
     from censor.cli.groups import HidingOptions, OutputOptions, SharedOptions
+    from censor.errors import CensorError
     from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
+    from detect.errors import DetectError
     from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
@@ -139,6 +141,17 @@ def _hide_files(
     )
 
 
+def _advised(error: CensorError | DetectError) -> CensorError | DetectError:
+    """An error with what an option could do about it."""
+    from censor.errors import OutputExistsError, OutputIsSourceError, OutputTakenError
+
+    if isinstance(error, OutputIsSourceError):
+        return OutputIsSourceError(f"{error}; use --in-place")
+    if isinstance(error, OutputExistsError) and not isinstance(error, OutputTakenError):
+        return OutputExistsError(f"{error}; use --force to overwrite it")
+    return error
+
+
 def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome:
     from censor.errors import OutputExistsError
     from censor.media.encoding import encode
@@ -150,7 +163,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome
     from detect.pictures.still import Picture
 
     if item.error is not None or item.target is None:
-        raise item.error or unsupported(str(item.source))
+        raise _advised(item.error) if item.error is not None else unsupported(str(item.source))
     drawn = None
     if output.boxes is not None:
         drawn = PathBeneath(output.boxes, item.relative.with_name(item.relative.name + ".boxes.png"))

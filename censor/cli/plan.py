@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from censor.pipeline import Censor
     from censor.plan import Plan
     from censor.report import Outcome
+    from detect.folders import PathBeneath
 
 __all__ = ["apply", "plan"]
 
@@ -140,14 +141,28 @@ def apply(
 def _apply_one(censor: Censor, plan: Plan, item: BatchItem, quality: int | None, *, other_models: bool) -> Outcome:
     from dataclasses import replace
 
-    from censor.report import Outcome
+    from censor.errors import OtherModelsError, OutputExistsError, OutputIsSourceError
     from detect.pictures.formats import unsupported
 
+    if isinstance(item.error, OutputExistsError) and not isinstance(item.error, OutputIsSourceError):
+        raise OutputExistsError(f"{item.error}; use --force to overwrite it")
     if item.error is not None or item.target is None:
         raise item.error or unsupported(str(item.source))
     if other_models:
         plan = replace(plan, models=censor.models)
-    source, target, overwrite = item.source, item.target, item.overwrite
+    try:
+        return _applied(censor, plan, item.source, item.target, quality, overwrite=item.overwrite)
+    except OtherModelsError as error:
+        raise OtherModelsError(f"{error}; use --other-models to look again with these") from error
+
+
+def _applied(
+    censor: Censor, plan: Plan, source: Path, target: PathBeneath, quality: int | None, *, overwrite: bool
+) -> Outcome:
+    from dataclasses import replace
+
+    from censor.report import Outcome
+
     if plan.moves:
         from censor.animation_report import animation_outcome
 

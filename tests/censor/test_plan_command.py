@@ -102,6 +102,7 @@ def test_other_models_are_refused_unless_they_are_meant(censor: Censor, plan: Pa
     done = censor("apply", plan)
     assert done.exit_code == 1
     assert "the plan was made by other models than look here: " in done.output
+    assert done.output.endswith("; use --other-models to look again with these\n")
     assert censor("apply", plan, "--other-models", "-o", tmp_path / "out.jpg").exit_code == 0
 
 
