@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from censor.errors import CensorError, OutputExistsError, OutputIsSourceError, OutputTakenError
 from censor.gather import INFIX, BatchItem, Gathered, beside, gather, mirrored
+from censor.media.film_kinds import named_format
 from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
-from detect.pictures.formats import format_of, unsupported
+from detect.pictures.formats import unsupported
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run"]
 
@@ -122,7 +123,7 @@ def _in_place(item: BatchItem) -> PathBeneath:
 
 
 def _target(item: BatchItem, out: Path | None) -> PathBeneath:
-    if out is not None and format_of(out) is not None and not out.is_dir():
+    if out is not None and named_format(out) is not None and not out.is_dir():
         return PathBeneath(out.parent, Path(out.name))
     if out is None:
         if item.beneath is not None:

@@ -15,6 +15,7 @@ __all__ = [
     "CropError",
     "DataFolderError",
     "DetectorError",
+    "ExtraError",
     "OtherModelsError",
     "OutputExistsError",
     "OutputIsSourceError",
@@ -85,6 +86,10 @@ class OutputTakenError(OutputExistsError):
 
 class DataFolderError(CensorError):
     """A user without a home, so that there is no folder for models."""
+
+
+class ExtraError(CensorError):
+    """A file that needs what an extra of this package brings, and that is not installed."""
 
 
 class CrashedError(CensorError):

@@ -17,7 +17,7 @@ from censor.choices import EFFECTS, SHAPES
 from censor.errors import OtherModelsError, PlanError
 from censor.heat import HotRegion
 from censor.manual import Box, as_text
-from censor.media.opening import Encoded
+from censor.media.opening import Encoded, EncodedFilm
 from censor.models_used import ModelUsed, check_digest
 from censor.policy import Policy
 from censor.redact import ALSO, Frame, Redaction, redact_box, redact_heat
@@ -216,7 +216,7 @@ class Plan:
         """How many there are; 1 for a still."""
         return len(self.times) or 1
 
-    def require(self, encoded: Encoded, *, policy: Policy, models: tuple[ModelUsed, ...]) -> None:
+    def require(self, encoded: Encoded | EncodedFilm, *, policy: Policy, models: tuple[ModelUsed, ...]) -> None:
         """Check that this can be applied: to these bytes, under this policy, looked at again by these models.
 
         Raises:
@@ -248,7 +248,15 @@ class Plan:
         if (picture.width, picture.height) != (self.width, self.height):
             planned, found = f"{self.width} x {self.height}", f"{picture.width} x {picture.height}"
             raise PlanError(f"{picture.name}: the plan is of a picture of {planned} pixels, and this one has {found}")
-        frame = Frame.of(picture)
+        return self.keeping(Frame.of(picture), number)
+
+    def keeping(self, frame: Frame, number: int = 0) -> Frame:
+        """What is to be known of another frame: what is left alone in it.
+
+        Args:
+            frame: One of the same medium.
+            number: Of the frame that is meant.
+        """
         kept = (self._kept(thing, box, frame) for _, thing, box in self._there(number) if not thing.hide)
         return replace(frame, keep=tuple(each for each in kept if each is not None))
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 
 from censor.analysis.page import Figure, Gallery, Section, Table, render_page
 from censor.analysis.thumbnails import Thumbnail, censored_thumbnail
 from censor.drawing import Pen, corners
-from censor.media.animation import open_animation
 from censor.media.encoding import encode
-from censor.media.opening import Encoded
+from censor.media.opening import Encoded, EncodedFilm, open_moving
 from censor.pipeline import Censor
 from censor.plan import KEEP, Plan, PlannedThing
 from censor.redact import ALSO
@@ -29,7 +29,12 @@ _HIDDEN, _SHOWN = (230, 40, 40), (60, 200, 90)
 
 
 def plan_sheet(
-    encoded: Encoded, plan: Plan, censor: Censor, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+    encoded: Encoded | EncodedFilm,
+    plan: Plan,
+    censor: Censor,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_pixels: int = MAX_PIXELS,
 ) -> str:
     """Lay out what a plan hides, and where.
 
@@ -69,16 +74,18 @@ def plan_sheet(
 
 
 def _frames(
-    encoded: Encoded, plan: Plan, wanted: Collection[int], *, max_bytes: int, max_pixels: int
+    encoded: Encoded | EncodedFilm, plan: Plan, wanted: Collection[int], *, max_bytes: int, max_pixels: int
 ) -> Iterator[tuple[int, Encoded]]:
     """The pictures that are asked for, each encoded by itself: what is hidden in it is bound to its bytes."""
-    if not plan.moves:
-        yield 0, encoded
-        return
-    encoded.seek(0)
-    for number, part in enumerate(open_animation(encoded, max_bytes=max_bytes, max_pixels=max_pixels).parts()):
-        if number in wanted:
-            yield number, Encoded(encode(part.picture, format="PNG"), f"{encoded.name}, frame {number}")
+    if isinstance(encoded, Encoded):
+        if not plan.moves:
+            yield 0, encoded
+            return
+        encoded.seek(0)
+    with closing(open_moving(encoded, max_bytes=max_bytes, max_pixels=max_pixels)) as medium:
+        for number, part in enumerate(medium.parts()):
+            if number in wanted:
+                yield number, Encoded(encode(part.picture, format="PNG"), f"{encoded.name}, frame {number}")
 
 
 def _telling(thing: PlannedThing) -> list[int]:

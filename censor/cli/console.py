@@ -25,6 +25,7 @@ __all__ = [
     "EXIT_USAGE",
     "Tally",
     "fail",
+    "frames_bar",
     "outcome",
     "printable",
     "progress",
@@ -230,6 +231,27 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
             bar.update(task, rate=f"{done / max(1e-9, time.monotonic() - start):.1f}/s")
 
         yield advance
+
+
+@contextmanager
+def frames_bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of frames, with rate and time left, on a terminal; what is told of frames that are done, or None."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rate="")
+        start = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            rate = f"{done / max(1e-9, time.monotonic() - start):.1f} frames/s"
+            bar.update(task, completed=done, total=total or None, rate=rate)
+
+        yield tell
 
 
 def printable(line: str) -> str:
