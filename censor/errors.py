@@ -18,9 +18,11 @@ __all__ = [
     "DetectorError",
     "ExtraError",
     "JobError",
+    "OtherModelsError",
     "OutputExistsError",
     "OutputIsSourceError",
     "OutputTakenError",
+    "PlanError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
@@ -55,6 +57,14 @@ class RecheckError(CensorError):
 
 class StillNsfwError(RecheckError):
     """A picture that still looks NSFW to a classifier after all tries."""
+
+
+class PlanError(CensorError):
+    """A plan that makes no sense, or that is of another input, policy or models than it is applied to."""
+
+
+class OtherModelsError(PlanError):
+    """A plan that was made by other models than are to look again."""
 
 
 class CropError(CensorError):

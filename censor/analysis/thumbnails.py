@@ -16,6 +16,7 @@ from censor.analysis.page import Figure
 from censor.errors import CensorError, PolicyError, RecheckError
 from censor.finding import Networks
 from censor.pipeline import Censor
+from censor.plan import Plan
 from censor.policy_toml import load_policy
 from detect.detections import RGBImage
 from detect.errors import DetectError, UnknownLabelError
@@ -107,7 +108,7 @@ def thumbnail_censor(networks: Networks, *, max_bytes: int = MAX_BYTES, max_pixe
         return None
 
 
-def censored_thumbnail(source: Source, censor: Censor, *, side: int = _SIDE) -> Thumbnail:
+def censored_thumbnail(source: Source, censor: Censor, *, side: int = _SIDE, plan: Plan | None = None) -> Thumbnail:
     """Censor a picture and make it small.
 
     It is censored in its own size, where finds are best, and shrunk afterwards.
@@ -116,12 +117,13 @@ def censored_thumbnail(source: Source, censor: Censor, *, side: int = _SIDE) -> 
         source: As for `Censor.apply`.
         censor: What hides.
         side: The longer side at most, in pixels.
+        plan: What is hidden instead of what is found, as for `Censor.apply`.
 
     Returns:
         The picture, or stripes with the reason where there is no censored one.
     """
     try:
-        return _small(censor.apply(source).picture, side)
+        return _small(censor.apply(source, plan=plan).picture, side)
     except (CensorError, DetectError) as error:
         return _refused(str(error), side, side * 3 // 4, side=side, lasting=False)
 

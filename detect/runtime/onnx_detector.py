@@ -98,6 +98,11 @@ class OnnxDetector:
         """This one, to all its labels."""
         return {self.name: self.names}
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Where the network came from."""
+        return {self.name: self._source}
+
     @classmethod
     def from_file(
         cls, path: str | Path, *, threads: int = 0, min_score: float = 0.05, iou_threshold: float = 0.45
