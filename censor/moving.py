@@ -131,20 +131,7 @@ def apply_medium(  # noqa: PLR0913  # all that can be said of one
     )
     with timed(seconds, "hide"):
         medium.write(second.parts(progress), out, format=format or medium.format, quality=quality)
-    return CensoredAnimation(
-        verdict=seen.worst.verdict,
-        detections=seen.worst.evidence.boxes,
-        scores=dict(seen.worst.evidence.scores),
-        width=seen.width,
-        height=seen.height,
-        seconds=seconds,
-        where=seen.worst.where,
-        spans=seen.spans,
-        frames=len(seen.times),
-        hidden=tuple(second.hidden.values()),
-        unhidden=policy.unhidden,
-        dropped=medium.dropped,
-    )
+    return _censored(medium, seen, second, policy, seconds)
 
 
 def plan_medium(
@@ -186,6 +173,26 @@ def plan_medium(
         file=encoded.name, sha256=encoded.sha256, width=seen.width, height=seen.height, policy=policy, models=models,
         things=things, found=found, times=times, end=end,
     )  # fmt: skip
+
+
+def _censored(
+    medium: Moving, seen: Seen, second: SecondPass, policy: Policy, seconds: dict[str, float]
+) -> CensoredAnimation:
+    """What is reported of what was written."""
+    return CensoredAnimation(
+        verdict=seen.worst.verdict,
+        detections=seen.worst.evidence.boxes,
+        scores=dict(seen.worst.evidence.scores),
+        width=seen.width,
+        height=seen.height,
+        seconds=seconds,
+        where=seen.worst.where,
+        spans=seen.spans,
+        frames=len(seen.times),
+        hidden=tuple(second.hidden.values()),
+        unhidden=policy.unhidden,
+        dropped=medium.dropped,
+    )
 
 
 def _exact(medium: Moving, seen: Seen) -> tuple[tuple[Fraction, ...], Fraction]:
