@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from censor.errors import CensorError, OutputExistsError
+from censor.errors import CensorError, OutputExistsError, OutputIsSourceError, OutputTakenError
 from censor.gather import INFIX, BatchItem, Gathered, beside, gather, mirrored
+from censor.media.film_kinds import named_format
 from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
-from detect.pictures.formats import format_of, unsupported
+from detect.pictures.formats import unsupported
 from detect.threads import run
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run"]
@@ -54,11 +55,11 @@ def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bo
         exists = os.path.lexists(target)
         other = taken.get(real) or (None if in_place else taken.get(same))
         if other is not None:
-            error = OutputExistsError(f"{item.source}: its output {target} is already that of {other}")
+            error = OutputTakenError(f"{item.source}: its output {target} is already that of {other}")
         elif not in_place and {os.path.realpath(target), same} & sources:
-            error = OutputExistsError(f"{item.source}: its output {target} would overwrite a source; use --in-place")
+            error = OutputIsSourceError(f"{item.source}: its output {target} would overwrite a source")
         elif not (in_place or overwrite) and exists:
-            error = OutputExistsError(f"{item.source}: {target} exists already; use --force to overwrite it")
+            error = OutputExistsError(f"{item.source}: {target} exists already")
         else:
             taken[real] = taken[same] = item.source
         # What is not there now is not overwritten: it would be another item's, in a file system that takes both names
@@ -117,7 +118,7 @@ def _in_place(item: BatchItem) -> PathBeneath:
 
 
 def _target(item: BatchItem, out: Path | None) -> PathBeneath:
-    if out is not None and format_of(out) is not None and not out.is_dir():
+    if out is not None and named_format(out) is not None and not out.is_dir():
         return PathBeneath(out.parent, Path(out.name))
     if out is None:
         if item.beneath is not None:

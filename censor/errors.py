@@ -10,15 +10,21 @@ from __future__ import annotations
 __all__ = [
     "BoxError",
     "CensorError",
+    "ChangedObjectError",
     "ClassifierError",
     "CrashedError",
     "CropError",
     "DataFolderError",
     "DetectorError",
+    "ExtraError",
+    "JobError",
     "OutputExistsError",
+    "OutputIsSourceError",
+    "OutputTakenError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
+    "StoreError",
     "WriteError",
 ]
 
@@ -63,9 +69,33 @@ class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
 
 
+class OutputIsSourceError(OutputExistsError):
+    """An output that would be written over a picture that is to be read."""
+
+
+class OutputTakenError(OutputExistsError):
+    """An output that is another picture's, too."""
+
+
 class DataFolderError(CensorError):
     """A user without a home, so that there is no folder for models."""
 
 
+class ExtraError(CensorError):
+    """A file that needs what an extra of this package brings, and that is not installed."""
+
+
 class CrashedError(CensorError):
     """A picture at whose processing the process ended, again and again."""
+
+
+class StoreError(CensorError):
+    """A bucket or a folder that is not there, may not be used, or does not keep what it must promise."""
+
+
+class ChangedObjectError(CensorError):
+    """A picture that vanished or was replaced after it was listed."""
+
+
+class JobError(CensorError):
+    """Work on a cluster that cannot begin, or cannot go on."""

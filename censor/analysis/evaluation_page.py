@@ -102,7 +102,7 @@ def scores_csv(evaluation: Evaluation) -> str:
 
 
 def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
-    """What `python -m detect evaluate --out` has measured of a detector, as a table.
+    """What `python -m detect evaluate` has measured of a detector, as a table.
 
     Args:
         metrics: Its ``metrics.json``.
@@ -116,7 +116,7 @@ def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
     if not isinstance(classes, list) or not all(
         isinstance(each, dict) and {"name", *fields} <= set(each) for each in classes
     ):
-        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate --out`")
+        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate`")
     rows = [[str(each["name"]), str(each["boxes"]), *(_number(each[key]) for key in fields[1:])] for each in classes]
     caption = f"Boxes against boxes that people drew, from {source}"
     return [Table(["label", "boxes", "AP", "AP50", "AR"], rows, caption)]

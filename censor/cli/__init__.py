@@ -39,6 +39,7 @@ _COMMANDS = {
     "rank": ("collection", "Put a collection in order of a score."),
     "map": ("collection", "Lay a collection out by what a classifier sees."),
     "mine": ("collection", "Choose pictures that are worth a label."),
+    "cluster": ("cluster", "Work off buckets on a Ray cluster, each output exactly once."),
     "crop": ("crop", "Write the largest part of a picture that may be shown."),
 }
 """Each command, to its module in this package and what the list says of it.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, fail, printable, progress
+from censor.cli.model_files import detector_files, file_sha256
 from censor.cli.options import FilePath, analysis_options
 from censor.cli.preparing import looking_closer, named_weights, tiled
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from censor.cli.groups import LimitOptions, SharedOptions
     from censor.finding import Networks
     from censor.policy import Policy
-    from detect.detections import Detector
     from detect.evaluation.labeled import LabeledPicture
 
 __all__ = [
@@ -212,12 +212,17 @@ def _networks(
         _all_labels(policies), detector=weights, classifiers=classifiers, min_score=lowest, **given
     )
     shown = {"provider": network.provider, "views": repr(views)}
-    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(_detector_files(detector, weights, folder))}}
+    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(detector_files(detector, weights, folder))}}
     if isinstance(detector, HasEngine):
         facts[DETECTOR] |= {"engine": detector.engine, "precision": detector.precision}
     for model, each in zip(models, classifiers, strict=True):
         path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
-        facts[each.name] = {**shown, "file": _sha256(Path(path)), "engine": each.engine, "precision": each.precision}
+        facts[each.name] = {
+            **shown,
+            "file": file_sha256(Path(path)),
+            "engine": each.engine,
+            "precision": each.precision,
+        }
     closer = None if detector is None else looking_closer(detector, views)
     asked = [*tiled(classifiers, views), *([Skin1996()] if rules_of_1996 else [])]
     facts |= {each.name: {"rules": "1"} for each in asked if each.name not in facts}
@@ -232,28 +237,3 @@ def _all_labels(policies: Sequence[Policy]) -> Policy:
     wanted = {label: rule for policy in others for label, rule in policy.rules.items()}
     optional = {label: dataclasses.replace(rule, required=False) for label, rule in wanted.items()}
     return dataclasses.replace(first, rules={**optional, **first.rules})
-
-
-def _detector_files(detector: Detector | None, weights: Path | None, folder: Path | None) -> dict[str, str]:
-    """The hash of each detector's file, by its name and what it reports."""
-    from detect.load import find_weights
-    from detect.models.storage import added_path, is_added
-    from detect.tiling import models_of
-
-    if detector is None:
-        return {}
-    if weights is not None:
-        return {", ".join(detector.names): _sha256(weights)}
-    files = {}
-    for name, labels in models_of(detector).items():
-        added = folder is not None and is_added(folder, name)
-        path = added_path(folder, name) if added and folder is not None else find_weights()[0]
-        files[f"{name}: {', '.join(labels)}"] = _sha256(path)
-    return files
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,23 +11,18 @@ from typing import Any
 import click
 
 from censor.choices import EFFECTS, SHAPES
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "PROVIDERS",
     "FilePath",
     "analysis_options",
+    "every_option",
+    "film_options",
     "hiding_options",
     "photos_argument",
     "shared_options",
     "within",
 ]
-
-# As in `detect.load` and `detect.runtime.sessions`, which take longer to import than a help text should.
-ENGINES = ("auto", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
 _Command = Callable[..., object]
 
@@ -199,6 +194,21 @@ _HIDING = (
 )
 
 
+every_option = click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="about eight a second of a film, each of an animation",
+    help="Look at each N-th frame of what moves, and at the first and the last of each shot.",
+)
+
+_CODEC = click.option(
+    "--video-codec",
+    type=click.Choice(("h264", "hevc", "vp9", "av1")),
+    help="What films are written in [default: their own, or what their container takes].",
+)
+
+
 def shared_options(command: _Command) -> _Command:
     """The options that `hide`, `check` and `watch` have in common, for the command's argument `shared`."""
 
@@ -243,6 +253,19 @@ def hiding_options(command: _Command) -> _Command:
         return command(hiding=hiding, **given)
 
     return _with_options(call, *_HIDING)
+
+
+def film_options(command: _Command) -> _Command:
+    """The options of `hide` that are about films, for the command's argument `films`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import FilmOptions
+
+        films = FilmOptions.taken(given)
+        return command(films=films, **given)
+
+    return _with_options(call, every_option, _CODEC)
 
 
 def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:

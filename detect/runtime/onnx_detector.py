@@ -127,7 +127,7 @@ class OnnxDetector:
 
     def spare_factor(self, height: int, width: int) -> float:
         """By how much a picture of so many rows and columns is shrunk for the network: see `detect.reduction`."""
-        fit = self._letterbox(height, width)
+        fit = self.letterbox(height, width)
         return min(fit.height / fit.rows, fit.width / fit.columns)
 
     def prepare(self, image: RGBImage) -> NDArray[np.float32]:
@@ -144,9 +144,10 @@ class OnnxDetector:
             raise ValueError(
                 f"image {position} must be uint8 of shape (H, W, 3) and not empty, not {image.dtype} {image.shape}"
             )
-        return self._letterbox(*image.shape[:2])
+        return self.letterbox(*image.shape[:2])
 
-    def _letterbox(self, height: int, width: int) -> Letterbox:
+    def letterbox(self, height: int, width: int) -> Letterbox:
+        """Where a picture of so many rows and columns lies in what the network is given."""
         fixed = self._fixed_size or self._head.square
         return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed, stretch=self._stretch)
 
