@@ -71,7 +71,7 @@ def make_pictures(folder: Path, count: int) -> None:
         (folder / label).mkdir(parents=True)
     for number in range(count):
         image = _varied(originals[number % len(originals)], rng)
-        target = folder / LABELS[number // len(originals) % 2] / f"{number:04}.jpg"
+        target = folder / LABELS[number % 2] / f"{number:04}.jpg"
         Image.fromarray(image).save(target, quality=SAVED_AT)
 
 

@@ -18,6 +18,7 @@ from censor.finding import Networks
 from censor.pipeline import Censor
 from censor.plan import Plan
 from censor.policy_toml import load_policy
+from censor.results import Censored
 from detect.detections import RGBImage
 from detect.errors import DetectError, UnknownLabelError
 from detect.evaluation.score_cache import ScoreCache, content_key
@@ -34,10 +35,7 @@ DOUBTFUL = 0.5
 """Pictures to which any classifier gives this probability of NSFW are hidden from edge to edge: where the detector
 finds nothing, nothing else would be."""
 
-HIDING = (
-    "Thumbnails are censored by the strict policy, which hides in white; what has gray stripes is hidden from edge to "
-    "edge, and its caption says why"
-)
+HIDING = "Gray stripes lie where the strict policy hides something; where they are all there is, the caption says why"
 """What pages say of their thumbnails."""
 
 _SIDE = 240
@@ -174,20 +172,20 @@ class Thumbnails:
             why = "these networks cannot serve the strict policy" if self.censor is None else hidden
             return _refused(str(why), *sides, lasting=self.censor is not None)
         try:
-            return _small(self._shown(wanted, self.censor), _SIDE)
+            return _striped(self._shown(wanted, self.censor))
         except RecheckError as error:
             return _refused(str(error).removeprefix(f"{wanted.path}: "), *sides)
         except (CensorError, DetectError) as error:
             return _refused(str(error), *sides, lasting=False)
 
-    def _shown(self, wanted: Wanted, censor: Censor) -> Picture:
+    def _shown(self, wanted: Wanted, censor: Censor) -> Censored:
         content, name = read_source(wanted.path, self.max_bytes)
         if content_key(content) != wanted.content:
             raise CensorError(f"{wanted.path}: is another file than the one that was looked at")
         stream = io.BytesIO(content)
         stream.name = name  # what errors call it
         picture = decode(stream, max_pixels=self.max_pixels, spare=censor.reduction)
-        return censor.apply_known(picture, wanted.seen.counted(censor.policy)).picture
+        return censor.apply_known(picture, wanted.seen.counted(censor.policy))
 
 
 def _call(make: Callable[[], Thumbnail]) -> Thumbnail:
@@ -218,12 +216,27 @@ def _small(picture: Picture, side: int) -> Thumbnail:
     return Thumbnail(shrink(shown, rows=rows, columns=columns))
 
 
+def _striped(done: Censored) -> Thumbnail:
+    """A small picture with stripes over what is hidden by solid color: white would pass for an empty place."""
+    small = _small(done.picture, _SIDE)
+    hidden = np.zeros(done.picture.pixels.shape[:2], np.bool_)
+    for each in done.redactions:
+        if each.effect == "solid":
+            each.region.mark(hidden)
+    rows, columns = small.pixels.shape[:2]
+    share = shrink(np.repeat(hidden[..., None].astype(np.uint8) * np.uint8(255), 3, axis=2), rows=rows, columns=columns)
+    return Thumbnail(np.where(share > 127, _stripes(rows, columns), small.pixels))
+
+
 def _refused(why: str, width: int, height: int, *, side: int = _SIDE, lasting: bool = True) -> Thumbnail:
     """Stripes in the shape of a picture, of which nothing is shown."""
     rows, columns = _sides(width, height, side)
+    return Thumbnail(_stripes(rows, columns), why, lasting)
+
+
+def _stripes(rows: int, columns: int) -> RGBImage:
     across = np.add.outer(np.arange(rows), np.arange(columns)) // 12 % 2
-    gray = np.array(_STRIPES, np.uint8)[across]
-    return Thumbnail(np.repeat(gray[..., None], 3, axis=2), why, lasting)
+    return np.repeat(np.array(_STRIPES, np.uint8)[across][..., None], 3, axis=2)
 
 
 def _sides(width: int, height: int, side: int) -> tuple[int, int]:

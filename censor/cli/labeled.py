@@ -156,7 +156,7 @@ def thumbnails_of(looked: Looked, cache: Path | None, limits: LimitOptions) -> I
     censor = thumbnail_censor(looked.networks, **sizes)
     facts = {f"{name} {key}": said for name, each in looked.facts.items() for key, said in each.items()}
     policy = "" if censor is None else format_policy(censor.policy)
-    key = model_key(form="2", policy=policy, version=version("nsfw-censor"), **facts)
+    key = model_key(form="3", policy=policy, version=version("nsfw-censor"), **facts)
     with ExitStack() as stack:
         kept = None if cache is None else stack.enter_context(ScoreCache(cache))
         yield Thumbnails(censor=censor, key=key, cache=kept, threads=looked.threads, **sizes)
