@@ -72,7 +72,10 @@ def explain_unit(
         strongest = sorted(answers, key=lambda each: -each[0])[:_STRONGEST]
         if strongest:
             figures = [figure for each in strongest for figure in _figures(layered, *each, name, unit, censor, limits)]
-            texts = (f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.", *_WORDS)
+            texts: tuple[str, ...] = (
+                f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.",
+                *_WORDS,
+            )
             if strongest[0][0] <= 0:
                 texts = ("It answers to none of these pictures: there is nothing to be seen below.", *texts)
             key = Figure(jpeg(legend()), "colors from black by red and orange to light yellow", "least to most")
