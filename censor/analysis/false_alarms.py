@@ -137,7 +137,7 @@ def _groups(patches: Sequence[_Patch], seed: int) -> list[list[_Patch]]:
 def _said(count: int, read: int, at: float, highest: float) -> list[str]:
     """How many alarm; and if none does, what would make some."""
     said = f"{count} of {read} pictures score {at:g} or more."
-    return [said, _ADVICE] if count else [f"{said} The highest score is {highest:.2g}: --at lowers the bar."]
+    return [said, _ADVICE] if count else [f"{said} The highest score is {highest:.2g}: ask from there on to see why."]
 
 
 def _sections(name: str, groups: Sequence[Sequence[_Patch]], said: Sequence[str]) -> list[Section]:

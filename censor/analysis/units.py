@@ -72,12 +72,9 @@ def explain_unit(
         strongest = sorted(answers, key=lambda each: -each[0])[:_STRONGEST]
         if strongest:
             figures = [figure for each in strongest for figure in _figures(layered, *each, name, unit, censor, limits)]
-            texts: tuple[str, ...] = (
-                f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.",
-                *_WORDS,
-            )
+            texts = [f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.", *_WORDS]
             if strongest[0][0] <= 0:
-                texts = ("It answers to none of these pictures: there is nothing to be seen below.", *texts)
+                texts.insert(0, "It answers to none of these pictures: there is nothing to be seen below.")
             key = Figure(jpeg(legend()), "colors from black by red and orange to light yellow", "least to most")
             blocks: list[Block] = [*(Paragraph(text) for text in texts), key, Gallery(figures, large=True)]
             page = render_page(f"What excites unit {unit} of {name}", [Section(network.name, blocks)])

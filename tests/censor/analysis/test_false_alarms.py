@@ -46,7 +46,7 @@ def test_where_nothing_alarms_the_page_says_so(folder: Path, tmp_path: Path) -> 
     network = ExplainedNetwork(name="reds", classifier=Reds(maps=False))
     explain_false_alarms(gather([folder]).items, [network], at=0.99, censor=None, out=tmp_path / "out")
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
-    assert "0 of 6 pictures score 0.99 or more. The highest score is 0.67: --at lowers the bar." in page
+    assert "0 of 6 pictures score 0.99 or more. The highest score is 0.67: ask from there on to see why." in page
 
 
 def test_patches_that_do_not_look_alike_are_not_called_so(tmp_path: Path) -> None:
