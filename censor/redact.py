@@ -13,11 +13,12 @@ from censor import cells, choices, effects
 from censor.anchors import Anchors
 from censor.errors import BoxError
 from censor.evidence import Evidence
-from censor.heat import HotRegion, cell_box, hot_regions
+from censor.heat import HotRegion, hot_regions
 from censor.manual import Box, as_text, meets
 from censor.masks import Region, outwards, region, union
 from censor.policy import Policy
 from censor.rules import NSFW_REGION, Rule, reached
+from detect.classifier.regions import cell_box
 from detect.detections import Detections
 from detect.pictures.blocks import BlockGrid
 from detect.pictures.still import Picture
