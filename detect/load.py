@@ -29,6 +29,7 @@ __all__ = [
     "SessionOptions",
     "choose",
     "find_weights",
+    "is_safetensors",
     "load_detector",
     "start_session",
 ]
@@ -105,7 +106,7 @@ def load_detector(
     """
     path, expected = find_weights(weights)
     model = _read_unaltered(path, expected)
-    if _is_safetensors(model):
+    if is_safetensors(model):
         _check_names(engine, precision, provider)
         return _on_torch(path, engine, precision, provider, min_score=min_score, iou_threshold=iou_threshold)
     session = start_session(
@@ -274,7 +275,7 @@ def _has_bf16() -> bool:
         return False
 
 
-def _is_safetensors(model: bytes) -> bool:
+def is_safetensors(model: bytes) -> bool:
     """The length of a JSON header in eight bytes, then that header; an ONNX file never has a brace there."""
     return model[8:9] == b"{" and int.from_bytes(model[:8], "little") <= len(model) - 8
 

@@ -81,11 +81,14 @@ def evaluate(
 def export(weights: Path, target: Path, images_dir: Path | None, limit: int, overwrite: bool) -> None:
     """Turn the safetensors file WEIGHTS into the ONNX file TARGET, which needs no torch to run."""
     from detect.retinanet.export import export_onnx
+    from detect.training.checkpoint import read_tensors
+    from detect.training.classifier.export import export_classifier
 
     if target.exists() and not overwrite:
         raise DetectError(f"{target}: exists; add --overwrite to replace it")
     pictures = list_pictures(images_dir)[:limit] if images_dir else []
-    worst = export_onnx(weights, target, pictures=pictures)
+    is_classifier = read_tensors(weights)[1].get("task") == "classify"
+    worst = (export_classifier if is_classifier else export_onnx)(weights, target, pictures=pictures)
     click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {len(pictures) or 'no'} pictures")
 
 
