@@ -49,7 +49,9 @@ class Config:
     val_images: str = option("annotations/sample/val", "folder of its pictures")
     out: str = option("runs/retinanet", "folder for weights, state, log and TensorBoard")
     backbone: str = option("resnet18", "which ResNet", BACKBONES)
-    backbone_weights: str = option("none", "imagenet (downloaded by torchvision), a file, or none")
+    backbone_weights: str = option(
+        "none", "imagenet (downloaded by torchvision), a file, also of train_classifier.py, or none"
+    )
     norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
     head_norm: bool = option(True, "group normalisation in the heads")
     channels: int = option(256, "of the pyramid and the heads, a multiple of 32 from 64 on")

@@ -197,7 +197,7 @@ def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
         model: Changed in place.
         source: ``imagenet`` for torchvision's weights, which torchvision downloads and checks; or a file: a ResNet of
             the same depth (.pth or .safetensors, its classifier ignored), or a RetinaNet of ours or torchvision's, of
-            which the feature pyramid is taken too.
+            which the feature pyramid is taken too, or a classifier that `train_classifier.py` made of such a ResNet.
         backbone: Which ResNet the model has.
 
     Raises:
@@ -210,4 +210,6 @@ def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
         state = read_state_dict(Path(source))
     whole = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     part: nn.Module = model.backbone if whole else model.backbone.body
-    fill(part, whole or state, source=source, what=f"a {backbone} with this normalisation")
+    # What a classifier of ours has in front of its last layer, under torchvision's names.
+    body = {key.removeprefix("body."): value for key, value in state.items() if key.startswith("body.")}
+    fill(part, whole or body or state, source=source, what=f"a {backbone} with this normalisation")

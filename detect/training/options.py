@@ -62,9 +62,7 @@ def read_options(kind: type[_C], arguments: Sequence[str] | None, *, description
         WeightsError: The state of the run that is to go on cannot be read.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on where the run in this folder stopped; start if it never did"
-    )
+    parser.add_argument("--resume", action="store_true", help="go on where it stopped; start if it never did")
     kinds = get_type_hints(kind)
     for field in dataclasses.fields(kind):
         text = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")

@@ -23,7 +23,7 @@ from detect.runtime.metadata import (
 from detect.training.checkpoint import fill, read_state_dict, read_tensors, save_tensors
 from detect.training.classifier.architectures import ARCHITECTURES, build_network
 from detect.training.classifier.network import ClassifierNetwork
-from detect.training.classifier.open_nsfw import read_open_nsfw
+from detect.training.classifier.open_nsfw import SCALE, read_open_nsfw
 from detect.training.normalization import on_device
 
 __all__ = ["STRIDE", "Description", "Input", "Pretrained", "load_model", "read_pretrained", "save_weights"]
@@ -235,7 +235,7 @@ def read_pretrained(path: Path, architecture: str) -> Pretrained:
         if architecture != "thin_resnet50":
             raise WeightsError(f"{path}: an ONNX file is read as open_nsfw's thin_resnet50, not as a {architecture}")
         state, names = read_open_nsfw(path)
-        given = Input(color="BGR", mean=(104.0, 117.0, 123.0), scale=(1.0, 1.0, 1.0))
+        given = Input(color="BGR", mean=(104.0, 117.0, 123.0), scale=(SCALE,) * 3)
         return Pretrained(state=state, names=names, input=given, source=source, architecture=architecture)
     if path.suffix == ".safetensors":
         tensors, metadata = read_tensors(path)

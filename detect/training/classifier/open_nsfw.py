@@ -13,9 +13,13 @@ from detect.errors import WeightsError
 from detect.runtime.metadata import read_names
 from detect.runtime.onnx_detector import read_weights
 
-__all__ = ["read_open_nsfw"]
+__all__ = ["SCALE", "read_open_nsfw"]
 
 _PART = {"branch2a": ("conv1", "bn1"), "branch2b": ("conv2", "bn2"), "branch2c": ("conv3", "bn3")}
+SCALE = 1 / 58
+"""What pixels are multiplied by in front of our network, and the first layer divided by. The original is fed numbers of a
+hundred, of which that layer's gradient is as large: at any rate at which the others learn it would be torn apart."""
+
 _EPSILON = 1e-5
 """Of `nn.BatchNorm2d`."""
 
@@ -52,6 +56,7 @@ def read_open_nsfw(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             state |= _normalization(layer[1], bias)
     if "tail/weight" not in arrays or "body.layer4.2.conv3.weight" not in state:
         raise WeightsError(f"{path}: not open_nsfw as `censor models add` keeps it")
+    state["body.conv1.weight"] /= SCALE
     state |= {"fc.weight": arrays["tail/weight"].T.contiguous(), "fc.bias": arrays["tail/bias"]}
     return state, read_names({prop.key: prop.value for prop in model.metadata_props}, str(path))
 
