@@ -104,23 +104,23 @@ def apply_medium(  # noqa: PLR0913  # all that can be said of one
         progress: Told of each frame, at either pass.
 
     Raises:
-        BoxError: A box lies wholly outside the frames.
-        RecheckError: The last look at a frame still finds something.
-        WriteError: The format cannot hold it.
-        ValueError: An unknown format, or a quality out of range.
+        BoxError, RecheckError: As for `SecondPass.parts`.
+        WriteError, ValueError: As for `Moving.require_output`.
         ClassifierError, DetectError, DetectorError: As for `check_medium`.
     """
-    medium.require_output(format or medium.format, quality)
+    format = format or medium.format  # noqa: A001
+    medium.require_output(format, quality)
     seconds: dict[str, float] = {}
     looking = as_displayed(networks, medium.display)
     with timed(seconds, "detect"):
         seen = look_through(medium, looking, policy, every=every, progress=_twice(progress))
     second = SecondPass(medium, seen, looking, policy, sticker=sticker, again=again, also=also, keep=keep)
     with timed(seconds, "hide"):
-        medium.write(second.parts(progress), out, format=format or medium.format, quality=quality)
+        medium.write(second.parts(progress), out, format=format, quality=quality)
+    worst = seen.worst
     return CensoredAnimation(
-        verdict=seen.worst.verdict,
-        detections=seen.worst.evidence.boxes,
+        verdict=worst.verdict,
+        detections=worst.evidence.boxes,
         scores=dict(seen.worst.evidence.scores),
         width=seen.width,
         height=seen.height,
