@@ -66,11 +66,11 @@ def check_medium(
     return CheckedAnimation(
         verdict=seen.worst.verdict,
         detections=seen.worst.evidence.boxes,
-        scores=dict(seen.worst.evidence.scores),
+        scores=dict(worst.evidence.scores),
         width=seen.width,
         height=seen.height,
         seconds=seconds,
-        where=seen.worst.where,
+        where=worst.where,
         spans=seen.spans,
         frames=len(seen.times),
     )
@@ -112,14 +112,13 @@ def apply_medium(  # noqa: PLR0913  # all that can be said of one
         planned: What is hidden, and left alone, in the place of what is found.
 
     Raises:
-        BoxError: A box lies wholly outside the frames.
+        BoxError, RecheckError: As for `SecondPass.parts`.
         PlanError: The plan's frames are not those of the medium.
-        RecheckError: The last look at a frame still finds something.
-        WriteError: The format cannot hold it.
-        ValueError: An unknown format, or a quality out of range.
+        WriteError, ValueError: As for `Moving.require_output`.
         ClassifierError, DetectError, DetectorError: As for `check_medium`.
     """
-    medium.require_output(format or medium.format, quality)
+    format = format or medium.format  # noqa: A001
+    medium.require_output(format, quality)
     seconds: dict[str, float] = {}
     looking = as_displayed(networks, medium.display)
     with timed(seconds, "detect"):
@@ -130,7 +129,7 @@ def apply_medium(  # noqa: PLR0913  # all that can be said of one
         medium, seen, looking, policy, sticker=sticker, again=again, also=also, keep=keep, planned=planned
     )
     with timed(seconds, "hide"):
-        medium.write(second.parts(progress), out, format=format or medium.format, quality=quality)
+        medium.write(second.parts(progress), out, format=format, quality=quality)
     return _censored(medium, seen, second, policy, seconds)
 
 
@@ -179,14 +178,15 @@ def _censored(
     medium: Moving, seen: Seen, second: SecondPass, policy: Policy, seconds: dict[str, float]
 ) -> CensoredAnimation:
     """What is reported of what was written."""
+    worst = seen.worst
     return CensoredAnimation(
-        verdict=seen.worst.verdict,
-        detections=seen.worst.evidence.boxes,
-        scores=dict(seen.worst.evidence.scores),
+        verdict=worst.verdict,
+        detections=worst.evidence.boxes,
+        scores=dict(worst.evidence.scores),
         width=seen.width,
         height=seen.height,
         seconds=seconds,
-        where=seen.worst.where,
+        where=worst.where,
         spans=seen.spans,
         frames=len(seen.times),
         hidden=tuple(second.hidden.values()),

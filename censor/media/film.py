@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,10 +13,11 @@ from censor.errors import ExtraError, WriteError
 from censor.follow import LOOK_SIDE, Gray
 from censor.media.display import Display
 from censor.media.film_kinds import CODECS, Codec
+from censor.media.film_quality import crf_after, tried
 from censor.media.film_reading import FilmInfo, decoded, probed
 from censor.media.film_source import MAX_FILM_BYTES, FilmSource
 from censor.media.film_streams import sorted_streams
-from censor.media.film_writing import Recipe, encoder_opens, write_film
+from censor.media.film_writing import Recipe, encoder_opens, quiet, write_film
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, rgb_of
 from detect.errors import UnsupportedImageError
@@ -146,7 +147,12 @@ class Film:
     def write(self, parts: Iterable[Part], out: BinaryIO, *, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
         """Encode its pictures anew, each shown when it was before; sound and texts are copied as they are."""
         self.require_output(format, quality)
-        write_film(self.source, self._recipe(quality), map(_frame_of, parts), out)
+        recipe = self._recipe(quality)
+        if quality is None:
+            with quiet(recipe.codec):
+                trial = tried(self.source, self.info, recipe.codec, recipe.settings)
+            recipe = replace(recipe, crf=crf_after(trial, recipe.codec))
+        write_film(self.source, recipe, map(_frame_of, parts), out)
 
     def close(self) -> None:
         """Close its file."""

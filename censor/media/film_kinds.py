@@ -45,11 +45,11 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
     {
         each.name: each
         for each in (
-            Codec(name="h264", encoder="libx264", crf=18, scale=51, options={"preset": "medium", "a53cc": "0"}),
+            Codec(name="h264", encoder="libx264", crf=19, scale=51, options={"preset": "medium"}),
             Codec(
                 name="hevc",
                 encoder="libx265",
-                crf=18,
+                crf=19,
                 scale=51,
                 options={"preset": "fast", "x265-params": "log-level=none:info=0"},
             ),

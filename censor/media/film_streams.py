@@ -17,7 +17,7 @@ __all__ = ["copied_packet", "sorted_streams"]
 _TEXTS = {
     "MP4": ("mov_text",),
     "MOV": ("mov_text",),
-    "MKV": ("subrip", "text", "webvtt"),
+    "MKV": ("subrip", "srt", "text", "webvtt"),
     "WEBM": ("webvtt",),
 }
 """Subtitles that are text and nothing else, by what they are copied into. ASS draws, and holds fonts and pictures."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["Recipe", "encoder_opens", "write_film"]
+__all__ = ["Recipe", "encoder_opens", "quiet", "write_film"]
 
 _READS = 1  # AVIO_FLAG_READ
 _TAGS = {"hevc": "hvc1"}
@@ -38,17 +38,21 @@ class Recipe:
         codec: Of its pictures.
         info: What it was read as.
         quality: 1-100, or None for the default.
+        crf: The encoder's own number, in the place of that of `quality`.
     """
 
     kind: FilmKind
     codec: Codec
     info: FilmInfo
     quality: int | None = None
+    crf: int | None = None
 
     @property
     def settings(self) -> dict[str, str]:
         """What the encoder is told; AVI knows no order of frames but that in which they are decoded."""
         settings = self.codec.settings(self.quality)
+        if self.crf is not None:
+            settings["crf"] = str(self.crf)
         return {**settings, "bf": "0"} if self.kind.name == "AVI" else settings
 
     @property
@@ -70,7 +74,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
         formats = {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
         if info.pixel_format not in formats:
             raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; see --video-codec")
-        with _quiet(codec):
+        with quiet(codec):
             context: Any = av.CodecContext.create(codec.encoder, "w")
             _describe(context, recipe)
             context.options = recipe.settings
@@ -105,7 +109,7 @@ def write_film(source: FilmSource, recipe: Recipe, frames: Iterable[VideoFrame],
     first = next(pictures, None)
     if first is None:
         raise WriteError(f"{source.name}: a film without frames")
-    with opened(source) as read, _quiet(recipe.codec):
+    with opened(source) as read, quiet(recipe.codec):
         copied, _ = sorted_streams(source)
         try:
             with av.open(
@@ -196,7 +200,7 @@ def _describe(context: Any, recipe: Recipe) -> None:
 
 
 @contextmanager
-def _quiet(codec: Codec) -> Iterator[None]:
+def quiet(codec: Codec) -> Iterator[None]:
     """SVT-AV1 writes to standard error whatever FFmpeg is told, unless the environment says otherwise."""
     if codec.encoder != "libsvtav1" or "SVT_LOG" in os.environ:
         yield

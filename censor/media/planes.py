@@ -69,7 +69,7 @@ def rgb_of(frame: VideoFrame, colors: Colors, turns: int = 0) -> NDArray[np.uint
         turns: Quarter turns, counterclockwise, by which it is shown.
     """
     shown = frame.reformat(
-        format="rgb24", src_colorspace=colors.matrix, src_color_range=colors.range, dst_color_range=_FULL
+        format="rgb24", src_colorspace=colors.matrix, src_color_range=colors.range, dst_color_range=_FULL, threads=1
     )
     (plane,) = shown.planes
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(shown.height, plane.line_size)[:, : 3 * shown.width]
@@ -138,8 +138,9 @@ def repainted(
     (top, bottom), (left, right) = (_span(np.asarray(mask.any(axis=axis))) for axis in (1, 0))
     window = np.ascontiguousarray(upright[top:bottom, left:right])
     painted = Frame.from_ndarray(window, format="rgb24").reformat(
-        format=frame.format.name, dst_colorspace=colors.matrix, dst_color_range=colors.range, src_color_range=_FULL
-    )
+        format=frame.format.name, dst_colorspace=colors.matrix, dst_color_range=colors.range, src_color_range=_FULL,
+        threads=1,  # several write over the ends of each other's rows
+    )  # fmt: skip
     inside = mask[top:bottom, left:right]
     for ours, new in zip(plane_arrays(copy), plane_arrays(painted), strict=True):
         cell = _cell(frame.height, ours.shape[0]), _cell(frame.width, ours.shape[1])
