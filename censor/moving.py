@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from censor.displayed import as_displayed
 from censor.finding import Networks
-from censor.first_pass import Progress, look_through
+from censor.first_pass import Progress, Seen, look_through
 from censor.manual import Box
 from censor.media.medium import Moving
 from censor.media.opening import open_moving
@@ -117,15 +117,21 @@ def apply_medium(  # noqa: PLR0913  # all that can be said of one
     second = SecondPass(medium, seen, looking, policy, sticker=sticker, again=again, also=also, keep=keep)
     with timed(seconds, "hide"):
         medium.write(second.parts(progress), out, format=format, quality=quality)
+    return _reported(medium, seen, second, policy, seconds)
+
+
+def _reported(
+    medium: Moving, seen: Seen, second: SecondPass, policy: Policy, seconds: dict[str, float]
+) -> CensoredAnimation:
     worst = seen.worst
     return CensoredAnimation(
         verdict=worst.verdict,
         detections=worst.evidence.boxes,
-        scores=dict(seen.worst.evidence.scores),
+        scores=dict(worst.evidence.scores),
         width=seen.width,
         height=seen.height,
         seconds=seconds,
-        where=seen.worst.where,
+        where=worst.where,
         spans=seen.spans,
         frames=len(seen.times),
         hidden=tuple(second.hidden.values()),
