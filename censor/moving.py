@@ -66,11 +66,11 @@ def check_medium(
     return CheckedAnimation(
         verdict=seen.worst.verdict,
         detections=seen.worst.evidence.boxes,
-        scores=dict(worst.evidence.scores),
+        scores=dict(seen.worst.evidence.scores),
         width=seen.width,
         height=seen.height,
         seconds=seconds,
-        where=worst.where,
+        where=seen.worst.where,
         spans=seen.spans,
         frames=len(seen.times),
     )

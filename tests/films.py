@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detect.detections import Detections, RGBImage
 
-__all__ = ["BLOB", "RedSeer", "blob", "changing", "film", "frames_of", "packets_of", "red_in", "times_of"]
+__all__ = ["BLOB", "RedSeer", "add_sound", "blob", "changing", "film", "frames_of", "packets_of", "red_in", "times_of"]
 
 SIZE = (96, 160)
 BLOB = (235, 20, 30)
@@ -110,11 +110,12 @@ def film(
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
         if sound is not None:
-            _add_sound(out, sound)
+            add_sound(out, sound)
     return stream.getvalue()
 
 
-def _add_sound(out: Any, sound: Any) -> None:
+def add_sound(out: Any, sound: Any) -> None:
+    """A second of it."""
     size = sound.codec_context.frame_size or 1024
     rate = sound.codec_context.sample_rate
     for each in range(rate // size):

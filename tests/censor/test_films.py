@@ -1,6 +1,10 @@
 """Films from file to file: what is hidden in them, and what is kept."""
 
 import io
+import os
+import subprocess
+import sys
+import weakref
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,15 +12,16 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from films import RedSeer, blob, changing, film, frames_of, packets_of, red_in, times_of
+from films import RedSeer, add_sound, blob, changing, film, frames_of, packets_of, red_in, times_of
 from numpy.typing import NDArray
 
+import censor.media.film as film_module
 from censor import Censor
-from censor.errors import WriteError
+from censor.errors import ExtraError, WriteError
 from censor.policy import Policy
 from censor.rules import Rule
 from censor.timeline import CensoredAnimation
-from detect.errors import DamagedImageError, LimitError, UnsupportedImageError
+from detect.errors import DamagedImageError, LimitError, ReadError, UnsupportedImageError
 
 LABEL = "FEMALE_BREAST_EXPOSED"
 PATH = [4 * each for each in range(24)]
@@ -220,3 +225,149 @@ def test_a_film_of_one_frame_and_one_without_sound(tmp_path: Path) -> None:
     done, out = censored(data, tmp_path / "out")
     assert (done.frames, left_of(out)) == (1, [0])
     assert times_of(out) == times_of(data)
+
+
+def sound_alone() -> bytes:
+    stream = io.BytesIO()
+    with av.open(stream, "w", format="mp4") as out:
+        add_sound(out, out.add_stream("aac", rate=44100, layout="mono"))
+    return stream.getvalue()
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "interlaced": (lambda: moving(options={"x264-params": "tff=1"}), "interlaced"),
+    "transparent": (lambda: moving(container="webm", codec="libvpx-vp9", pixels="yuva420p"), "transparency"),
+    "repeating times": (
+        lambda: film([blob(0)] * 4, "matroska", times=[0, 25, 25, 50]),
+        "missing, repeat or go back",
+    ),
+    "sound alone": (sound_alone, "without pictures that move"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_players_show_in_other_ways_is_refused(tmp_path: Path, case: str) -> None:
+    make, why = REFUSED[case]
+    data = make()
+    with pytest.raises(UnsupportedImageError, match=why):
+        censored(data, tmp_path / "out")
+    with pytest.raises(UnsupportedImageError, match=why):
+        Censor(policy(), detector=RedSeer(), classifiers=()).check_animation(data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hdr_is_judged_as_a_screen_shows_it_and_not_written(tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    class Light(RedSeer):
+        def _find(self, image: Any) -> Any:
+            seen.append(float(image[60:, :16].mean()))
+            return super()._find(image)
+
+    grey = [np.full((96, 160, 3), 60, np.uint8)] * 4
+    data = film(
+        grey, codec="libx265", pixels="yuv420p10le",
+        settings={"color_trc": 16, "color_primaries": 9, "colorspace": 9},
+    )  # fmt: skip
+    plain = film(grey, codec="libx265", pixels="yuv420p10le")
+    for each in (data, plain):
+        Censor(policy(), detector=Light(), classifiers=()).check_animation(each)
+    assert abs(seen[0] - seen[-1]) > 20
+    with pytest.raises(UnsupportedImageError, match="HDR"):
+        censored(data, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "container", "codec", "pixels"),
+    [((97, 161), "webm", "libvpx-vp9", "yuv420p"), ((97, 161), "mp4", "libx264", "yuv444p")],
+)
+def test_odd_sizes_stay_odd(tmp_path: Path, size: tuple[int, int], container: str, codec: str, pixels: str) -> None:
+    data = film([blob(left, size=size) for left in PATH[:8]], container, codec, pixels=pixels)
+    _, out = censored(data, tmp_path / "out")
+    assert left_of(out) == [0] * 8
+    assert {each.shape for each in frames_of(out)} == {(*size, 3)}
+
+
+def test_a_pixel_and_a_size_that_no_encoder_takes(tmp_path: Path) -> None:
+    dot = film([np.full((1, 1, 3), 90, np.uint8)] * 3, "webm", "libvpx-vp9")
+    assert censored(dot, tmp_path / "dot")[0].frames == 3
+    odd = film([blob(0, size=(97, 161))] * 3, "matroska", "mpeg4")
+    with pytest.raises(WriteError, match="libx264 does not take 161 x 97"):
+        censored(odd, tmp_path / "odd")
+    assert not (tmp_path / "odd").exists()
+
+
+def test_a_film_in_avi_keeps_the_order_of_its_frames(tmp_path: Path) -> None:
+    data = moving(container="avi", codec="mpeg4")
+    _, out = censored(data, tmp_path / "out")
+    for each in (data, out):
+        with av.open(io.BytesIO(each), "r") as container:
+            assert [packet.dts for packet in container.demux(video=0) if packet.size] == list(range(24))
+    assert left_of(out) == [0] * 24
+
+
+def test_what_changes_between_the_passes_gives_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(moving())
+
+    class Swaps(RedSeer):
+        def detect(self, images: Any) -> Any:
+            if self.calls == 0:
+                source.write_bytes(film([blob(-1)] * 24) + bytes(8))
+            return super().detect(images)
+
+    with pytest.raises(ReadError, match="was changed while it was read"):
+        Censor(policy(), detector=Swaps(), classifiers=()).apply_animation(source, tmp_path / "out.mp4")
+    assert [each.name for each in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_without_the_extra_one_line_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = moving()
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ExtraError, match=r"pip install 'nsfw-censor\[video\]'"):
+        censored(data, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_said_on_standard_error(tmp_path: Path) -> None:
+    """In a process of its own: SVT-AV1 remembers what it was told first."""
+    (tmp_path / "in.mp4").write_bytes(moving())
+    (tmp_path / "bad.mp4").write_bytes(damaged(moving()))
+    lines = [
+        "import sys",
+        "from test_films import RedSeer, Censor, policy",
+        "censor = Censor(policy(), detector=RedSeer(), classifiers=())",
+        "for codec in ('h264', 'hevc', 'av1'):",
+        "    censor.apply_animation('in.mp4', codec + '.mp4', codec=codec)",
+        "try: censor.apply_animation('bad.mp4', 'no.mp4')",
+        "except Exception as error: print(type(error).__name__)",
+    ]
+    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("DamagedImageError\n", "")
+
+
+def test_no_more_than_a_few_frames_are_held(tmp_path: Path) -> None:
+    """Frames that are alive at once, counted where they are made."""
+    alive, most = 0, 0
+    real = film_module.FilmFrame.__init__
+
+    def counted(self: Any, *rest: Any) -> None:
+        nonlocal alive, most
+        real(self, *rest)
+        alive += 1
+        most = max(most, alive)
+        weakref.finalize(self, gone)
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(film_module.FilmFrame, "__init__", counted)
+        censored(film([blob(each % 120) for each in range(96)], audio=None), tmp_path / "out")
+    assert 8 < most < 24

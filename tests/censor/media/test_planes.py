@@ -72,7 +72,7 @@ def test_what_lies_under_a_region_leaves_no_trace_in_any_plane() -> None:
 
 
 @pytest.mark.parametrize("name", ["yuv420p10le", "yuv422p10le"])
-def test_one_colour_comes_back_as_one_colour_every_time(name: str) -> None:
+def test_one_color_comes_back_as_one_color_every_time(name: str) -> None:
     """With several threads, swscale writes over the ends of rows that another has written already."""
     frame = frame_in(name)
     colors, region = Colors.of(frame), Region(8, 8, 24, 24)
