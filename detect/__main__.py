@@ -19,6 +19,7 @@ _COMMANDS = {
     "convert": "detect.cli.annotations",
     "evaluate": "detect.cli.detectors",
     "export": "detect.cli.detectors",
+    "preannotate": "detect.cli.annotations",
     "prepare": "detect.cli.classes",
     "quantize": "detect.cli.detectors",
     "sample": "detect.cli.annotations",

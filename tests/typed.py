@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import tests.censor.conftest
+    import tests.cluster.conftest
     import tests.detect.annotations.conftest
     import tests.detect.conftest
     import tests.detect.retinanet.conftest

@@ -13,12 +13,13 @@ from PIL import Image
 from detect.annotations import CocoDataset, load_coco
 from detect.annotations.pictures import list_pictures
 from detect.atomic import write_whole
+from detect.choices import ENGINES, PRECISIONS
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
 from detect.evaluation.coco import Evaluation, confusion
 from detect.evaluation.coco import evaluate as measure
 from detect.evaluation.plots import draw_confusion, draw_curves, draw_worst
-from detect.load import ENGINES, PRECISIONS, load_detector
+from detect.load import load_detector
 from detect.pictures.rgb import read_rgb
 from detect.runtime.onnx_detector import read_weights
 
