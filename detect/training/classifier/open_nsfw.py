@@ -17,8 +17,11 @@ __all__ = ["SCALE", "read_open_nsfw"]
 
 _PART = {"branch2a": ("conv1", "bn1"), "branch2b": ("conv2", "bn2"), "branch2c": ("conv3", "bn3")}
 SCALE = 1 / 58
-"""What pixels are multiplied by in front of our network, and the first layer divided by. The original is fed numbers of
-a hundred, of which that layer's gradient is as large: at any rate at which the others learn it would be torn apart."""
+"""What pixels are multiplied by in front of our network, and the first layer divided by.
+
+The original is fed numbers of a hundred, and that layer's gradient is as large: at a rate at which the others learn it
+would be torn apart.
+"""
 
 _EPSILON = 1e-5
 """Of `nn.BatchNorm2d`."""
