@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from censor.calibration import calibrated_evidence
+from censor.censoring import censor_part, judge_part
 from censor.finding import Found, find, networks_for, recall
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
@@ -21,12 +22,10 @@ from censor.media.opening import Encoded, moves, open_medium, read_encoded
 from censor.media.writing import room_for, write_atomic
 from censor.policy import Policy
 from censor.policy_toml import load_policy
-from censor.recheck import recheck
-from censor.redact import Evidence, Frame, Redaction, kept, load_sticker, plan
+from censor.redact import Evidence, Frame, Redaction, load_sticker
 from censor.results import Censored, Checked
 from censor.timing import timed
-from censor.verdict import Level, Verdict, judge
-from censor.views import Canvas
+from censor.verdict import Level, Verdict
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
@@ -125,7 +124,7 @@ class Censor:
         with timed(seconds, "detect"):
             found = find(part.picture, self._networks)
         return Checked(
-            verdict=self._judge(found.everything, part.picture),
+            verdict=judge_part(found.everything, part.picture, self.policy),
             detections=found.everything.boxes,
             scores=dict(found.everything.scores),
             width=part.picture.width,
@@ -389,42 +388,10 @@ class Censor:
         found: Found | None = None,
         planned: Plan | None = None,
     ) -> Censored:
-        """Look, judge, plan, paint, look again: what is done with each part of any medium."""
-        policy, networks = self.policy, self._networks
-        with timed(seconds, "detect"):
-            found = find(picture, networks) if found is None else found
-        verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
-        again = self._recheck or planned is not None
-        if planned is None:
-            redactions = plan(found.visible, policy, frame, alone=not again)
-        else:
-            redactions = planned.redactions(frame)
-        passed_over = kept(found.visible, policy, frame)
-        canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
-        with timed(seconds, "hide"):
-            canvas.paint(redactions)
-        shown = replace(picture, beneath=None, readings=())
-        if again:
-            with timed(seconds, "recheck"):
-                redactions, passed_over = recheck(
-                    shown, canvas, redactions, passed_over,
-                    seen=found.visible, networks=networks, policy=policy, frame=frame, views=found.views,
-                )  # fmt: skip
-        return Censored(
-            verdict=verdict,
-            detections=found.everything.boxes,
-            scores=dict(found.everything.scores),
-            width=picture.width,
-            height=picture.height,
-            seconds=seconds,
-            picture=shown,
-            redactions=tuple(redactions),
-            kept=passed_over,
-            unhidden=policy.unhidden,
-        )
-
-    def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:
-        return judge(evidence, self.policy, width=picture.width, height=picture.height)
+        return censor_part(
+            picture, frame, seconds, networks=self._networks, policy=self.policy, sticker=self._sticker,
+            again=self._recheck or planned is not None, found=found, planned=planned,
+        )  # fmt: skip
 
 
 def _is_nsfw(verdict: Verdict) -> bool:
