@@ -225,9 +225,10 @@ def is_whole(store: Store, output: str, number: int) -> bool:
 
 
 @contextmanager
-def _server(given: argparse.Namespace) -> Iterator[str]:
+def s3_server(*, fail: float = 0.0, latency: float = 0.0, seed: int = 0) -> Iterator[str]:
+    """The URL of a server with the bucket `pictures`, for as long as the context is."""
     command = [sys.executable, str(Path(__file__).with_name("s3_server.py")), "--bucket", "pictures"]
-    command += ["--fail", str(given.fail), "--seed", str(given.seed)]
+    command += ["--fail", str(fail), "--latency", str(latency), "--seed", str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server.stdout.readline().strip() if server.stdout else ""
@@ -286,7 +287,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     """The whole run."""
     with (
         tempfile.TemporaryDirectory(prefix="cf-", dir="/tmp", ignore_cleanup_errors=True) as folder,
-        _server(given) as url,
+        s3_server(fail=given.fail, seed=given.seed) as url,
     ):  # Ray's sockets need a short path
         os.environ.update({**ACCESS, "AWS_ENDPOINT_URL": url})
         source = open_store(IN)
