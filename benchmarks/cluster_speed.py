@@ -2,9 +2,8 @@
 
     python benchmarks/cluster_speed.py [--pictures N] [--command hide|check] [--policy NAME] [--rounds N] [--json FILE]
 
-The same portraits, from and to a local disk. What counts of the cluster is the rate that it tells of itself, from the
-first shard it gives away to the last that is done: starting Ray and loading networks take as long for a hundred
-pictures as for a million. The command's rate is that of two runs' difference, so that its start is left out too.
+The same portraits, from and to a local disk. What counts of the cluster is the rate from the end of the first shard to
+that of the last: starting Ray and loading networks take as long for a hundred pictures as for a million. The command's rate is that of two runs' difference, so that its start is left out too.
 Rounds go by turns, and the best of each is taken: others' work only ever makes them slower.
 """
 
@@ -23,6 +22,9 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 from PIL import Image
+
+from censor.cluster.stores import Folder
+from censor.cluster.verdicts import committed, read_shard, verdicts_name
 
 
 def make(folder: Path, pictures: int) -> Path:
@@ -46,19 +48,19 @@ def command_rate(given: argparse.Namespace, few: Path, many: Path, out: Path) ->
         began = time.monotonic()
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         seconds.append(time.monotonic() - began)
-    return (given.pictures - given.pictures // 4) / (seconds[1] - seconds[0])
+    return float(given.pictures - given.pictures // 4) / (seconds[1] - seconds[0])
 
 
 def cluster_rate(given: argparse.Namespace, source: Path, out: Path, workers: int) -> float:
-    """Pictures a second of so many actors of one core, shards of the first of each left out."""
+    """Pictures a second of so many actors of one core, from the end of the first shard to that of the last."""
     shutil.rmtree(out, ignore_errors=True)
-    summary = out.with_suffix(".json")
-    command = [sys.executable, "-m", "censor", "cluster", given.command, source, "-o", out, "--policy", given.policy]
-    command += ["-q", "--workers", str(workers), "--shard", str(given.shard), "--summary", summary, "--force"]
+    command = [sys.executable, "-m", "censor", "cluster", given.command, str(source), "-o", str(out)]
+    command += ["--policy", given.policy, "-q", "--workers", str(workers), "--shard", str(given.shard)]
     subprocess.run(command, check=False)
-    said = json.loads(summary.read_text())
-    # Of what workers were busy, and not of the time from the beginning: that has the loading of networks in it.
-    return workers * given.pictures / float(said["done_seconds"])
+    store = Folder(out)
+    shards = [read_shard(store.read(verdicts_name(shard)))[0] for shard in committed(store)]
+    ends = sorted((max(table["finished"].to_pylist()), len(table)) for table in shards)
+    return sum(pictures for _, pictures in ends[1:]) / (ends[-1][0] - ends[0][0]).total_seconds()
 
 
 def main() -> None:

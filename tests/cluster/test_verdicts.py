@@ -12,8 +12,8 @@ from censor.records import CensoredAnimationRecord, CensoredRecord, CheckedAnima
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "cluster.md").read_text("utf-8")
 ROW: dict[str, Any] = {"file": "/in/a.png", "outcome": "done", "etag": "e", "bytes": 10, "output_bytes": 7,
-                       "shard": "s", "finished": 0, "hidden": [{"label": "X", "score": 0.5}], "verdict": {"level": "nsfw"},
-                       "classifiers": {"a": 0.5}}  # fmt: skip
+                       "shard": "s", "finished": 0, "hidden": [{"label": "X", "score": 0.5}],
+                       "verdict": {"level": "nsfw"}, "classifiers": {"a": 0.5}}  # fmt: skip
 
 
 def test_the_columns_are_the_fields_of_the_records() -> None:
