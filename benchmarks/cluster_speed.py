@@ -3,7 +3,8 @@
     python benchmarks/cluster_speed.py [--pictures N] [--command hide|check] [--policy NAME] [--rounds N] [--json FILE]
 
 The same portraits, from and to a local disk. What counts of the cluster is the rate from the end of the first shard to
-that of the last: starting Ray and loading networks take as long for a hundred pictures as for a million. The command's rate is that of two runs' difference, so that its start is left out too.
+that of the last: starting Ray and loading networks take as long for a hundred pictures as for a million. The command's
+rate is that of two runs' difference, so that its start is left out too.
 Rounds go by turns, and the best of each is taken: others' work only ever makes them slower.
 """
 
@@ -60,7 +61,7 @@ def cluster_rate(given: argparse.Namespace, source: Path, out: Path, workers: in
     store = Folder(out)
     shards = [read_shard(store.read(verdicts_name(shard)))[0] for shard in committed(store)]
     ends = sorted((max(table["finished"].to_pylist()), len(table)) for table in shards)
-    return sum(pictures for _, pictures in ends[1:]) / (ends[-1][0] - ends[0][0]).total_seconds()
+    return float(sum(pictures for _, pictures in ends[1:])) / float((ends[-1][0] - ends[0][0]).total_seconds())
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ def animation_outcome(file: str, result: CheckedAnimation | CensoredAnimation, o
         what = f"{regions} thing{'' if regions == 1 else 's'} hidden in {result.frames} frames"
         seen = in_sight(result.verdict, result.unhidden)
         line = f"{file} -> {output}  ({what}, {level or 'no verdict'}{seen})"
+        line += f"  [without {', '.join(result.dropped)}]" if result.dropped else ""
         record = _censored(file, result, output)
     return Outcome(file=file, output=output, record=record, line=line, level=level, regions=regions)
 
@@ -69,6 +70,7 @@ def _censored(file: str, result: CensoredAnimation, output: str | None) -> Recor
         "frames": result.frames,
         "frame": result.where.frame or 0,
         "spans": _spans(result.spans),
+        "dropped": list(result.dropped),
     }
     return record
 

@@ -16,8 +16,13 @@ __all__ = [
     "CropError",
     "DataFolderError",
     "DetectorError",
+    "ExtraError",
     "JobError",
+    "OtherModelsError",
     "OutputExistsError",
+    "OutputIsSourceError",
+    "OutputTakenError",
+    "PlanError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
@@ -54,6 +59,14 @@ class StillNsfwError(RecheckError):
     """A picture that still looks NSFW to a classifier after all tries."""
 
 
+class PlanError(CensorError):
+    """A plan that makes no sense, or that is of another input, policy or models than it is applied to."""
+
+
+class OtherModelsError(PlanError):
+    """A plan that was made by other models than are to look again."""
+
+
 class CropError(CensorError):
     """A picture of which no crop of the shape that was asked for is safe."""
 
@@ -66,8 +79,20 @@ class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
 
 
+class OutputIsSourceError(OutputExistsError):
+    """An output that would be written over a picture that is to be read."""
+
+
+class OutputTakenError(OutputExistsError):
+    """An output that is another picture's, too."""
+
+
 class DataFolderError(CensorError):
     """A user without a home, so that there is no folder for models."""
+
+
+class ExtraError(CensorError):
+    """A file that needs what an extra of this package brings, and that is not installed."""
 
 
 class CrashedError(CensorError):

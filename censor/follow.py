@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -10,12 +10,21 @@ from numpy.typing import NDArray
 
 from detect.detections import RGBImage
 
-__all__ = ["LOOK_SIDE", "Gray", "is_cut", "look_of", "walk"]
+__all__ = ["LOOK_SIDE", "Gray", "Looks", "is_cut", "look_of", "walk"]
 
 LOOK_SIDE = 160
 """Longer side of what is kept of each frame, in pixels."""
 
 Gray = NDArray[np.uint8]
+
+
+class Looks(Protocol):
+    """Frames by their numbers: all of a list, or the last of a film."""
+
+    def __getitem__(self, frame: int, /) -> Gray:
+        """One of them."""
+        ...
+
 
 _LEAST = 6  # pixels a side: less has no look
 _FOUND = 0.7  # normalised correlation
@@ -38,12 +47,12 @@ def is_cut(before: Gray, after: Gray) -> bool:
 
 
 def walk(
-    looks: Sequence[Gray], start: int, box: NDArray[np.float64], shot: tuple[int, int], direction: int
+    looks: Looks, start: int, box: NDArray[np.float64], shot: tuple[int, int], direction: int
 ) -> dict[int, NDArray[np.float64]]:
     """Follow what is in a box through neighbouring frames, until nothing there looks like it.
 
     Args:
-        looks: Every frame.
+        looks: The frames, those of the shot at least.
         start: Number of the frame that the box is of.
         box: xyxy in shares of the frame's width and height.
         shot: Numbers of the first frame that it may be followed to, and the one after the last.

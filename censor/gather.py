@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from censor.errors import CensorError
+from censor.media.film_kinds import film_in, named_format, suffix_of
 from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
-from detect.pictures.formats import SNIFF_BYTES, SUFFIXES, empty, format_of, refused_kind, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, empty, refused_kind, sniff, unsupported
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "is_meant", "mirrored"]
 
@@ -43,8 +44,8 @@ class BatchItem:
         relative: Its path below the folder that was named, or its bare name: where it goes below an output folder.
         beneath: How it is opened if it was found in a folder: no link below that is followed.
         stamp: As it was when its first bytes were read.
-        format: What its first bytes announce; None if nothing supported.
-        refused: It is by its content a film, or a picture of a kind that is not taken.
+        format: What its first bytes announce, of pictures or of films; None if nothing supported.
+        refused: It is by its content a film or a picture, and perhaps of a kind that is not taken.
         in_output: It was found in the output folder of this run, which lies in an input folder.
         target: Where the output goes; None until it is assigned.
         overwrite: There is something at `target` that may be replaced.
@@ -112,10 +113,9 @@ def beside(relative: Path, format: str | None) -> Path:  # noqa: A002  # Pillow'
 
 def mirrored(relative: Path, format: str | None) -> Path:  # noqa: A002  # Pillow's own word
     """The path with its suffix, if that tells the truth about the format, and with the right one if not."""
-    if format is None or format_of(relative) == format:
+    if format is None or named_format(relative) == format:
         return relative
-    suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == format)
-    return relative.with_name(relative.stem + suffix)
+    return relative.with_name(relative.stem + suffix_of(format))
 
 
 def _walk(root: Path, out: Path | None) -> tuple[list[BatchItem], int]:
@@ -184,7 +184,7 @@ def is_meant(path: Path, *, format: str | None, refused: bool) -> bool:  # noqa:
         format: What its first bytes announce.
         refused: They are those of a film, or of a picture of a kind that is not taken.
     """
-    by_suffix = format_of(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
+    by_suffix = named_format(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
     return format is not None or refused or by_suffix
 
 
@@ -208,7 +208,8 @@ def _begun(path: Path, relative: Path, beneath: PathBeneath | None, status: os.s
         return _unread(path, relative, beneath, error)
     except ReadError as error:
         return BatchItem(source=path, relative=relative, beneath=beneath, error=error)
-    kind = sniff(start)
+    film = film_in(start)
+    kind = sniff(start) if film is None else film.name
     fault = empty(str(path)) if not start else unsupported(str(path), start) if kind is None else None
     return BatchItem(
         source=path,

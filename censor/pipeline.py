@@ -5,30 +5,36 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from censor.finding import find, networks_for
+import numpy as np
+
+from censor.calibration import calibrated_evidence
+from censor.finding import Found, find, networks_for, recall
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
 from censor.media.medium import Medium, Part
-from censor.media.opening import open_medium
-from censor.media.writing import write_atomic
+from censor.media.opening import Encoded, moves, open_medium, read_encoded
+from censor.media.writing import room_for, write_atomic
 from censor.policy import Policy
 from censor.policy_toml import load_policy
 from censor.recheck import recheck
 from censor.redact import Evidence, Frame, Redaction, kept, load_sticker, plan
 from censor.results import Censored, Checked
 from censor.timing import timed
-from censor.verdict import Verdict, judge
+from censor.verdict import Level, Verdict, judge
 from censor.views import Canvas
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
-from detect.pictures.formats import format_of
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
 if TYPE_CHECKING:
+    from censor.first_pass import Progress
+    from censor.models_used import ModelUsed
+    from censor.plan import Plan
     from censor.timeline import CensoredAnimation, CheckedAnimation
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
@@ -128,7 +134,12 @@ class Censor:
         )
 
     def apply(
-        self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
+        self,
+        source: Source,
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
     ) -> Censored:
         """Censor a picture in memory; the source is left alone.
 
@@ -138,15 +149,42 @@ class Censor:
                 and shape of the policy's base rule, and not expanded.
             keep: Boxes to leave alone. What any look finds is passed over if every pixel that its box touches lies in
                 one of them; what reaches beyond is hidden whole. It still counts for the verdict. `also` wins.
+            plan: What is hidden and left alone in the place of what is found; see `plan`. The look at the output
+                follows in any case, and hides what it finds besides.
 
         Raises:
             BoxError: A box lies wholly outside the picture.
+            PlanError: The plan is of another input, or was made under another policy or by other models.
             CensorError: It could not be judged or censored.
             DetectError: It could not be decoded, or the network failed.
-            TypeError: `source` is nothing that a picture can come in.
-            ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``.
+            TypeError: `source` is nothing that a picture can come in, or there is a plan and it is no file's bytes.
+            ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``; or there are boxes beside a
+                plan, where they belong.
         """
-        return self._apply(self._open(source), also, keep)
+        return self._apply(self._open(self._planned(source, plan, also, keep)), also, keep, plan)
+
+    def apply_known(self, picture: Picture, known: Evidence) -> Censored:
+        """Censor a decoded picture of which the networks have said already what is in it; the output is looked at.
+
+        Args:
+            picture: All its pixels, or what is left of them after a reduction that `reduction` allows: then what comes
+                back has those pixels alone. It is painted in place.
+            known: What these networks said of the picture, in the pixels of the whole, before any calibration.
+
+        Raises:
+            CensorError: It could not be censored.
+            DetectError: A network failed.
+        """
+        across, down = picture.pixels.shape[1] / picture.width, picture.pixels.shape[0] / picture.height
+        whole = picture if picture.reduced is None else replace(picture, reduced=None, saving=None, blocks=None)
+        scale = np.array((across, down, across, down), np.float32)
+        known = replace(known, boxes=known.boxes.replace(xyxy=known.boxes.xyxy * scale))
+        found = recall(whole, self._networks, calibrated_evidence(known, self.policy.calibrations))
+        return self._censor(whole, Frame.of(whole), {}, found=found)
+
+    def reduction(self, height: int, width: int) -> int:
+        """How many times fewer rows and columns of a picture will do for all networks."""
+        return self._networks.reduction(height, width)
 
     def apply_file(
         self,
@@ -155,6 +193,7 @@ class Censor:
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
@@ -166,6 +205,7 @@ class Censor:
             target: Where it goes.
             also: Boxes to hide, as for `apply`.
             keep: Boxes to leave alone, as for `apply`.
+            plan: As for `apply`.
             format: As for `Censored.save`.
             quality: As `censor.media.encoding.encode` takes it.
             overwrite: Replace `target` if it is there, as one step.
@@ -176,8 +216,8 @@ class Censor:
             TypeError: `source` is nothing that a picture can come in.
             ValueError: As for `apply`, or an unknown format, or a quality out of range.
         """
-        medium, out = self._open(source), io.BytesIO()
-        done = self._apply(medium, also, keep)
+        medium, out = self._open(self._planned(source, plan, also, keep)), io.BytesIO()
+        done = self._apply(medium, also, keep, plan)
         with timed(done.seconds, "encode"):
             kind = output_format(done.picture, target=target, format=format)
             medium.write([Part(done.picture)], out, format=kind, quality=quality)
@@ -185,34 +225,51 @@ class Censor:
             write_atomic(target, out, overwrite=overwrite)
         return done
 
-    def check_animation(self, source: Source) -> CheckedAnimation:
-        """Judge something that moves, frame by frame, without changing it.
+    def check_animation(
+        self,
+        source: Source,
+        *,
+        every: int | None = None,
+        first: bool = False,
+        progress: Progress | None = None,
+    ) -> CheckedAnimation:
+        """Judge something that moves, by its frames, without changing it.
 
         Args:
-            source: A path, an encoded GIF, WebP or PNG of several frames, or a binary file object.
+            source: A path, an encoded GIF, WebP or PNG of several frames or a film, or a binary file object.
+            every: Look at each so-many-th frame, and at the first and the last of each shot; by default at about eight
+                a second of a film, and at each of an animation.
+            first: Stop at the first frame that is NSFW: the film is, whatever follows.
+            progress: Told of frames that are done, and of how many there are; 0 where nobody knows.
 
         Raises:
             PolicyError: As for `require_verdict`.
-            CensorError: A frame could not be judged.
-            DetectError: It is no animation, a frame could not be decoded, or the network failed.
+            CensorError: A frame could not be judged, or the extra `video` is missing.
+            DetectError: It is neither animation nor film, a frame could not be decoded, or the network failed.
             TypeError: `source` is pixels or a Pillow image.
+            ValueError: `every` is below 1.
         """
         self.require_verdict()
-        from censor.moving import check_medium, open_animation  # few inputs move
+        from censor.moving import check_medium, open_moving  # few inputs move
 
-        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        return check_medium(medium, self._networks, self.policy)
+        with closing(open_moving(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)) as medium:
+            enough = _is_nsfw if first else None
+            return check_medium(medium, self._networks, self.policy, every=every, enough=enough, progress=progress)
 
-    def apply_animation(
+    def apply_animation(  # noqa: PLR0913  # what options of the command say
         self,
         source: Source,
         target: str | os.PathLike[str],
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
+        every: int | None = None,
+        codec: str | None = None,
+        progress: Progress | None = None,
     ) -> CensoredAnimation:
         """Censor something that moves into a file, written whole or not at all.
 
@@ -224,52 +281,130 @@ class Censor:
             target: Where it goes.
             also: Boxes to hide in every frame, as for `apply`.
             keep: Boxes to leave alone in every frame, as for `apply`.
-            format: "GIF", "PNG" or "WEBP". By default what the suffix of `target` says, else that of the source.
-            quality: As `censor.media.encoding.encode` takes it.
+            plan: As for `apply`.
+            format: "GIF", "PNG" or "WEBP", or the film's own. By default what the suffix of `target` says, else that of
+                the source.
+            quality: As `censor.media.encoding.encode` takes it; of a film 1-100 along its encoder's scale.
             overwrite: Replace `target` if it is there, as one step.
+            every: As for `check_animation`.
+            codec: "h264", "hevc", "vp9" or "av1", for films; by default the film's own.
+            progress: As for `check_animation`; every frame counts twice.
 
         Raises:
             BoxError: A box lies wholly outside the frames.
-            CensorError: A frame could not be judged or censored, or the output could not be written.
+            CensorError: A frame could not be judged or censored, the output could not be written, or the extra `video`
+                is missing.
             DetectError: As for `check_animation`.
             TypeError: As for `check_animation`.
-            ValueError: As for `apply`, or a quality out of range.
+            ValueError: As for `apply`, or a quality out of range, or a codec that the film's container does not hold.
         """
-        from censor.moving import apply_medium, open_animation
+        from censor.media.film_kinds import FILMS, named_format
+        from censor.moving import apply_medium, open_moving
 
-        medium = open_animation(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
-        out = io.BytesIO()
-        done = apply_medium(
-            medium, out, self._networks, self.policy,
-            sticker=self._sticker, again=self._recheck, format=format or format_of(target), quality=quality,
-            also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"),
-        )  # fmt: skip
-        with timed(done.seconds, "write"):
-            write_atomic(target, out, overwrite=overwrite)
+        checked = self._planned(source, plan, also, keep)
+        opened = open_moving(checked, max_bytes=self._max_bytes, max_pixels=self._max_pixels, codec=codec)
+        with closing(opened) as medium, room_for(target, large=medium.format in FILMS) as out:
+            done = apply_medium(
+                medium, out, self._networks, self.policy, sticker=self._sticker,
+                again=self._recheck or plan is not None, format=format or named_format(target), quality=quality,
+                also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"), every=every, progress=progress, planned=plan,
+            )  # fmt: skip
+            with timed(done.seconds, "write"):
+                write_atomic(target, out, overwrite=overwrite)
         return done
 
-    def _apply(self, medium: Medium, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]) -> Censored:
+    def plan(
+        self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
+    ) -> Plan:
+        """What would be hidden, to be looked at, changed, and applied: `apply` with it gives what it gives without.
+
+        Args:
+            source: A path, an encoded picture or animation, or a binary file object.
+            also: Boxes to hide, as for `apply`.
+            keep: Boxes to leave alone, as for `apply`.
+
+        Raises:
+            BoxError: A box lies wholly outside the picture.
+            CensorError: It could not be judged or censored.
+            DetectError: It could not be decoded, or the network failed.
+            TypeError: `source` is pixels or a Pillow image, which a plan could not be bound to.
+            ValueError: As for `apply`.
+        """
+        from censor.planning import plan_of_still
+
+        encoded = read_encoded(source, max_bytes=self._max_bytes)
+        kept = boxes_of(keep, "keep")
+        if isinstance(encoded, Encoded) and not moves(encoded):
+            done = self._apply(self._open(encoded), also, kept)
+            return plan_of_still(encoded, done.picture, done.redactions, kept, policy=self.policy, models=self.models)
+        from censor.moving import open_moving, plan_medium
+
+        with closing(open_moving(encoded, max_bytes=self._max_bytes, max_pixels=self._max_pixels)) as medium:
+            return plan_medium(
+                medium, encoded, self._networks, self.policy, models=self.models,
+                sticker=self._sticker, again=self._recheck, also=boxes_of(also, "also"), keep=kept,
+            )  # fmt: skip
+
+    @cached_property
+    def models(self) -> tuple[ModelUsed, ...]:
+        """Which networks look, told by the hashes of their files."""
+        from censor.models_used import models_used
+
+        return models_used(self._networks)
+
+    def _planned(
+        self, source: Source, plan: Plan | None, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]
+    ) -> Source:
+        """The source; where there is a plan, its bytes, which the plan is held against."""
+        if plan is None:
+            return source
+        if also or keep:
+            raise ValueError("also and keep belong in the plan, where there is one")
+        encoded = read_encoded(source, max_bytes=self._max_bytes)
+        plan.require(encoded, policy=self.policy, models=self.models)
+        return encoded
+
+    def _apply(
+        self,
+        medium: Medium,
+        also: Iterable[Sequence[float]],
+        keep: Iterable[Sequence[float]],
+        planned: Plan | None = None,
+    ) -> Censored:
         """Censor the one part of a medium."""
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
         seconds: dict[str, float] = {}
         with timed(seconds, "decode"):
             (part,) = medium.parts()
             picture = part.to_paint()
-        return self._censor(picture, Frame.of(picture, **drawn), seconds)
+        frame = Frame.of(picture, **drawn) if planned is None else planned.frame(picture)
+        return self._censor(picture, frame, seconds, planned=planned)
 
-    def _censor(self, picture: Picture, frame: Frame, seconds: dict[str, float]) -> Censored:
+    def _censor(
+        self,
+        picture: Picture,
+        frame: Frame,
+        seconds: dict[str, float],
+        *,
+        found: Found | None = None,
+        planned: Plan | None = None,
+    ) -> Censored:
         """Look, judge, plan, paint, look again: what is done with each part of any medium."""
         policy, networks = self.policy, self._networks
         with timed(seconds, "detect"):
-            found = find(picture, networks)
+            found = find(picture, networks) if found is None else found
         verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
-        redactions = plan(found.visible, policy, frame, alone=not self._recheck)
+        again = self._recheck or planned is not None
+        if planned is None:
+            redactions = plan(found.visible, policy, frame, alone=not again)
+        else:
+            redactions = planned.redactions(frame)
         passed_over = kept(found.visible, policy, frame)
         canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
         with timed(seconds, "hide"):
             canvas.paint(redactions)
         shown = replace(picture, beneath=None, readings=())
-        if self._recheck:
+        if again:
             with timed(seconds, "recheck"):
                 redactions, passed_over = recheck(
                     shown, canvas, redactions, passed_over,
@@ -290,3 +425,7 @@ class Censor:
 
     def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:
         return judge(evidence, self.policy, width=picture.width, height=picture.height)
+
+
+def _is_nsfw(verdict: Verdict) -> bool:
+    return verdict.level is Level.NSFW

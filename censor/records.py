@@ -189,6 +189,7 @@ class CensoredAnimationRecord(_Seen):
     frames: Annotated[int, Range(least=1), "How many there are."]
     frame: Annotated[int, Range(least=0), "Number of the gravest frame, from 0."]
     spans: Annotated[list[SpanRecord], "Stretches of time of one level, in order; none without a verdict."]
+    dropped: Annotated[list[str], "What of a film did not come out, such as its cover."]
 
 
 Record = CheckedRecord | CensoredRecord | FailedRecord | CheckedAnimationRecord | CensoredAnimationRecord

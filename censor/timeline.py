@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from censor.media.medium import Where
@@ -10,7 +9,7 @@ from censor.redact import Redaction
 from censor.results import Result
 from censor.verdict import Verdict
 
-__all__ = ["CensoredAnimation", "CheckedAnimation", "HiddenThing", "Span", "spans_of", "worst_of"]
+__all__ = ["CensoredAnimation", "CheckedAnimation", "HiddenThing", "Span", "Timeline"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +72,7 @@ class CensoredAnimation(Result):
         frames: How many there are.
         hidden: What was hidden, in the order of its first frames.
         unhidden: What makes a picture NSFW under the policy, and is not hidden: see `Policy.unhidden`.
+        dropped: What of it did not come out, in words.
     """
 
     verdict: Verdict | None
@@ -81,29 +81,38 @@ class CensoredAnimation(Result):
     frames: int
     hidden: tuple[HiddenThing, ...]
     unhidden: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
-def worst_of(verdicts: Sequence[Verdict]) -> int:
-    """Number of the gravest verdict; of one level the best score, of equals the first."""
-    return max(range(len(verdicts)), key=lambda row: (verdicts[row].level.rank, verdicts[row].score, -row))
+class Timeline:
+    """Levels as they come, one after the other: nothing is kept of a frame that begins no span and is no worst one."""
 
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
+        self._worst = (-1, -1.0)
 
-def spans_of(verdicts: Sequence[Verdict], where: Sequence[Where], end: float) -> tuple[Span, ...]:
-    """Stretches of time, each of one level, in order and without gaps.
+    def add(self, verdict: Verdict, where: Where) -> bool:
+        """Take the verdict on the next frame that was looked at; it holds until the next one.
 
-    Args:
-        verdicts: Of each frame; none where the policy has no rule for one, and then there are no spans.
-        where: Where each stands, with its time.
-        end: When all is over, in seconds.
-    """
-    spans: list[Span] = []
-    starts = [each.seconds or 0.0 for each in where]
-    for row, (verdict, until) in enumerate(zip(verdicts, [*starts[1:], end], strict=bool(verdicts))):
-        last = spans[-1] if spans else None
+        Returns:
+            Whether none before was as grave; of one level the better score is graver.
+        """
+        last = self._spans[-1] if self._spans else None
+        start = where.seconds or 0.0
         if last is None or last.verdict.level is not verdict.level:
-            spans.append(Span(start=starts[row], end=until, verdict=verdict, where=where[row]))
+            if last is not None:
+                self._spans[-1] = replace(last, end=start)
+            self._spans.append(Span(start=start, end=start, verdict=verdict, where=where))
         elif verdict.score > last.verdict.score:
-            spans[-1] = Span(start=last.start, end=until, verdict=verdict, where=where[row])
-        else:
-            spans[-1] = replace(last, end=until)
-    return tuple(spans)
+            self._spans[-1] = replace(last, verdict=verdict, where=where)
+        gravity = verdict.level.rank, verdict.score
+        worse, self._worst = gravity > self._worst, max(gravity, self._worst)
+        return worse
+
+    def spans(self, end: float) -> tuple[Span, ...]:
+        """Stretches of time, each of one level, in order and without gaps.
+
+        Args:
+            end: When all is over, in seconds.
+        """
+        return (*self._spans[:-1], *(replace(each, end=end) for each in self._spans[-1:]))

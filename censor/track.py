@@ -8,7 +8,8 @@ itself, where the detector says nothing. Time only ever adds cover: a frame's ow
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,7 +21,7 @@ from censor.rules import Rule, reached
 from detect.boxes import iou
 from detect.detections import Detections
 
-__all__ = ["FLOOR", "HOLD_SECONDS", "LONGEST_GAP", "Rules", "Track", "cover", "link"]
+__all__ = ["FLOOR", "HOLD_SECONDS", "LONGEST_GAP", "LOOKS_KEPT", "Rules", "Track", "Tracker", "cover"]
 
 FLOOR = 0.25
 """Boxes of this share of the score that hides are worth associating."""
@@ -30,6 +31,9 @@ LONGEST_GAP = 0.75
 
 HOLD_SECONDS = 0.25
 """Time before the first box and after the last that is hidden too."""
+
+LOOKS_KEPT = 750
+"""Small grey frames that are remembered, to follow a thing in: half a minute of a film, and 11 MB."""
 
 _SAME = 0.2  # IoU with where a thing should be by now
 _TWICE = 0.5  # IoU of two finds in one frame
@@ -54,12 +58,18 @@ class Track:
         boxes: Where, xyxy.
         scores: How surely.
         labels: As what.
+        followed: Where its look alone was found, by frame.
+        shot: Number of the frame that its shot begins with, and of the one after its last.
+        sure: Whether a box of it was sure enough to be hidden.
     """
 
     frames: list[int] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    followed: dict[int, Box] = field(default_factory=dict)
+    shot: tuple[int, int] = (0, 0)
+    sure: bool = False
 
     def add(self, frame: int, box: Box, score: float, label: str) -> None:
         """Add what was found in a later frame."""
@@ -77,74 +87,163 @@ class Track:
         return np.asarray(self.boxes[-1] + _moved(self.boxes[-2], self.boxes[-1]) * min(share, 3.0))
 
 
-def link(found: Sequence[Detections | None], times: Times, shots: Sequence[int], *, rule_for: Rules) -> list[Track]:
-    """Say which boxes are one thing.
+class Tracker:
+    """Says which boxes are one thing, frame by frame; of frames that are gone it remembers no more than boxes.
 
-    Args:
-        found: What was found in each frame; None for frames that nobody looked at.
-        times: When each is shown, in seconds, ascending.
-        shots: Numbers of the frames that shots begin with; ascending, the first is 0.
-        rule_for: Says from which score on boxes of a label are hidden, and how.
-
-    Returns:
-        Things that were surely there in one frame at least, in the order of their first boxes.
+    Attributes:
+        times: When each frame is shown, in seconds, ascending.
+        shots: Numbers of the frames that shots begin with.
     """
-    tracks: list[Track] = []
-    for first, end in pairwise([*shots, len(found)]):
-        open_tracks: list[Track] = []
-        for frame in range(first, end):
-            seen = found[frame]
-            if seen is None:
-                continue
-            open_tracks = [each for each in open_tracks if times[frame] - times[each.frames[-1]] <= LONGEST_GAP]
-            begun = _associate(open_tracks, seen, frame, times, rule_for)
-            tracks += begun
-            open_tracks += begun
-    return [
-        each for each in tracks if any(_hidden(*row, rule_for) for row in zip(each.labels, each.scores, strict=True))
-    ]
+
+    def __init__(self, *, rule_for: Rules, size: tuple[int, int]) -> None:
+        """Begin without a frame.
+
+        Args:
+            rule_for: Says from which score on boxes of a label are hidden, and how.
+            size: Columns and rows of a frame.
+        """
+        self.times: list[float] = []
+        self.shots: list[int] = []
+        self._rule_for, self._size = rule_for, np.array([*size, *size], np.float64)
+        self._sure: list[Track] = []
+        self._of_shot: list[Track] = []
+        self._open: list[Track] = []
+        self._looks = _Looks()
+
+    def add(self, seconds: float, found: Detections | None, look: Gray | None = None, *, cut: bool = False) -> None:
+        """Take the next frame.
+
+        Args:
+            seconds: When it is shown.
+            found: What was found in it; None if nobody looked.
+            look: The frame in grey and small, of one size for all; None for boxes alone.
+            cut: A shot begins with it.
+        """
+        frame = len(self.times)
+        if cut or not self.shots:
+            self._end_shot(frame)
+            self.shots.append(frame)
+        self.times.append(seconds)
+        for each in [each for each in self._of_shot if self._looks.forgets(each.frames[-1])]:
+            self._follow(each, 1, frame)
+            self._of_shot.remove(each)
+            self._sure.append(each)
+        self._looks.add(look)
+        if found is None:
+            return
+        self._open = [each for each in self._open if seconds - self.times[each.frames[-1]] <= LONGEST_GAP]
+        self._open += _associate(self._open, found, frame, self.times, self._rule_for)
+        for each in self._open:
+            if each.frames[-1] == frame and not each.sure and _hidden(each.labels[-1], each.scores[-1], self._rule_for):
+                each.sure, each.shot = True, (self.shots[-1], frame)
+                self._of_shot.append(each)
+                self._follow(each, -1, frame + 1)
+
+    def finish(self) -> list[Track]:
+        """End the last shot.
+
+        Returns:
+            Things that were surely there in one frame at least, in the order of their first boxes.
+        """
+        self._end_shot(len(self.times))
+        ends = [*self.shots[1:], len(self.times)]
+        for each in self._sure:
+            each.shot = (each.shot[0], ends[bisect_right(self.shots, each.shot[0]) - 1])
+        return sorted(self._sure, key=lambda each: each.frames[0])
+
+    def _end_shot(self, frame: int) -> None:
+        for each in self._of_shot:
+            self._follow(each, 1, frame)
+        self._sure += self._of_shot
+        self._of_shot, self._open = [], []
+
+    def _follow(self, track: Track, direction: int, end: int) -> None:
+        """Follow its look from its first box back, or from its last box on, up to the frame before `end`."""
+        edge = track.frames[0] if direction < 0 else track.frames[-1]
+        shot = max(self.shots[-1], self._looks.first), min(end, self._looks.end)
+        if not shot[0] <= edge < shot[1] or self._looks.none:
+            return
+        box = track.boxes[0] if direction < 0 else track.boxes[-1]
+        walked = walk(self._looks, edge, box / self._size, shot, direction)
+        track.followed |= {frame: place * self._size for frame, place in walked.items()}
 
 
-def cover(
-    tracks: Sequence[Track],
-    times: Times,
-    shots: Sequence[int],
-    names: tuple[str, ...],
-    *,
-    rule_for: Rules,
-    size: tuple[int, int],
-    looks: Sequence[Gray] = (),
-) -> list[Detections]:
+class _Looks:
+    """The last frames, in grey and small, by their numbers."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Gray] = deque(maxlen=LOOKS_KEPT)
+        self.end = 0
+        self.none = False
+
+    @property
+    def first(self) -> int:
+        """Number of the first that is still there."""
+        return self.end - len(self._kept)
+
+    def forgets(self, frame: int) -> bool:
+        """Whether a frame is gone once another comes."""
+        return len(self._kept) == LOOKS_KEPT and frame <= self.first
+
+    def add(self, look: Gray | None) -> None:
+        """Remember one more."""
+        self.end += 1
+        if look is None:
+            self.none = True
+        else:
+            self._kept.append(look)
+
+    def __getitem__(self, frame: int) -> Gray:
+        return self._kept[frame - self.first]
+
+
+def cover(tracks: Sequence[Track], times: Times, names: tuple[str, ...], *, rule_for: Rules) -> Iterator[Detections]:
     """What to hide in each frame.
 
     Args:
-        tracks: What `link` said.
+        tracks: What a `Tracker` said, in its order.
         times: When each frame is shown, in seconds, ascending.
-        shots: Numbers of the frames that shots begin with.
         names: Labels that detections may have.
-        rule_for: What `link` was given.
-        size: Columns and rows of a frame.
-        looks: Each frame in grey and small, all of one size, by which a thing is followed where no box is; none for
-            boxes alone.
+        rule_for: What the tracker was given.
 
-    Returns:
-        For each frame a box of each track that is there: around what was found, and around what is likely; its score is
-        the best of the track, its label one that was surely there, its `track_ids` the track's number.
+    Yields:
+        For one frame after the other a box of each track that is there: around what was found, and around what is
+        likely; its score is the best of the track, its label one that was surely there, its `track_ids` the track's
+        number.
     """
-    rows: list[list[_Row]] = [[] for _ in times]
-    for number, each in enumerate(tracks):
-        row = bisect_right(shots, each.frames[0]) - 1
-        shot = shots[row], shots[row + 1] if row + 1 < len(shots) else len(times)
-        best = max(each.scores)
-        sure = {
-            frame: label
-            for frame, label, score in zip(each.frames, each.labels, each.scores, strict=True)
-            if _hidden(label, score, rule_for)
-        }
-        for frame, box in _path(each, times, shot, size, looks).items():
-            near = min(sure, key=lambda seen: abs(seen - frame))
-            rows[frame].append((box, best, names.index(sure[near]), number))
-    return [_detections(_merged(row, names, rule_for), names) for row in rows]
+    numbered = sorted(enumerate(tracks), key=lambda each: _beginning(each[1], times), reverse=True)
+    shown: list[_Shown] = []
+    for frame, seconds in enumerate(times):
+        while numbered and _beginning(numbered[-1][1], times) <= seconds:
+            number, track = numbered.pop()
+            shown.append(_Shown(number, track, _path(track, times), rule_for))
+        shown = sorted((each for each in shown if each.last >= frame), key=lambda each: each.number)
+        rows = [each.row(frame, names) for each in shown if frame in each.path]
+        yield _detections(_merged(rows, names, rule_for), names)
+
+
+class _Shown:
+    """A track, and the boxes that hide it."""
+
+    def __init__(self, number: int, track: Track, path: dict[int, Box], rule_for: Rules) -> None:
+        self.number, self.path, self.last = number, path, max(path)
+        self._best = max(track.scores)
+        rows = zip(track.frames, track.labels, track.scores, strict=True)
+        sure = {frame: label for frame, label, score in rows if _hidden(label, score, rule_for)}
+        self._frames, self._labels = list(sure), list(sure.values())
+
+    def row(self, frame: int, names: tuple[str, ...]) -> _Row:
+        """Its box in a frame; its label is the one that was surely there nearest to it."""
+        after = bisect_left(self._frames, frame)
+        near = min(
+            range(max(0, after - 1), min(len(self._frames), after + 1)), key=lambda row: abs(self._frames[row] - frame)
+        )
+        return self.path[frame], self._best, names.index(self._labels[near]), self.number
+
+
+def _beginning(track: Track, times: Times) -> float:
+    """From when on it may be hidden."""
+    return times[min([track.frames[0], *track.followed])] - HOLD_SECONDS
 
 
 def _merged(rows: Sequence[_Row], names: tuple[str, ...], rule_for: Rules) -> list[_Row]:
@@ -243,9 +342,7 @@ def _hidden(label: str, score: float, rule_for: Rules) -> bool:
     return rule is not None and reached(score, rule.censor_at)
 
 
-def _path(
-    track: Track, times: Times, shot: tuple[int, int], size: tuple[int, int], looks: Sequence[Gray]
-) -> dict[int, Box]:
+def _path(track: Track, times: Times) -> dict[int, Box]:
     """A box for each frame that the thing is hidden in."""
     boxes = dict(zip(track.frames, track.boxes, strict=True))
     likely: dict[int, Box] = dict(boxes)
@@ -254,14 +351,9 @@ def _path(
         for frame in range(first + 1, last):
             share = (times[frame] - times[first]) / span if span > 0 else 0.5
             likely[frame] = _grown(one * (1 - share) + other * share, _GROWTH * span)
-    if looks:
-        frame_size = np.array([*size, *size], np.float64)
-        for direction in (-1, 1):
-            edge = track.frames[0] if direction < 0 else track.frames[-1]
-            walked = walk(looks, edge, boxes[edge] / frame_size, shot, direction)
-            likely |= {frame: box * frame_size for frame, box in walked.items()}
+    likely |= track.followed
     smooth = {frame: _around(box, _mean(likely, frame, times)) for frame, box in likely.items()}
-    return _held(smooth, times, shot)
+    return _held(smooth, times, track.shot)
 
 
 def _mean(boxes: dict[int, Box], frame: int, times: Times) -> Box:

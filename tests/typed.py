@@ -10,5 +10,6 @@ if TYPE_CHECKING:
     import tests.detect.annotations.conftest
     import tests.detect.conftest
     import tests.detect.retinanet.conftest
+    import tests.detect.training.conftest
     import tests.service.conftest
     import tests.watch.conftest  # noqa: F401

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from censor.manual import Box
 
 __all__ = [
+    "FilmOptions",
     "HidingOptions",
     "LimitOptions",
     "MessageOptions",
@@ -45,9 +46,9 @@ class NetworkOptions(NamedTuple):
     Attributes:
         weights: A file in the place of every detector.
         classifiers: Names and files, or ``none``, as they were typed; empty for the policy's.
-        engine: One of `detect.load.ENGINES`.
-        precision: One of `detect.load.PRECISIONS`.
-        provider: One of `detect.runtime.sessions.PROVIDERS`.
+        engine: One of `detect.choices.ENGINES`.
+        precision: One of `detect.choices.PRECISIONS`.
+        provider: One of `detect.choices.PROVIDERS`.
     """
 
     weights: Path | None
@@ -150,6 +151,23 @@ class HidingOptions(NamedTuple):
         return _taken(cls, cls._fields, given)
 
 
+class FilmOptions(NamedTuple):
+    """What `hide` is told about films.
+
+    Attributes:
+        every: Look at each so-many-th frame; None for the default.
+        video_codec: What they are written in; None for their own.
+    """
+
+    every: int | None
+    video_codec: str | None
+
+    @classmethod
+    def taken(cls, given: dict[str, object]) -> FilmOptions:
+        """Take these options out of what click made of a command line."""
+        return _taken(cls, cls._fields, given)
+
+
 class OutputOptions(NamedTuple):
     """What `hide` alone is told: where copies go, and what is drawn by hand.
 
@@ -161,6 +179,7 @@ class OutputOptions(NamedTuple):
         quality: Of lossy formats; None for the source's.
         also: Boxes to hide.
         keep: Boxes to leave alone.
+        films: What is said about films.
     """
 
     out: Path | None
@@ -170,6 +189,7 @@ class OutputOptions(NamedTuple):
     quality: int | None
     also: Sequence[Box]
     keep: Sequence[Box]
+    films: FilmOptions
 
 
 class WatchOptions(NamedTuple):

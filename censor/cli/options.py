@@ -11,23 +11,20 @@ from typing import Any
 import click
 
 from censor.choices import EFFECTS, SHAPES
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "PROVIDERS",
     "FilePath",
     "analysis_options",
+    "applying_options",
+    "every_option",
+    "film_options",
     "hiding_options",
     "photos_argument",
+    "planning_options",
     "shared_options",
     "within",
 ]
-
-# As in `detect.load` and `detect.runtime.sessions`, which take longer to import than a help text should.
-ENGINES = ("auto", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
 _Command = Callable[..., object]
 
@@ -155,7 +152,7 @@ _MESSAGES = (
     click.option("-v", "--verbose", is_flag=True, help="A line for every picture."),
 )
 
-_HIDING = (
+_PLANNED = (
     click.option(
         "--label",
         "labels",
@@ -189,13 +186,34 @@ _HIDING = (
     ),
     click.option("--color", metavar="COLOR", help="Of solid regions: a name, #rrggbb or r,g,b."),
     click.option("--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file."),
-    click.option(
-        "--quality",
-        type=click.IntRange(1, 100),
-        show_default="that of a JPEG for a JPEG, else 95",
-        help="Of lossy formats.",
-    ),
+)
+
+_QUALITY = click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    show_default="that of a JPEG for a JPEG, else 95",
+    help="Of lossy formats.",
+)
+
+_HIDING = (
+    *_PLANNED,
+    _QUALITY,
     click.option("--no-recheck", is_flag=True, help="Do not look at the output again."),
+)
+
+
+every_option = click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="about eight a second of a film, each of an animation",
+    help="Look at each N-th frame of what moves, and at the first and the last of each shot.",
+)
+
+_CODEC = click.option(
+    "--video-codec",
+    type=click.Choice(("h264", "hevc", "vp9", "av1")),
+    help="What films are written in [default: their own, or what their container takes].",
 )
 
 
@@ -229,6 +247,34 @@ def analysis_options(command: _Command) -> _Command:
     return _with_options(call, *_POLICY, *_NETWORK, *_VIEWS, *_LIMITS, *_MESSAGES)
 
 
+def applying_options(command: _Command) -> _Command:
+    """The options of a command whose policy is a plan's, for its arguments `shared` and `quality`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import SharedOptions
+
+        given |= {"source": "", "thresholds": (), "workers": 1}
+        shared = SharedOptions.taken(given)
+        return command(shared=shared, **given)
+
+    return _with_options(call, _QUALITY, *_NETWORK, *_VIEWS, *_LIMITS, *_MESSAGES)
+
+
+def planning_options(command: _Command) -> _Command:
+    """The options of `hiding_options` that say what a plan holds, for the command's argument `hiding`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import HidingOptions
+
+        given |= {"quality": None, "no_recheck": False}
+        hiding = HidingOptions.taken(given)
+        return command(hiding=hiding, **given)
+
+    return _with_options(call, *_PLANNED)
+
+
 def hiding_options(command: _Command) -> _Command:
     """The options that `hide` and `watch` have in common, for the command's argument `hiding`.
 
@@ -243,6 +289,19 @@ def hiding_options(command: _Command) -> _Command:
         return command(hiding=hiding, **given)
 
     return _with_options(call, *_HIDING)
+
+
+def film_options(command: _Command) -> _Command:
+    """The options of `hide` that are about films, for the command's argument `films`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import FilmOptions
+
+        films = FilmOptions.taken(given)
+        return command(films=films, **given)
+
+    return _with_options(call, every_option, _CODEC)
 
 
 def _with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:

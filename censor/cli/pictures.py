@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NSFW, Tally, outcome, work_off
-from censor.cli.options import FilePath, hiding_options, photos_argument, shared_options, within
+from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NSFW, Tally, frames_bar, outcome, work_off
+from censor.cli.options import (
+    FilePath,
+    every_option,
+    film_options,
+    hiding_options,
+    photos_argument,
+    shared_options,
+    within,
+)
 from censor.cli.preparing import make_censor, named_weights, preparing
 
 if TYPE_CHECKING:
     from censor.batch import BatchItem
-    from censor.cli.groups import HidingOptions, OutputOptions, SharedOptions
+    from censor.cli.groups import FilmOptions, HidingOptions, OutputOptions, SharedOptions
+    from censor.errors import CensorError
     from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
+    from detect.errors import DetectError
     from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
@@ -44,6 +54,7 @@ class _Applying(TypedDict):
     help="Folder that mirrors the inputs, or one file, whose suffix decides the format.",
 )
 @hiding_options
+@film_options
 @click.option(
     "--also",
     multiple=True,
@@ -72,7 +83,7 @@ class _Applying(TypedDict):
 @click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
 @click.option("--in-place", is_flag=True, help="Replace the sources by their censored copies.")
 @shared_options
-def hide(
+def hide(  # noqa: PLR0913  # as many options
     photos: tuple[str, ...],
     *,
     out: Path | None,
@@ -83,9 +94,10 @@ def hide(
     force: bool,
     in_place: bool,
     hiding: HidingOptions,
+    films: FilmOptions,
     shared: SharedOptions,
 ) -> None:
-    """Write censored copies of pictures and of folders of pictures; `-` is standard input to standard output.
+    """Write censored copies of pictures, films and folders of them; `-` is standard input to standard output.
 
     A copy stands beside its source as NAME.censored.SUFFIX, or below OUT. What could not be decoded, detected, hidden
     and looked at again has no copy, and the rest goes on.
@@ -103,6 +115,7 @@ def hide(
         quality=hiding.quality,
         also=_drawn("--also", also, photos),
         keep=_drawn("--keep", keep, photos),
+        films=films,
     )
     published = [Path(photo) for photo in photos] if out is None else [out.parent if _is_file_name(out) else out]
     if boxes is not None and within(boxes, published):
@@ -128,9 +141,10 @@ def _hide_files(
         _check_report(report, items, hiding, shared)
     with preparing():
         censor = make_censor(shared, hiding, pictures=len(items))
+    quiet = shared.messages.quiet or len(items) > 1  # several have a bar of their own
     return work_off(
         items,
-        lambda item: outcome(item.source, lambda: _hide_one(censor, output, item)),
+        lambda item: outcome(item.source, lambda: _hide_one(censor, output, item, quiet=quiet)),
         workers=shared.limits.workers,
         messages=shared.messages,
         ignored=gathered.ignored + outputs,
@@ -139,24 +153,31 @@ def _hide_files(
     )
 
 
-def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome:
-    from censor.errors import OutputExistsError
+def _advised(error: CensorError | DetectError) -> CensorError | DetectError:
+    """An error with what an option could do about it."""
+    from censor.errors import OutputExistsError, OutputIsSourceError, OutputTakenError
+
+    if isinstance(error, OutputIsSourceError):
+        return OutputIsSourceError(f"{error}; use --in-place")
+    if isinstance(error, OutputExistsError) and not isinstance(error, OutputTakenError):
+        return OutputExistsError(f"{error}; use --force to overwrite it")
+    return error
+
+
+def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: bool) -> Outcome:
+    from censor.errors import WriteError
+    from censor.media.animation import FORMATS as ANIMATIONS
     from censor.media.encoding import encode
+    from censor.media.film_kinds import FILMS, film_named
     from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
     from detect.errors import AnimatedImageError, UnsupportedImageError
-    from detect.folders import PathBeneath
     from detect.pictures.formats import unsupported
     from detect.pictures.still import Picture
 
     if item.error is not None or item.target is None:
-        raise item.error or unsupported(str(item.source))
-    drawn = None
-    if output.boxes is not None:
-        drawn = PathBeneath(output.boxes, item.relative.with_name(item.relative.name + ".boxes.png"))
-        _make_folder(drawn)
-        if drawn.exists() and not output.force:
-            raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
+        raise _advised(item.error) if item.error is not None else unsupported(str(item.source))
+    drawn = None if output.boxes is None else _room_for_boxes(output.boxes, output, item)
     _make_folder(item.target)
     source, target = item.beneath or item.source, item.target
     options: _Applying = {
@@ -166,26 +187,39 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem) -> Outcome
         "quality": output.quality,
         "overwrite": item.overwrite,
     }
-    try:
-        done = censor.apply_file(source, target, **options)
-    except AnimatedImageError:
-        if not _may_move(item):
-            raise
+    done = None
+    if item.format not in FILMS:
+        if film_named(target) is not None:
+            raise WriteError(f"{item.source}: a picture is not written as a film; name another file")
+        try:
+            done = censor.apply_file(source, target, **options)
+        except AnimatedImageError:
+            if item.format not in ANIMATIONS:  # a second page of a TIFF is a reason to refuse it
+                raise
+    if done is None:
         if drawn is not None:
-            raise UnsupportedImageError(f"{item.source}: --boxes draws on still pictures, and this one moves") from None
+            raise UnsupportedImageError(f"{item.source}: --boxes draws on still pictures, and this one moves")
         from censor.animation_report import animation_outcome
 
-        return animation_outcome(str(item.source), censor.apply_animation(source, target, **options), str(target))
+        with frames_bar(quiet=quiet) as progress:
+            moved = censor.apply_animation(
+                source, target, **options, every=output.films.every, codec=output.films.video_codec, progress=progress
+            )
+        return animation_outcome(str(item.source), moved, str(target))
     if drawn is not None:
         write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
     return Outcome.of(str(item.source), done, str(item.target))
 
 
-def _may_move(item: BatchItem) -> bool:
-    """Whether several frames are no reason to refuse a file: a second page of a TIFF is one."""
-    from censor.media.animation import FORMATS
+def _room_for_boxes(folder: Path, output: OutputOptions, item: BatchItem) -> PathBeneath:
+    from censor.errors import OutputExistsError
+    from detect.folders import PathBeneath
 
-    return item.format in FORMATS
+    drawn = PathBeneath(folder, item.relative.with_name(item.relative.name + ".boxes.png"))
+    _make_folder(drawn)
+    if drawn.exists() and not output.force:
+        raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
+    return drawn
 
 
 def _hide_stream(
@@ -232,13 +266,19 @@ def _hide_stream(
 @photos_argument
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
 @click.option("--whole", is_flag=True, help="Decode large JPEGs whole: for files that may be made to deceive.")
+@every_option
+@click.option("--first", is_flag=True, help="Stop at the first frame of what moves that is NSFW.")
 @shared_options
-def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: SharedOptions) -> None:
-    """Judge pictures without writing any; `-` is standard input.
+def check(
+    photos: tuple[str, ...], *, as_json: bool, whole: bool, every: int | None, first: bool, shared: SharedOptions
+) -> None:
+    """Judge pictures and films without writing any; `-` is standard input.
 
     Prints level, score, file and reasons.
     """
     from censor.batch import BatchItem, gather
+    from censor.media.animation import FORMATS as ANIMATIONS
+    from censor.media.film_kinds import FILMS
     from censor.report import Outcome
     from detect.errors import AnimatedImageError
 
@@ -254,18 +294,23 @@ def check(photos: tuple[str, ...], *, as_json: bool, whole: bool, shared: Shared
         censor = make_censor(shared, pictures=len(items))
         censor.require_verdict()
 
+    quiet = shared.messages.quiet or len(items) > 1
+
     def work(item: BatchItem) -> Outcome:
         if item.error is not None:
             raise item.error
         source = item.beneath or item.source
-        try:
-            return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
-        except AnimatedImageError:
-            if not _may_move(item):
-                raise
-            from censor.animation_report import animation_outcome
+        if item.format not in FILMS:
+            try:
+                return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
+            except AnimatedImageError:
+                if item.format not in ANIMATIONS:
+                    raise
+        from censor.animation_report import animation_outcome
 
-            return animation_outcome(str(item.source), censor.check_animation(source))
+        with frames_bar(quiet=quiet) as progress:
+            moved = censor.check_animation(source, every=every, first=first, progress=progress)
+        return animation_outcome(str(item.source), moved)
 
     tally = work_off(
         items,
@@ -289,14 +334,14 @@ def _exit_code(tally: Tally, *, judging: bool = False) -> int:
 
 def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
     """Refuse an OUT whose meaning would have to be guessed."""
-    from detect.pictures.formats import format_of
+    from censor.media.film_kinds import named_format
 
     if out is None or out.is_dir():
         return
     one_file = len(photos) == 1 and not os.path.isdir(photos[0])  # noqa: PTH112  # false for what can be no path
-    if out.suffix and one_file and format_of(out) is None:
+    if out.suffix and one_file and named_format(out) is None:
         raise click.UsageError(f"-o {out}: no known picture suffix; make the folder first if it is meant to be one")
-    if format_of(out) is not None and not one_file:
+    if named_format(out) is not None and not one_file:
         raise click.UsageError(f"-o {out}: one file cannot take several pictures; name a folder")
 
 
@@ -313,9 +358,9 @@ def _drawn(option: str, texts: tuple[str, ...], photos: tuple[str, ...]) -> list
 
 
 def _is_file_name(out: Path) -> bool:
-    from detect.pictures.formats import format_of
+    from censor.media.film_kinds import named_format
 
-    return format_of(out) is not None and not out.is_dir()
+    return named_format(out) is not None and not out.is_dir()
 
 
 def _check_report(report: Path, items: Iterable[BatchItem], hiding: HidingOptions, shared: SharedOptions) -> None:

@@ -84,7 +84,7 @@ def make_censor(
         shared: The options that all commands have.
         hiding: Those of commands that hide.
         pictures: How many there will be; None if nobody knows.
-        base: The policy that they name, read already: its file may be on another machine.
+        base: The policy, in the place of the one that they name: its file may be on another machine.
         share: Cores that the networks may take; None for all that this process has.
 
     Raises:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -61,12 +61,32 @@ class Animation:
         """How long each frame is shown, in seconds."""
         return durations_of(self.data, self.name)
 
-    def write(self, parts: Iterable[Part], out: BinaryIO, *, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
-        """Encode the animation anew, each frame shown as long as before, and as many times."""
+    rate = 0.0
+    promised = 0
+    display = None
+    dropped = ()
+
+    def end(self, times: Sequence[float]) -> float:  # noqa: ARG002  # each frame says how long it is shown
+        """When all is over, in seconds."""
+        return float(sum(self.durations()))
+
+    def exact(self, times: Sequence[float]) -> list[Fraction]:  # noqa: ARG002
+        """The seconds of all frames, and that of the end."""
+        return list(accumulate(self.durations(), initial=Fraction(0)))
+
+    def require_output(self, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
+        """Check, before all the work, that it can be written."""
         if format not in FORMATS:
             raise WriteError(f"{self.name}: {format} holds no animation; {', '.join(FORMATS)} do")
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality lies in 1..100, not {quality}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def write(self, parts: Iterable[Part], out: BinaryIO, *, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
+        """Encode the animation anew, each frame shown as long as before, and as many times."""
+        self.require_output(format, quality)
         durations, plays = self.durations(), self._decoded().plays
         pictures = _counted(parts, len(durations), self.name)
         first = next(pictures, None)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import BinaryIO, Protocol
 
+from censor.follow import Gray, look_of
+from censor.masks import Region
+from censor.media.display import Display
+from detect.pictures.alpha import over
 from detect.pictures.still import Picture
 
-__all__ = ["Medium", "Part", "SpareFactor", "Where"]
+__all__ = ["Medium", "Moving", "Part", "SpareFactor", "Where"]
 
 SpareFactor = Callable[[int, int], int]
 """Asked with rows and columns, says by how much a picture may be shrunk that is only judged: 1, 2, 4 or 8."""
@@ -52,6 +57,19 @@ class Part:
             return replace(self.picture, pixels=pixels.copy())
         return self.picture
 
+    def look(self) -> Gray:
+        """It in grey and small, as it is seen on a white page."""
+        pixels = self.picture.pixels
+        return look_of(over(pixels, 255) if pixels.shape[2] == 4 else pixels)
+
+    def painted(self, picture: Picture, regions: Sequence[Region]) -> Part:  # noqa: ARG002  # a film's frame asks
+        """It, to be written, with a picture in which regions were painted and nothing else was."""
+        return Part(picture, self.where)
+
+    def untouched(self) -> Part:
+        """It, to be written, with nothing that only some viewers show."""
+        return Part(replace(self.picture, beneath=None, readings=()), self.where)
+
 
 class Medium(Protocol):
     """Something that holds pictures.
@@ -88,4 +106,60 @@ class Medium(Protocol):
             WriteError: The format cannot hold it, or there are more or fewer parts than the medium has.
             ValueError: An unknown format, a quality out of range, or a part that was decoded smaller.
         """
+        ...
+
+
+class Moving(Medium, Protocol):
+    """A medium whose parts are shown one after the other."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """Name of the format that it is in."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Parts a second, on average, where so many are alike that not each must be looked at; 0 where each must."""
+        ...
+
+    @property
+    def promised(self) -> int:
+        """How many parts it says it has; 0 where it does not say."""
+        ...
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What of it does not come out, in words."""
+        ...
+
+    @property
+    def display(self) -> Display | None:
+        """What players make of its pixels; None if they show them as they are."""
+        ...
+
+    def end(self, times: Sequence[float]) -> float:
+        """When all is over, in seconds, given when each part is first shown."""
+        ...
+
+    def exact(self, times: Sequence[float]) -> list[Fraction]:
+        """The seconds of all parts, and that of the end, exactly as the medium has them."""
+        ...
+
+    def require_output(self, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
+        """Check, before all the work, that `write` could write it.
+
+        Raises:
+            UnsupportedImageError: It can be judged, and not written.
+            WriteError: The format cannot hold it.
+            ValueError: A quality out of range.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of its file."""
         ...

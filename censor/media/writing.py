@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from censor.errors import OutputExistsError, WriteError
 from detect.atomic import write_whole
 
-__all__ = ["write_atomic"]
+__all__ = ["room_for", "write_atomic"]
 
 
 def write_atomic(
@@ -32,3 +37,25 @@ def write_atomic(
         raise OutputExistsError(f"{path}: exists already, and is not overwritten unless told to") from error
     except OSError as error:
         raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def room_for(target: str | os.PathLike[str], *, large: bool) -> Iterator[BinaryIO]:
+    """A file in which an output grows until it is whole: in memory, or without a name in the folder that it goes to.
+
+    Args:
+        target: Where it goes in the end.
+        large: More than memory should hold.
+
+    Raises:
+        WriteError: The folder is missing or may not be written.
+    """
+    if not large:
+        yield io.BytesIO()
+        return
+    try:
+        out = tempfile.TemporaryFile(dir=Path(target).parent)  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise WriteError(f"{target}: cannot be written: {error.strerror or error}") from error
+    with out:
+        yield out

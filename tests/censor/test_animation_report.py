@@ -11,7 +11,7 @@ import numpy as np
 from command import FACES, Censor
 from PIL import Image
 
-from censor.records import CheckedAnimationRecord, HiddenThingRecord, SpanRecord
+from censor.records import CensoredAnimationRecord, CheckedAnimationRecord, HiddenThingRecord, SpanRecord
 from detect.pictures.animation import decode_frames
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,6 +91,7 @@ def test_every_field_of_an_animation_is_documented_in_its_own_words() -> None:
     expected = {name: of[name] for name in ("frames", "frame")}
     expected |= {f"spans[].{name}": each for name, each in spans.items()}
     expected |= {f"hidden[].{name}": things[name] for name in ("start", "end")}
+    expected["dropped"] = get_type_hints(CensoredAnimationRecord, include_extras=True)["dropped"]
     assert set(rows) == set(expected)
     for name, hint in expected.items():
         assert rows[name] in hint.__metadata__

@@ -171,7 +171,7 @@ def test_pipes_sockets_devices_and_huge_files(censor: Censor, face: Path, tmp_pa
 @pytest.mark.parametrize(
     ("name", "body"),
     [
-        ("a.3gp", b"\0\0\0\x18ftyp3gp4"), ("b", b"FLV\x01\x05\0\0\0\x09"), ("c.txt", b"\x1aE\xdf\xa3webm"),
+        ("a.3gp", b"x"), ("b", b"FLV\x01\x05\0\0\0\x09"), ("c.txt", b"nut/multimedia container\0"),
         ("d.mts", b"x"), ("e.OGV", b""), ("f.orf", b"x"), ("g.qoi", b"x"), ("h.svg", b"x"), ("i.heics", b""),
         ("j.dat", b"\0\0\1\xba"), ("k.jpf", b"x"), ("l.mpeg", b"x"), ("m.tga", b"x"),
     ],

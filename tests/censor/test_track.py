@@ -1,10 +1,12 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from animations import stripes
 
-from censor.follow import is_cut, look_of, walk
+from censor.follow import Gray, is_cut, look_of, walk
 from censor.rules import Rule
-from censor.track import HOLD_SECONDS, LONGEST_GAP, cover, link
+from censor.track import HOLD_SECONDS, LONGEST_GAP, Rules, Track, Tracker, cover
 from detect.boxes import iou
 from detect.detections import Detections
 
@@ -30,6 +32,22 @@ def at(x: float, score: float = 0.9) -> tuple[float, float, float, float, float]
 
 def times(count: int, step: float = 0.04) -> list[float]:
     return [step * each for each in range(count)]
+
+
+def link(
+    found: Sequence[Detections | None],
+    shown: Sequence[float],
+    shots: Sequence[int],
+    *,
+    rule_for: Rules,
+    looks: Sequence[Gray] = (),
+    size: tuple[int, int] = SIZE,
+) -> list[Track]:
+    tracker = Tracker(rule_for=rule_for, size=size)
+    for frame, (each, seconds) in enumerate(zip(found, shown, strict=True)):
+        tracker.add(seconds, each, looks[frame] if looks else None, cut=frame in shots)
+    assert (tracker.times, tracker.shots) == (shown, shots)
+    return tracker.finish()
 
 
 def test_boxes_that_move_on_are_one_thing_and_a_low_one_belongs_to_it() -> None:
@@ -81,7 +99,7 @@ def test_nothing_is_bare_between_two_finds_nor_around_them() -> None:
     found: list[Detections | None] = [None, seen(), seen(), seen(at(100)), None, None, seen(at(160)), seen(), None]
     shown = times(9, 0.1)
     tracks = link(found, shown, [0], rule_for=rules)
-    covered = cover(tracks, shown, [0], NAMES, rule_for=rules, size=SIZE)
+    covered = list(cover(tracks, shown, NAMES, rule_for=rules))
     hidden = [frame for frame, each in enumerate(covered) if len(each)]
     held = round(HOLD_SECONDS / 0.1 - 0.001)
     assert hidden == list(range(3 - held, 6 + held + 1))
@@ -95,14 +113,14 @@ def test_nothing_is_bare_between_two_finds_nor_around_them() -> None:
 
 def test_a_shot_that_ends_ends_what_is_held() -> None:
     found = [seen(at(100))] * 3 + [seen()] * 5
-    covered = cover(link(found, times(8), [0, 3], rule_for=rules), times(8), [0, 3], NAMES, rule_for=rules, size=SIZE)
+    covered = cover(link(found, times(8), [0, 3], rule_for=rules), times(8), NAMES, rule_for=rules)
     assert [len(each) for each in covered] == [1, 1, 1, 0, 0, 0, 0, 0]
 
 
 def test_a_frames_own_box_is_always_inside() -> None:
     rng = np.random.default_rng(5)
     found = [seen(at(float(rng.uniform(0, 400)))) for _ in range(20)]
-    covered = cover(link(found, times(20), [0], rule_for=rules), times(20), [0], NAMES, rule_for=rules, size=SIZE)
+    covered = cover(link(found, times(20), [0], rule_for=rules), times(20), NAMES, rule_for=rules)
     for own, hidden in zip(found, covered, strict=True):
         inside = (hidden.xyxy[:, :2] <= own.xyxy[0, :2]).all(axis=1) & (hidden.xyxy[:, 2:] >= own.xyxy[0, 2:]).all(
             axis=1
@@ -115,7 +133,7 @@ def test_a_label_that_was_never_sure_does_not_stand_for_a_thing() -> None:
         return Rule(censor_at=0.4 if label == "FACE" else 0.8)
 
     found = [seen(at(100, 0.5)), seen(at(102, 0.6), label=1)]
-    covered = cover(link(found, times(2), [0], rule_for=two), times(2), [0], NAMES, rule_for=two, size=SIZE)
+    covered = cover(link(found, times(2), [0], rule_for=two), times(2), NAMES, rule_for=two)
     assert [each.label(0) for each in covered] == ["FACE", "FACE"]
 
 
@@ -139,8 +157,8 @@ def test_a_thing_is_followed_by_its_look_where_no_box_is() -> None:
     found: list[Detections | None] = [seen() for _ in range(20)]
     x0, y0, x1, y1 = map(float, truth[10])
     found[10] = seen((x0, y0, x1, y1, 0.9))
-    tracks = link(found, times(20), [0], rule_for=rules)
-    covered = cover(tracks, times(20), [0], NAMES, rule_for=rules, size=(160, 90), looks=looks)
+    tracks = link(found, times(20), [0], rule_for=rules, looks=looks, size=(160, 90))
+    covered = cover(tracks, times(20), NAMES, rule_for=rules)
     assert all(len(each) == 1 for each in covered)
 
 

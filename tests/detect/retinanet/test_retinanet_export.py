@@ -22,20 +22,14 @@ from detect.__main__ import main
 from detect.errors import DetectError, InferenceError
 from detect.pictures.rgb import read_rgb
 from detect.retinanet import export as export_module
-from detect.retinanet.checkpoint import (
-    Description,
-    load_model,
-    load_state,
-    restore,
-    save_state,
-    save_weights,
-)
-from detect.retinanet.ema import Ema
+from detect.retinanet.checkpoint import Description, load_model, save_weights
 from detect.retinanet.export import export_onnx
 from detect.retinanet.inference import TorchSession, predict_dataset
 from detect.retinanet.model import RetinaNet, load_backbone
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.retinanet import AnchorGrid, RetinaNetHead
+from detect.training.checkpoint import load_state, restore, save_state
+from detect.training.ema import Ema
 
 Squares = Callable[..., tuple[Path, Path]]
 

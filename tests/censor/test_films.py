@@ -1,0 +1,222 @@
+"""Films from file to file: what is hidden in them, and what is kept."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from films import RedSeer, blob, changing, film, frames_of, packets_of, red_in, times_of
+from numpy.typing import NDArray
+
+from censor import Censor
+from censor.errors import WriteError
+from censor.policy import Policy
+from censor.rules import Rule
+from censor.timeline import CensoredAnimation
+from detect.errors import DamagedImageError, LimitError, UnsupportedImageError
+
+LABEL = "FEMALE_BREAST_EXPOSED"
+PATH = [4 * each for each in range(24)]
+
+
+def policy(effect: str = "solid") -> Policy:
+    rule = Rule(censor_at=0.3, review_at=0.3, nsfw_at=0.6, shape="box", expand=0.0, effect=effect)
+    return Policy(name="one", rules={LABEL: rule})
+
+
+def censored(
+    data: bytes, target: Path, seer: Any = None, effect: str = "solid", **options: Any
+) -> tuple[CensoredAnimation, bytes]:
+    censor = Censor(policy(effect), detector=seer or RedSeer(), classifiers=())
+    done = censor.apply_animation(data, target, **options)
+    return done, target.read_bytes()
+
+
+def moving(**options: Any) -> bytes:
+    return film([blob(left) for left in PATH], **options)
+
+
+def left_of(data: bytes) -> list[int]:
+    return [int(red_in(each).sum()) for each in frames_of(data)]
+
+
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    error = float(((one.astype(float) - other) ** 2).mean())
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+KINDS = [
+    ("mp4", "libx264", "yuv420p"),
+    ("mp4", "libx265", "yuv420p10le"),
+    ("mov", "libx264", "yuv444p"),
+    ("matroska", "libx264", "yuv422p10le"),
+    ("webm", "libvpx-vp9", "yuv420p"),
+    ("mp4", "libsvtav1", "yuv420p10le"),
+    ("avi", "libx264", "yuv420p"),
+    ("mpegts", "libx264", "yuv420p"),
+]
+
+
+@pytest.mark.parametrize(("container", "codec", "pixels"), KINDS, ids=["-".join(each) for each in KINDS])
+def test_it_is_hidden_in_every_frame_and_the_rest_is_kept(
+    tmp_path: Path, container: str, codec: str, pixels: str
+) -> None:
+    data = moving(container=container, codec=codec, pixels=pixels)
+    seer = RedSeer()
+    done, out = censored(data, tmp_path / "out", seer)
+    assert min(left_of(data)) > 200
+    assert left_of(out) == [0] * 24
+    assert times_of(out) == times_of(data)
+    assert packets_of(out) == packets_of(data) != []
+    assert done.frames == 24
+    assert [each.start for each in done.hidden] == [0]
+    assert seer.calls < 30  # and not 24 at the first look alone, and 24 at the second
+    for before, after, left in zip(frames_of(data), frames_of(out), PATH, strict=True):
+        assert psnr(before[:24], after[:24]) > 38
+        assert psnr(before[:, left + 48 :], after[:, left + 48 :]) > 38
+        assert after[32:56, left : left + 24].mean() < 40
+    with av.open(io.BytesIO(data), "r") as one, av.open(io.BytesIO(out), "r") as two:
+        assert one.format.name == two.format.name
+        assert [each.codec_context.name for each in one.streams] == [each.codec_context.name for each in two.streams]
+        assert one.streams.video[0].codec_context.pix_fmt == two.streams.video[0].codec_context.pix_fmt == pixels
+        assert abs((one.duration or 0) - (two.duration or 0)) < 50_000
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_a_turned_film_is_judged_upright_and_stays_turned(tmp_path: Path, rotation: int) -> None:
+    data = film([blob(left, size=(96, 176)) for left in PATH], rotation=rotation)
+    seer = RedSeer()
+    _, out = censored(data, tmp_path / "out", seer)
+    assert set(seer.sizes) == {(176, 96) if rotation % 180 else (96, 176)}
+    assert left_of(out) == [0] * 24
+    with av.open(io.BytesIO(out), "r") as container:
+        assert next(container.decode(video=0)).rotation % 360 == rotation % 360
+    for before, after, left in zip(frames_of(data), frames_of(out), PATH, strict=True):
+        assert psnr(before[:, left + 48 :], after[:, left + 48 :]) > 38
+
+
+def test_irregular_times_tags_aspect_and_languages_are_kept(tmp_path: Path) -> None:
+    times = [0, 25, 50, 80, 100, 120, 121, 200, *range(240, 560, 20)]
+    tags = {"color_primaries": 1, "color_trc": 1, "colorspace": 1, "color_range": 1}
+    data = moving(times=times, settings={**tags, "sample_aspect_ratio": Fraction(4, 3)}, language="deu")
+    seer = RedSeer()
+    _, out = censored(data, tmp_path / "out", seer)
+    assert left_of(out) == [0] * 24
+    assert set(seer.sizes) == {(96, 213)}  # as players show it
+    assert times_of(out) == times_of(data)
+    with av.open(io.BytesIO(out), "r") as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        frame = next(container.decode(video))
+        assert {name: int(getattr(frame, name)) for name in tags} == tags
+        assert video.sample_aspect_ratio == Fraction(4, 3)
+        assert (video.language, sound.language) == ("deu", "deu")
+    assert out.find(b"moov") < out.find(b"mdat")
+
+
+@pytest.mark.parametrize("effect", ["pixelate", "blur"])
+def test_a_mosaic_hides_it_too(tmp_path: Path, effect: str) -> None:
+    done, out = censored(moving(), tmp_path / "out", effect=effect)
+    assert left_of(out) == [0] * 24
+    assert len(done.hidden) == 1
+
+
+def test_what_appears_for_a_moment_between_two_looks_is_found_by_the_look_again(tmp_path: Path) -> None:
+    frames = [blob(-1) for _ in range(48)]
+    for row in (10, 11, 12):
+        frames[row] = blob(60)
+    done, out = censored(film(frames), tmp_path / "out", every=8)
+    assert sum(left_of(out)) == 0
+    assert [each.first.rechecked for each in done.hidden] == [True]
+
+
+def test_check_says_when(tmp_path: Path) -> None:
+    frames = [blob(60 + row if 12 <= row < 24 else -1) for row in range(48)]
+    seer = RedSeer()
+    censor = Censor(policy(), detector=seer, classifiers=())
+    checked = censor.check_animation(film(frames))
+    assert [each.verdict.level.value for each in checked.spans] == ["safe", "nsfw", "safe"]
+    assert checked.spans[1].start == pytest.approx(0.5, abs=0.13)
+    assert checked.spans[1].end == pytest.approx(1.0, abs=0.13)
+    assert checked.spans[2].end == pytest.approx(2.0, abs=0.01)
+    all_of_it, seer.calls = seer.calls, 0
+    assert censor.check_animation(film(frames), first=True).verdict == checked.verdict
+    assert seer.calls < all_of_it
+
+
+def test_a_cut_is_looked_at_on_both_sides(tmp_path: Path) -> None:
+    """A shot of two frames between two looks, in which all is bright."""
+    frames = [blob(-1) for _ in range(40)]
+    for row in (17, 18):
+        frames[row] = 255 - blob(-1)
+        frames[row][32:56, 40:64] = blob(40)[32:56, 40:64]
+    _, out = censored(film(frames), tmp_path / "out", every=16)
+    assert sum(left_of(out)) == 0
+
+
+def test_progress_counts_every_frame_twice(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    censored(moving(), tmp_path / "out", progress=lambda done, total: told.append((done, total)))
+    assert told == [(each, 48) for each in range(1, 49)]
+
+
+def test_other_codecs_become_h264_or_what_was_asked_for(tmp_path: Path) -> None:
+    data = moving(container="matroska", codec="mpeg4")
+    for codec, name in ((None, "h264"), ("vp9", "vp9")):
+        _, out = censored(data, tmp_path / f"{codec}", codec=codec)
+        assert left_of(out) == [0] * 24
+        with av.open(io.BytesIO(out), "r") as container:
+            assert container.streams.video[0].codec_context.name == name
+    with pytest.raises(ValueError, match="WebM is written with vp9, av1, not 'h264'"):
+        censored(moving(container="webm", codec="libvpx-vp9"), tmp_path / "no", codec="h264")
+
+
+def test_a_film_goes_where_it_came_from_and_nowhere_else(tmp_path: Path) -> None:
+    for name in ("out.mkv", "out.gif"):
+        with pytest.raises(WriteError, match="written in the container that it came in, MP4"):
+            censored(moving(), tmp_path / name)
+        assert not (tmp_path / name).exists()
+
+
+def damaged(data: bytes) -> bytes:
+    with av.open(io.BytesIO(data), "r") as container:
+        packet = [bytes(each) for each in container.demux(video=0) if each.size][10]
+    at = data.index(packet)
+    return data[: at + 8] + bytes(len(packet) - 8) + data[at + len(packet) :]
+
+
+def test_what_cannot_be_decoded_whole_gives_nothing(tmp_path: Path) -> None:
+    good = moving()
+    cases: list[tuple[bytes, type[Exception], str]] = [
+        (b"", DamagedImageError, "the file is empty"),
+        (good[:-200], DamagedImageError, "cut short"),
+        (moving(container="matroska")[:-500], DamagedImageError, "cut short"),
+        (moving(container="avi")[:-500], DamagedImageError, "cut short"),
+        (moving(container="mpegts")[:-100], DamagedImageError, "cut short"),
+        (damaged(good), DamagedImageError, "behind frame"),
+        (damaged(moving(container="mpegts", codec="libx265")), DamagedImageError, "cut short"),
+        (changing([(96, 160), (64, 96)]), UnsupportedImageError, "changes to 96 x 64 yuv420p midway"),
+        (good[:64], DamagedImageError, "cut short"),
+    ]
+    for number, (data, error, why) in enumerate(cases):
+        target = tmp_path / f"out{number}"
+        with pytest.raises(error, match=why):
+            censored(data, target)
+        with pytest.raises(error, match=why):
+            Censor(policy(), detector=RedSeer(), classifiers=()).check_animation(data)
+        assert not target.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_caps_hold(tmp_path: Path) -> None:
+    with pytest.raises(LimitError, match="over the cap of 1,000"):
+        Censor(policy(), detector=RedSeer(), classifiers=(), max_pixels=1000).check_animation(moving())
+
+
+def test_a_film_of_one_frame_and_one_without_sound(tmp_path: Path) -> None:
+    data = film([blob(20)], audio=None)
+    done, out = censored(data, tmp_path / "out")
+    assert (done.frames, left_of(out)) == (1, [0])
+    assert times_of(out) == times_of(data)
