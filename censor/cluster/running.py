@@ -196,7 +196,7 @@ def _work_off(
             tell(progress)
         if (failed := progress.tally.outcomes[FAILED]) > most:
             return (
-                f"stopped: {failed} of {progress.pictures} pictures failed, more than --max-failures {max_failures:g}"
+                f"stopped: {failed} of {progress.pictures} pictures failed, more than the share of {max_failures:g} that may"
             )
     return None
 
