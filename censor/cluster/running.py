@@ -195,9 +195,8 @@ def _work_off(
         if tell is not None:
             tell(progress)
         if (failed := progress.tally.outcomes[FAILED]) > most:
-            return (
-                f"stopped: {failed} of {progress.pictures} pictures failed, more than the share of {max_failures:g} that may"
-            )
+            share = f"more than the share of {max_failures:g} that may"
+            return f"stopped: {failed} of {progress.pictures} pictures failed, {share}"
     return None
 
 

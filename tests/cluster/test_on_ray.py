@@ -47,6 +47,15 @@ def test_kills_and_failing_requests_lose_nothing(tmp_path: Path) -> None:
     assert counted["failed requests"] > 0
 
 
+def test_ray_reports_nothing_whatever_the_environment_says() -> None:
+    said = "from detect.runtime.telemetry import import_quietly as i; i('ray')"
+    asked = "print(i('ray._common.usage.usage_lib').usage_stats_enabled())"
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "1"}
+    command = [sys.executable, "-c", f"{said}; {asked}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.slow  # minutes: many more kills, at many more moments
 def test_many_kills_lose_nothing(tmp_path: Path) -> None:
     counted = faults(
