@@ -2,9 +2,10 @@
 
     python benchmarks/finetune.py DIR --nsfw CLASS --weights open_nsfw.onnx --out DIR
 
-DIR holds a folder for each class; where they are called sfw and nsfw, the last layer of the weights is taken too. A share is held back, pictures that look alike are left out, and what is left is
-trained on by the recipe `open_nsfw`, exported, and run by `censor check`. Before is open_nsfw itself, by its own
-probability of NSFW. OUT/heat.png shows where both see the class on pictures that were held back.
+DIR holds a folder for each class; called sfw and nsfw, they get the last layer of the weights, too. A share
+is held back, pictures that look alike are left out, and what is left is trained on by the recipe `open_nsfw`, exported,
+and run by `censor check`. Before is open_nsfw itself, by its own probability of NSFW. OUT/heat.png shows where both see
+the class on pictures that were held back.
 """
 
 from __future__ import annotations
