@@ -2,9 +2,10 @@
 
     python benchmarks/finetune.py DIR --nsfw CLASS --weights open_nsfw.onnx --out DIR
 
-DIR holds a folder for each class. A share is held back, pictures that look alike are left out, and what is left is
-trained on by the recipe `open_nsfw`, exported, and run by `censor check`. Before is open_nsfw itself, by its own
-probability of NSFW. OUT/heat.png shows where both see the class on pictures that were held back.
+DIR holds a folder for each class; called sfw and nsfw, they get the last layer of the weights, too. A share
+is held back, pictures that look alike are left out, and what is left is trained on by the recipe `open_nsfw`, exported,
+and run by `censor check`. Before is open_nsfw itself, by its own probability of NSFW. OUT/heat.png shows where both see
+the class on pictures that were held back.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--share", type=float, default=0.35, help="held back of each class")
     parser.add_argument("--seed", type=int, default=0)
