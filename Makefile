@@ -22,7 +22,7 @@ $(BIN)/python:
 	touch $@
 
 .venv/.installed-dev: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[analysis,annotations,nudenet,service,train,video]' --group dev
+	$(PIP) --editable '.[analysis,annotations,cluster,nudenet,service,train,video]' --group dev
 	touch $@
 
 .venv/.installed-docs: pyproject.toml | $(BIN)/python
@@ -47,7 +47,7 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
 	$(BIN)/uv venv --quiet --clear --seed --python 3.11 .venv-lowest  # with pip, by which models are fetched
 	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
-		--resolution lowest-direct --editable '.[analysis,annotations,models,nudenet,service,train,video]' --group dev
+		--resolution lowest-direct --editable '.[analysis,annotations,cluster,models,nudenet,service,train,video]' --group dev
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows

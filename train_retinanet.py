@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
-import os
 import signal
 import sys
 import time
@@ -14,40 +12,31 @@ from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import get_args
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from detect.annotations import CocoDataset, load_coco
-from detect.detections import Detections
+from detect.detections import Detections, RGBImage
 from detect.errors import DetectError
 from detect.evaluation.coco import Evaluation, evaluate
-from detect.retinanet.checkpoint import Description, load_state, restore, save_state, save_weights
-from detect.retinanet.dataset import (
-    Augment,
-    Batches,
-    PictureSet,
-    collate,
-    image_weights,
-    normalize,
-    padded_rows,
-    worker_options,
-)
-from detect.retinanet.ema import Ema
+from detect.evaluation.plots import draw_curves, draw_worst
+from detect.retinanet.checkpoint import Description, save_weights
+from detect.retinanet.dataset import Augment, PictureSet, collate, image_weights, padded_rows
 from detect.retinanet.inference import predict_dataset
 from detect.retinanet.losses import BoxLoss
 from detect.retinanet.model import BACKBONES, Norm, RetinaNet, load_backbone
-from detect.retinanet.runlog import RunLog, peak_memory
 from detect.runtime.retinanet import AnchorGrid
-
-
-def option(default: Any, text: str, choices: Sequence[str] | None = None) -> Any:
-    """A field of `Config` that is an option of the command line too."""
-    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+from detect.training.batches import Batches, worker_options
+from detect.training.checkpoint import check_resumed, load_state, restore, save_state
+from detect.training.ema import Ema
+from detect.training.normalization import normalize
+from detect.training.optimization import build_optimizer, learning_rate, set_learning_rate
+from detect.training.options import STATE, option, read_options
+from detect.training.processes import Processes, count_processes, reason, started_processes, stopping_on_sigterm
+from detect.training.runlog import RunLog, peak_memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +49,9 @@ class Config:
     val_images: str = option("annotations/sample/val", "folder of its pictures")
     out: str = option("runs/retinanet", "folder for weights, state, log and TensorBoard")
     backbone: str = option("resnet18", "which ResNet", BACKBONES)
-    backbone_weights: str = option("none", "imagenet (downloaded by torchvision), a file, or none")
+    backbone_weights: str = option(
+        "none", "imagenet (downloaded by torchvision), a file, also of train_classifier.py, or none"
+    )
     norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
     head_norm: bool = option(True, "group normalisation in the heads")
     channels: int = option(256, "of the pyramid and the heads, a multiple of 32 from 64 on")
@@ -92,44 +83,15 @@ class Config:
 
 def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
     """Options from the command line; with --resume, those not given come from the saved state."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resume", action="store_true", help="go on where --out stopped; start if it never did")
-    kinds = get_type_hints(Config)
-    for field in dataclasses.fields(Config):
-        text = f"{field.metadata['help']} (default: {field.default})".replace("%", "%%")
-        how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text}
-        if kinds[field.name] is bool:
-            how["action"] = argparse.BooleanOptionalAction
-        else:
-            how |= {"type": kinds[field.name], "choices": field.metadata["choices"]}
-        parser.add_argument(f"--{field.name.replace('_', '-')}", **how)
-    given = vars(parser.parse_args(arguments))
-    resume = given.pop("resume")
-    state = Path(given.get("out", Config.out)) / "state.safetensors"
-    if state.exists() and not resume:
-        parser.error(f"{state} exists: add --resume to go on, or name another folder with --out")
-    saved = load_state(state)[2]["config"] if resume and state.exists() else {}
-    config = Config(**(saved | given))
+    options = read_options(Config, arguments, description=__doc__)
+    config, parser = options.config(), options.parser
     if config.size % 32 or config.channels % 32 or config.channels < 64:
         parser.error(f"--size and --channels must be multiples of 32, not {config.size} and {config.channels}")
-    if config.batch_size % (share := config.accumulate * int(os.environ.get("WORLD_SIZE", "1"))):
+    if config.batch_size % (share := config.accumulate * count_processes()):
         parser.error(f"--batch-size {config.batch_size} cannot be shared by {share} parts, processes counted in")
     if config.norm == "frozen" and config.backbone_weights == "none":
         parser.error("--norm frozen needs --backbone-weights: from scratch its statistics are the identity for ever")
-    return config, resume and state.exists()
-
-
-def start_processes(config: Config) -> tuple[int, int, torch.device]:
-    """This process's rank, how many there are, and its device; torchrun says so in the environment."""
-    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-        torch.backends.cudnn.benchmark = True
-    if processes > 1:
-        dist.init_process_group("nccl" if cuda else "gloo")
-    return rank, processes, device
+    return config, options.resumed
 
 
 def describe(config: Config, names: Sequence[str]) -> Description:
@@ -148,49 +110,31 @@ def describe(config: Config, names: Sequence[str]) -> Description:
     )
 
 
-def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """Weights decay; biases and norms do not."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.lr, fused=True)  # one pass over the weights: a tenth of the time
-
-
-def learning_rate(config: Config, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / (config.warmup + 1)
-    done = (step - config.warmup) / max(1, steps - config.warmup)
-    return config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
 def evaluate_together(
-    model: RetinaNet, data: CocoDataset, description: Description, config: Config, *, rank: int, processes: int
+    model: RetinaNet, data: CocoDataset, description: Description, config: Config, processes: Processes
 ) -> tuple[Evaluation, list[Detections]]:
     """Every process looks at its share of the pictures; all of them get the result."""
-    mine = predict_dataset(
-        model, data, description=description, batch_size=8, workers=config.workers, share=(rank, processes)
-    )
-    shares: list[Any] = [mine]
-    if processes > 1:
-        shares = [None] * processes
-        dist.all_gather_object(shares, mine)
-    found = {position: entry for share in shares for position, entry in share.items()}
-    ordered = [found[position] for position in range(len(data))]
-    return evaluate(data, ordered), ordered
+    share = (processes.rank, processes.count)
+    mine = predict_dataset(model, data, description=description, batch_size=8, workers=config.workers, share=share)
+    found = processes.gather(mine, len(data))
+    return evaluate(data, found), found
 
 
-def train(
-    config: Config, resumed: bool, *, stopping: list[int], rank: int, processes: int, device: torch.device
-) -> int:
+def for_people(
+    result: Evaluation, data: CocoDataset, found: Sequence[Detections]
+) -> tuple[dict[str, float], dict[str, RGBImage]]:
+    """What TensorBoard shows of an evaluation: figures, and pictures of it."""
+    scalars = {f"val/{name}": float(getattr(result, name)) for name in ("ap", "ap50", "ap75", "ar")}
+    scalars |= {f"val_ap50/{row.name}": row.ap50 for row in result.classes if row.boxes}
+    worst = draw_worst(data, found, min_score=0.3)
+    return scalars, {"val/precision_recall": draw_curves(result), "val/worst": worst}
+
+
+def train(config: Config, resumed: bool, *, stopping: list[int], processes: Processes) -> int:
     """Train until the end or until `stopping` is not empty; returns the exit code."""
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    state_file = out / "state.safetensors"
+    state_file, device = out / STATE, processes.device
 
     # Data.
     data = load_coco(config.train, config.train_images)
@@ -203,24 +147,24 @@ def train(
     model = description.build()
     if config.backbone_weights != "none" and not resumed:
         load_backbone(model, config.backbone_weights, backbone=description.backbone)
-    last = config.channels_last in ({"yes", "auto"} if device.type == "cuda" else {"yes"})
-    layout = torch.channels_last if last else torch.contiguous_format
-    model.to(device).to(memory_format=layout)
-    if processes > 1 and device.type == "cuda":
+    layout = processes.prepare(model, channels_last=config.channels_last)
+    if processes.count > 1 and device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    ema, optimizer = Ema(model, decay=config.ema), build_optimizer(config, model)
+    ema = Ema(model, decay=config.ema)
+    optimizer = build_optimizer(
+        model, kind=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, momentum=config.momentum
+    )
+    rate = partial(learning_rate, steps=steps, highest=config.lr, warmup=config.warmup)
     step, best = 0, -1.0
     if resumed:
         tensors, metadata, progress = load_state(state_file)
+        check_resumed(progress, names=data.names, state=state_file)
         restore(tensors, metadata, model=model, ema=ema.model, optimizer=optimizer)
         step, best = progress["step"], progress["best"]
-    network: Any = model
-    if processes > 1:
-        network = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
-    losses_of: Any = model.losses
+    network, losses_of = processes.share(model), model.losses
     if config.compile:
         network, losses_of = torch.compile(network), torch.compile(losses_of)
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+    bf16 = processes.uses_bf16(config.precision)
 
     # Pictures: one loader for what is left of the run, so that its workers never stop between epochs.
     batches = Batches(
@@ -231,8 +175,8 @@ def train(
         start=step,
         weights=image_weights(data) if config.balance else None,
         parts=config.accumulate,
-        rank=rank,
-        processes=processes,
+        rank=processes.rank,
+        processes=processes.count,
     )
     loader = DataLoader(
         PictureSet(data, size=config.size, augment=config.augment, seed=config.seed),  # type: ignore[arg-type]
@@ -242,20 +186,19 @@ def train(
         **worker_options(config.workers),
     )
     feed = iter(loader)
-    log = RunLog(out, start=step) if rank == 0 else None
+    log = RunLog(out, start=step) if processes.rank == 0 else None
     waiting: list[Tensor] = []  # what nobody has looked at yet, and so nobody has waited for
     clock = time.perf_counter()
     model.train()
     while step < steps:
         # One step: gradients of every part, clipped, applied, averaged.
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step, steps)
+        set_learning_rate(optimizer, rate(step))
         sums = torch.zeros(2, device=device)
         for part in range(config.accumulate):
             batch = next(feed)
             pixels, boxes, labels = (values.to(device, non_blocking=True) for values in batch[:3])
             images = normalize(pixels.to(memory_format=layout), description.mean, description.std)
-            final = processes == 1 or part == config.accumulate - 1
+            final = processes.count == 1 or part == config.accumulate - 1
             with nullcontext() if final else network.no_sync():
                 with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                     outputs = network(images)
@@ -275,9 +218,9 @@ def train(
         saves, evaluates = (
             step == steps or epoch // every > epoch_before // every for every in (config.save_every, config.eval_every)
         )
-        if not (step % config.log_every == 0 or saves or evaluates or (stopping and processes == 1)):
+        if not (step % config.log_every == 0 or saves or evaluates or (stopping and processes.count == 1)):
             continue
-        table, stopped = look(waiting, bool(stopping), processes=processes, device=device)
+        table, stopped = processes.look(waiting, is_stopping=bool(stopping))
         figures, first = ("classification", "bbox_regression", "gradient"), step - len(table)
         rows = [{"step": first + at} | dict(zip(figures, row, strict=True)) for at, row in enumerate(table)]
         for row in rows:
@@ -287,18 +230,18 @@ def train(
         waiting.clear()
         if log:
             for row in rows:
-                row |= {"lr": learning_rate(config, int(row["step"]), steps), "images_per_s": round(pace, 2)}
+                row |= {"lr": rate(int(row["step"])), "images_per_s": round(pace, 2)}
             log.losses(rows)
             parts = " ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "step")
             left = timedelta(seconds=round((steps - step) * config.batch_size / pace))
             print(f"step {step}/{steps} epoch {epoch:.2f} {parts} {pace:.1f} images/s {left} left", flush=True)
         if evaluates:
-            result, found = evaluate_together(ema.model, val, description, config, rank=rank, processes=processes)
+            result, found = evaluate_together(ema.model, val, description, config, processes)
             at = {"step": step, "epoch": round(epoch, 3), "memory_mib": round(peak_memory(device))}
             metrics = at | result.summary()
             described = dataclasses.replace(description, metrics=metrics, thresholds=result.thresholds())
             if log:
-                log.evaluation(step, metrics, result, val, found)
+                log.evaluation(step, metrics, *for_people(result, val, found))
                 save_weights(out / "last.safetensors", ema.model, described)
                 if result.ap > best:
                     save_weights(out / "best.safetensors", ema.model, described)
@@ -308,7 +251,7 @@ def train(
                 )
             best = max(best, result.ap)
         if log and (saves or stopped):
-            done = {"step": step, "best": best, "config": dataclasses.asdict(config)}
+            done = {"step": step, "best": best, "names": data.names, "config": dataclasses.asdict(config)}
             save_state(state_file, model=model, ema=ema.model, optimizer=optimizer, progress=done)
         if stopped and step < steps:
             print(f"stopped by a signal after step {step}; go on with --resume", file=sys.stderr)
@@ -317,32 +260,15 @@ def train(
     return 0
 
 
-def look(
-    waiting: Sequence[Tensor], stopping: bool, *, processes: int, device: torch.device
-) -> tuple[list[list[float]], bool]:
-    """Fetch the figures of the last steps, averaged over the processes, and whether any of them was told to stop."""
-    figures = torch.stack([*waiting, torch.full((3,), float(stopping), device=device)])
-    if processes > 1:
-        dist.all_reduce(figures)
-    *table, flag = (figures / processes).tolist()
-    return table, flag[0] > 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the command line says; returns the exit code."""
-    config, resumed = parse(arguments)
-    rank, processes, device = start_processes(config)
-    stopping: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     try:
-        return train(config, resumed, stopping=stopping, rank=rank, processes=processes, device=device)
+        config, resumed = parse(arguments)
+        with started_processes(config.device) as processes, stopping_on_sigterm() as stopping:
+            return train(config, resumed, stopping=stopping, processes=processes)
     except (DetectError, FloatingPointError) as error:
-        print(error, file=sys.stderr)
+        print(reason(error), file=sys.stderr)
         return 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if processes > 1:
-            dist.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ from detect.annotations import CocoDataset, load_coco
 from detect.detections import Detections
 from detect.evaluation.coco import evaluate
 from detect.pictures.rgb import read_rgb
-from detect.retinanet.dataset import worker_options
-from detect.retinanet.runlog import peak_memory
 from detect.runtime.telemetry import import_quietly
+from detect.training.batches import worker_options
+from detect.training.runlog import peak_memory
 
 ROOT = Path(__file__).parents[1]
 WINDOW = 10  # steps

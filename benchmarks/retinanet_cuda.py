@@ -14,9 +14,9 @@ from retinanet_rounds import Work, alternate, describe, forward_flops, picture_o
 from torch import Tensor, nn
 
 from detect.retinanet.checkpoint import Description
-from detect.retinanet.dataset import normalize
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.model import RetinaNet
+from detect.training.normalization import normalize
 
 
 def on_cuda(options: argparse.Namespace) -> dict[str, Any]:

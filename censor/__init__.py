@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from censor.errors import CensorError
     from censor.pipeline import Censor
+    from censor.plan import Plan, PlannedBox, PlannedThing
+    from censor.plan_json import load_plan, save_plan
     from censor.policy import Policy, Rule
     from censor.policy_toml import load_policy
     from censor.redact import Redaction
@@ -26,12 +28,17 @@ __all__ = [
     "Checked",
     "DetectError",
     "Level",
+    "Plan",
+    "PlannedBox",
+    "PlannedThing",
     "Policy",
     "Reason",
     "Redaction",
     "Rule",
     "Verdict",
+    "load_plan",
     "load_policy",
+    "save_plan",
 ]
 
 _HOME = {
@@ -41,12 +48,17 @@ _HOME = {
     "Checked": "censor.results",
     "DetectError": "detect.errors",
     "Level": "censor.verdict",
+    "Plan": "censor.plan",
+    "PlannedBox": "censor.plan",
+    "PlannedThing": "censor.plan",
     "Policy": "censor.policy",
     "Reason": "censor.verdict",
     "Redaction": "censor.redact",
     "Rule": "censor.policy",
     "Verdict": "censor.verdict",
+    "load_plan": "censor.plan_json",
     "load_policy": "censor.policy_toml",
+    "save_plan": "censor.plan_json",
 }
 
 

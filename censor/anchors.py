@@ -7,7 +7,7 @@ are those of its first frame for as long as it is followed, laid over wherever i
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ class Anchors:
 
     def __init__(self) -> None:
         self._colors: dict[Hashable, Pixels] = {}
+        self._fresh: set[Hashable] = set()
 
     def hold(self, thing: Hashable, means: CellMeans) -> CellMeans:
         """The cells of this frame in the colours of the thing's first.
@@ -30,9 +31,23 @@ class Anchors:
             thing: Which it is.
             means: Its cells in this frame; their colours count if it has not been seen before.
         """
-        first = self._colors.setdefault(thing, means.colors)
+        if thing not in self._colors:
+            self._colors[thing] = means.colors
+            self._fresh.add(thing)
+        first = self._colors[thing]
         rows, columns = means.colors.shape[:2]
         if first.shape[:2] == (rows, columns):
             return means._replace(colors=first)
         grown = cv2.resize(first, (columns, rows), interpolation=cv2.INTER_NEAREST)
         return means._replace(colors=np.asarray(grown, np.uint8).reshape(rows, columns, 3))
+
+    def settle(self, shown: Container[Hashable]) -> None:
+        """End a frame: what was held in it for the first time, and is shown after all in no colours, has shown none.
+
+        Args:
+            shown: The things that means are shown of in this frame.
+        """
+        for thing in self._fresh:
+            if thing not in shown:
+                del self._colors[thing]
+        self._fresh.clear()

@@ -1,27 +1,22 @@
-"""Many pictures: where each output goes, and working them off on several threads."""
+"""Many pictures: where each output goes."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from censor.errors import CensorError, OutputExistsError
+from censor.errors import CensorError, OutputExistsError, OutputIsSourceError, OutputTakenError
 from censor.gather import INFIX, BatchItem, Gathered, beside, gather, mirrored
 from censor.media.film_kinds import named_format
 from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
 from detect.pictures.formats import unsupported
+from detect.threads import run
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run"]
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwrite: bool) -> list[BatchItem]:
@@ -60,11 +55,11 @@ def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bo
         exists = os.path.lexists(target)
         other = taken.get(real) or (None if in_place else taken.get(same))
         if other is not None:
-            error = OutputExistsError(f"{item.source}: its output {target} is already that of {other}")
+            error = OutputTakenError(f"{item.source}: its output {target} is already that of {other}")
         elif not in_place and {os.path.realpath(target), same} & sources:
-            error = OutputExistsError(f"{item.source}: its output {target} would overwrite a source; use --in-place")
+            error = OutputIsSourceError(f"{item.source}: its output {target} would overwrite a source")
         elif not (in_place or overwrite) and exists:
-            error = OutputExistsError(f"{item.source}: {target} exists already; use --force to overwrite it")
+            error = OutputExistsError(f"{item.source}: {target} exists already")
         else:
             taken[real] = taken[same] = item.source
         # What is not there now is not overwritten: it would be another item's, in a file system that takes both names
@@ -137,22 +132,3 @@ def _target(item: BatchItem, out: Path | None) -> PathBeneath:
         if not way.startswith(os.pardir):
             return PathBeneath(item.beneath.root, Path(way) / below)
     return PathBeneath(out, below)
-
-
-def run(items: Iterable[T], work: Callable[[T], R], *, threads: int) -> Iterator[R]:
-    """Work items off on `threads` threads; results come in the order of the items.
-
-    No more than twice as many items as threads are begun ahead of the result that is waited for, so memory does not
-    grow with their number. When the caller stops early, what has begun is finished and nothing else is begun.
-    """
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="censor") as pool:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

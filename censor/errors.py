@@ -10,16 +10,23 @@ from __future__ import annotations
 __all__ = [
     "BoxError",
     "CensorError",
+    "ChangedObjectError",
     "ClassifierError",
     "CrashedError",
     "CropError",
     "DataFolderError",
     "DetectorError",
     "ExtraError",
+    "JobError",
+    "OtherModelsError",
     "OutputExistsError",
+    "OutputIsSourceError",
+    "OutputTakenError",
+    "PlanError",
     "PolicyError",
     "RecheckError",
     "StillNsfwError",
+    "StoreError",
     "WriteError",
 ]
 
@@ -52,6 +59,14 @@ class StillNsfwError(RecheckError):
     """A picture that still looks NSFW to a classifier after all tries."""
 
 
+class PlanError(CensorError):
+    """A plan that makes no sense, or that is of another input, policy or models than it is applied to."""
+
+
+class OtherModelsError(PlanError):
+    """A plan that was made by other models than are to look again."""
+
+
 class CropError(CensorError):
     """A picture of which no crop of the shape that was asked for is safe."""
 
@@ -64,6 +79,14 @@ class OutputExistsError(WriteError):
     """An output that is there already, and nobody said it may be overwritten."""
 
 
+class OutputIsSourceError(OutputExistsError):
+    """An output that would be written over a picture that is to be read."""
+
+
+class OutputTakenError(OutputExistsError):
+    """An output that is another picture's, too."""
+
+
 class DataFolderError(CensorError):
     """A user without a home, so that there is no folder for models."""
 
@@ -74,3 +97,15 @@ class ExtraError(CensorError):
 
 class CrashedError(CensorError):
     """A picture at whose processing the process ended, again and again."""
+
+
+class StoreError(CensorError):
+    """A bucket or a folder that is not there, may not be used, or does not keep what it must promise."""
+
+
+class ChangedObjectError(CensorError):
+    """A picture that vanished or was replaced after it was listed."""
+
+
+class JobError(CensorError):
+    """Work on a cluster that cannot begin, or cannot go on."""

@@ -21,7 +21,7 @@ from detect.pictures.still import Picture, Reading
 from detect.reduction import least_reduction
 from detect.tiling import joined, lowest_score, models_of
 
-__all__ = ["Found", "Networks", "find", "find_again", "networks_for"]
+__all__ = ["Found", "Networks", "find", "find_again", "networks_for", "recall"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,6 +144,24 @@ def find(picture: Picture, networks: Networks) -> Found:
     return Found(everything=everything, visible=visible, views=views)
 
 
+def recall(picture: Picture, networks: Networks, known: Evidence) -> Found:
+    """What a first look at a picture would find, if all but maps is known of it.
+
+    Args:
+        picture: The picture.
+        networks: Those that looked.
+        known: All that they found in it, in its pixels; all of it is taken for visible.
+
+    Raises:
+        ClassifierError: A classifier raised something of its own, or broke its contract.
+        DetectError: A network failed.
+    """
+    views = Views.at(picture, networks.reduction)
+    scores = _mapped(known.scores, views, picture, networks, picture.readings, again=False)
+    evidence = Evidence(boxes=known.boxes, scores=scores, detectors=networks.detectors)
+    return Found(everything=evidence, visible=evidence, views=views)
+
+
 def find_again(views: Views, picture: Picture, networks: Networks) -> Evidence:
     """Look at a picture, in which something has been hidden, as it is shown now.
 
@@ -166,13 +184,27 @@ def _look(views: Views, picture: Picture, networks: Networks, readings: Sequence
         found = _detect(networks.detector, view, picture.name)
         boxes.append(views.restore(found, picture) if reading is None else upright(found, reading))
         scores.append(_ask(networks.classifiers, view, reading, picture.name, heat=False))
-    together = _together(scores)
-    wanted = heat_wanted(together, networks.rule, again=again)
-    if mapping := [each for each in networks.classifiers if each.name in wanted]:
-        maps = [_ask(mapping, view, reading, picture.name, heat=True) for view, reading in _seen(views, readings)]
-        together = {**together, **_together(maps)}
+    together = _mapped(_together(scores), views, picture, networks, readings, again=again)
     found = boxes[0] if len(boxes) == 1 else joined(Detections.concatenate(boxes))
     return Evidence(boxes=found, scores=together, detectors=networks.detectors)
+
+
+def _mapped(
+    scores: Mapping[str, Scores],
+    views: Views,
+    picture: Picture,
+    networks: Networks,
+    readings: Sequence[Reading],
+    *,
+    again: bool,
+) -> Mapping[str, Scores]:
+    """The scores, with maps of those whose maps are gone by."""
+    wanted = heat_wanted(scores, networks.rule, again=again)
+    mapping = [each for each in networks.classifiers if each.name in wanted]
+    if not mapping:
+        return scores
+    maps = [_ask(mapping, view, reading, picture.name, heat=True) for view, reading in _seen(views, readings)]
+    return {**scores, **_together(maps)}
 
 
 def _seen(views: Views, readings: Sequence[Reading]) -> Iterator[tuple[RGBImage, Reading | None]]:

@@ -15,7 +15,7 @@ from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
 from detect.pictures.formats import SNIFF_BYTES, empty, refused_kind, sniff, unsupported
 
-__all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "mirrored"]
+__all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "is_meant", "mirrored"]
 
 INFIX = ".censored"
 """What stands between stem and suffix of an output that is written beside its source."""
@@ -173,9 +173,19 @@ def _found(root: Path, relative: Path, status: os.stat_result) -> BatchItem | No
 
 
 def _is_meant(item: BatchItem) -> bool:
-    """Whether it is a film or a picture by its content or its suffix."""
-    by_suffix = named_format(item.source) is not None or _ALSO_PICTURES.fullmatch(item.source.suffix) is not None
-    return item.format is not None or item.refused or by_suffix
+    return is_meant(item.source, format=item.format, refused=item.refused)
+
+
+def is_meant(path: Path, *, format: str | None, refused: bool) -> bool:  # noqa: A002  # Pillow's own word
+    """Whether a file among others is a film or a picture by its content or its suffix.
+
+    Args:
+        path: For its suffix.
+        format: What its first bytes announce.
+        refused: They are those of a film, or of a picture of a kind that is not taken.
+    """
+    by_suffix = named_format(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
+    return format is not None or refused or by_suffix
 
 
 def _named(path: Path, relative: Path, beneath: PathBeneath | None = None) -> BatchItem:

@@ -1,7 +1,4 @@
-"""From classifiers' heat to the cells of a picture that are hidden for it.
-
-A classifier's map is a grid laid over the whole picture, so that its cells have edges between pixels, too.
-"""
+"""From classifiers' heat to the cells of a picture that are hidden for it."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ from numpy.typing import NDArray
 
 from censor.manual import Box
 from censor.rules import PictureRule, reached
+from detect.classifier.regions import cell_box, cells_box, connected_cells
 from detect.classifier.scores import Scores
 
-__all__ = ["HotRegion", "cell_box", "heat_wanted", "hot_regions", "hottest"]
+__all__ = ["HotRegion", "heat_wanted", "hot_regions", "hottest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,16 +33,7 @@ class HotRegion:
 
     def bounds(self, *, width: int, height: int) -> Box:
         """The box around its cells, in pixels of a picture that the map is laid over."""
-        rows, columns = np.flatnonzero(self.cells.any(axis=1)), np.flatnonzero(self.cells.any(axis=0))
-        first = cell_box(int(rows[0]), int(columns[0]), self.cells.shape, width=width, height=height)
-        last = cell_box(int(rows[-1]), int(columns[-1]), self.cells.shape, width=width, height=height)
-        return first[0], first[1], last[2], last[3]
-
-
-def cell_box(row: int, column: int, grid: tuple[int, ...], *, width: int, height: int) -> Box:
-    """One cell of a grid of (rows, columns) that is laid over a whole picture, in pixels and parts of them."""
-    rows, columns = grid
-    return column * width / columns, row * height / rows, (column + 1) * width / columns, (row + 1) * height / rows
+        return cells_box(self.cells, width=width, height=height)
 
 
 def hottest(scores: Scores, *, width: int, height: int) -> Box | None:
@@ -95,10 +84,9 @@ def hot_regions(
             continue
         suspected = reached(scores[name].probability, rule.suspect_at)
         bar = min(np.float32(rule.heat_at), heat.max() if suspected else np.float32(1)) / np.float32(2 if more else 1)
-        hot = (heat >= bar).astype(np.uint8)
+        hot = heat >= bar
         if more:
-            hot = np.asarray(cv2.dilate(hot, np.ones((3, 3), np.uint8)), np.uint8)
-        count, numbers = cv2.connectedComponents(hot, connectivity=8)
+            hot = np.asarray(cv2.dilate(hot.astype(np.uint8), np.ones((3, 3), np.uint8)), np.bool_)
         score = scores[name].probability
-        found += [HotRegion(classifier=name, score=score, cells=numbers == each) for each in range(1, count)]
+        found += [HotRegion(classifier=name, score=score, cells=cells) for cells in connected_cells(hot)]
     return found

@@ -86,7 +86,7 @@ def parse_classifiers(given: Sequence[str]) -> tuple[str | Path, ...] | None:
     """
     if "none" in given:
         if len(given) > 1:
-            raise ValueError("--classifiers none: stands alone")
+            raise ValueError("classifiers: none stands alone")
         return ()
     names = {known.name.casefold(): known.name for known in KNOWN}
     chosen: list[str | Path] = []

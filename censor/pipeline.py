@@ -7,29 +7,33 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from censor.finding import find, networks_for
+import numpy as np
+
+from censor.calibration import calibrated_evidence
+from censor.censoring import censor_part, judge_part
+from censor.finding import Found, find, networks_for, recall
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
 from censor.media.medium import Medium, Part
-from censor.media.opening import open_medium
+from censor.media.opening import Encoded, moves, open_medium, read_encoded
 from censor.media.writing import room_for, write_atomic
 from censor.policy import Policy
 from censor.policy_toml import load_policy
-from censor.recheck import recheck
-from censor.redact import Evidence, Frame, Redaction, kept, load_sticker, plan
+from censor.redact import Evidence, Frame, Redaction, load_sticker
 from censor.results import Censored, Checked
 from censor.timing import timed
-from censor.verdict import Level, Verdict, judge
-from censor.views import Canvas
+from censor.verdict import Level, Verdict
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
 if TYPE_CHECKING:
     from censor.first_pass import Progress
+    from censor.models_used import ModelUsed
+    from censor.plan import Plan
     from censor.timeline import CensoredAnimation, CheckedAnimation
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
@@ -120,7 +124,7 @@ class Censor:
         with timed(seconds, "detect"):
             found = find(part.picture, self._networks)
         return Checked(
-            verdict=self._judge(found.everything, part.picture),
+            verdict=judge_part(found.everything, part.picture, self.policy),
             detections=found.everything.boxes,
             scores=dict(found.everything.scores),
             width=part.picture.width,
@@ -129,7 +133,12 @@ class Censor:
         )
 
     def apply(
-        self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
+        self,
+        source: Source,
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
     ) -> Censored:
         """Censor a picture in memory; the source is left alone.
 
@@ -139,15 +148,42 @@ class Censor:
                 and shape of the policy's base rule, and not expanded.
             keep: Boxes to leave alone. What any look finds is passed over if every pixel that its box touches lies in
                 one of them; what reaches beyond is hidden whole. It still counts for the verdict. `also` wins.
+            plan: What is hidden and left alone in the place of what is found; see `plan`. The look at the output
+                follows in any case, and hides what it finds besides.
 
         Raises:
             BoxError: A box lies wholly outside the picture.
+            PlanError: The plan is of another input, or was made under another policy or by other models.
             CensorError: It could not be judged or censored.
             DetectError: It could not be decoded, or the network failed.
-            TypeError: `source` is nothing that a picture can come in.
-            ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``.
+            TypeError: `source` is nothing that a picture can come in, or there is a plan and it is no file's bytes.
+            ValueError: A box is not four finite numbers with ``x0 < x1`` and ``y0 < y1``; or there are boxes beside a
+                plan, where they belong.
         """
-        return self._apply(self._open(source), also, keep)
+        return self._apply(self._open(self._planned(source, plan, also, keep)), also, keep, plan)
+
+    def apply_known(self, picture: Picture, known: Evidence) -> Censored:
+        """Censor a decoded picture of which the networks have said already what is in it; the output is looked at.
+
+        Args:
+            picture: All its pixels, or what is left of them after a reduction that `reduction` allows: then what comes
+                back has those pixels alone. It is painted in place.
+            known: What these networks said of the picture, in the pixels of the whole, before any calibration.
+
+        Raises:
+            CensorError: It could not be censored.
+            DetectError: A network failed.
+        """
+        across, down = picture.pixels.shape[1] / picture.width, picture.pixels.shape[0] / picture.height
+        whole = picture if picture.reduced is None else replace(picture, reduced=None, saving=None, blocks=None)
+        scale = np.array((across, down, across, down), np.float32)
+        known = replace(known, boxes=known.boxes.replace(xyxy=known.boxes.xyxy * scale))
+        found = recall(whole, self._networks, calibrated_evidence(known, self.policy.calibrations))
+        return self._censor(whole, Frame.of(whole), {}, found=found)
+
+    def reduction(self, height: int, width: int) -> int:
+        """How many times fewer rows and columns of a picture will do for all networks."""
+        return self._networks.reduction(height, width)
 
     def apply_file(
         self,
@@ -156,6 +192,7 @@ class Censor:
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
@@ -167,6 +204,7 @@ class Censor:
             target: Where it goes.
             also: Boxes to hide, as for `apply`.
             keep: Boxes to leave alone, as for `apply`.
+            plan: As for `apply`.
             format: As for `Censored.save`.
             quality: As `censor.media.encoding.encode` takes it.
             overwrite: Replace `target` if it is there, as one step.
@@ -177,8 +215,8 @@ class Censor:
             TypeError: `source` is nothing that a picture can come in.
             ValueError: As for `apply`, or an unknown format, or a quality out of range.
         """
-        medium, out = self._open(source), io.BytesIO()
-        done = self._apply(medium, also, keep)
+        medium, out = self._open(self._planned(source, plan, also, keep)), io.BytesIO()
+        done = self._apply(medium, also, keep, plan)
         with timed(done.seconds, "encode"):
             kind = output_format(done.picture, target=target, format=format)
             medium.write([Part(done.picture)], out, format=kind, quality=quality)
@@ -217,13 +255,14 @@ class Censor:
             enough = _is_nsfw if first else None
             return check_medium(medium, self._networks, self.policy, every=every, enough=enough, progress=progress)
 
-    def apply_animation(
+    def apply_animation(  # noqa: PLR0913  # what options of the command say
         self,
         source: Source,
         target: str | os.PathLike[str],
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
@@ -241,6 +280,7 @@ class Censor:
             target: Where it goes.
             also: Boxes to hide in every frame, as for `apply`.
             keep: Boxes to leave alone in every frame, as for `apply`.
+            plan: As for `apply`.
             format: "GIF", "PNG" or "WEBP", or the film's own. By default what the suffix of `target` says, else that of
                 the source.
             quality: As `censor.media.encoding.encode` takes it; of a film 1-100 along its encoder's scale.
@@ -260,59 +300,98 @@ class Censor:
         from censor.media.film_kinds import FILMS, named_format
         from censor.moving import apply_medium, open_moving
 
-        opened = open_moving(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels, codec=codec)
+        checked = self._planned(source, plan, also, keep)
+        opened = open_moving(checked, max_bytes=self._max_bytes, max_pixels=self._max_pixels, codec=codec)
         with closing(opened) as medium, room_for(target, large=medium.format in FILMS) as out:
             done = apply_medium(
-                medium, out, self._networks, self.policy,
-                sticker=self._sticker, again=self._recheck, format=format or named_format(target), quality=quality,
-                also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"), every=every, progress=progress,
+                medium, out, self._networks, self.policy, sticker=self._sticker,
+                again=self._recheck or plan is not None, format=format or named_format(target), quality=quality,
+                also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"), every=every, progress=progress, planned=plan,
             )  # fmt: skip
             with timed(done.seconds, "write"):
                 write_atomic(target, out, overwrite=overwrite)
         return done
 
-    def _apply(self, medium: Medium, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]) -> Censored:
+    def plan(
+        self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
+    ) -> Plan:
+        """What would be hidden, to be looked at, changed, and applied: `apply` with it gives what it gives without.
+
+        Args:
+            source: A path, an encoded picture or animation, or a binary file object.
+            also: Boxes to hide, as for `apply`.
+            keep: Boxes to leave alone, as for `apply`.
+
+        Raises:
+            BoxError: A box lies wholly outside the picture.
+            CensorError: It could not be judged or censored.
+            DetectError: It could not be decoded, or the network failed.
+            TypeError: `source` is pixels or a Pillow image, which a plan could not be bound to.
+            ValueError: As for `apply`.
+        """
+        from censor.planning import plan_of_still
+
+        encoded = read_encoded(source, max_bytes=self._max_bytes)
+        kept = boxes_of(keep, "keep")
+        if isinstance(encoded, Encoded) and not moves(encoded):
+            done = self._apply(self._open(encoded), also, kept)
+            return plan_of_still(encoded, done.picture, done.redactions, kept, policy=self.policy, models=self.models)
+        from censor.moving import open_moving, plan_medium
+
+        with closing(open_moving(encoded, max_bytes=self._max_bytes, max_pixels=self._max_pixels)) as medium:
+            return plan_medium(
+                medium, encoded, self._networks, self.policy, models=self.models,
+                sticker=self._sticker, again=self._recheck, also=boxes_of(also, "also"), keep=kept,
+            )  # fmt: skip
+
+    @cached_property
+    def models(self) -> tuple[ModelUsed, ...]:
+        """Which networks look, told by the hashes of their files."""
+        from censor.models_used import models_used
+
+        return models_used(self._networks)
+
+    def _planned(
+        self, source: Source, plan: Plan | None, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]
+    ) -> Source:
+        """The source; where there is a plan, its bytes, which the plan is held against."""
+        if plan is None:
+            return source
+        if also or keep:
+            raise ValueError("also and keep belong in the plan, where there is one")
+        encoded = read_encoded(source, max_bytes=self._max_bytes)
+        plan.require(encoded, policy=self.policy, models=self.models)
+        return encoded
+
+    def _apply(
+        self,
+        medium: Medium,
+        also: Iterable[Sequence[float]],
+        keep: Iterable[Sequence[float]],
+        planned: Plan | None = None,
+    ) -> Censored:
         """Censor the one part of a medium."""
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
         seconds: dict[str, float] = {}
         with timed(seconds, "decode"):
             (part,) = medium.parts()
             picture = part.to_paint()
-        return self._censor(picture, Frame.of(picture, **drawn), seconds)
+        frame = Frame.of(picture, **drawn) if planned is None else planned.frame(picture)
+        return self._censor(picture, frame, seconds, planned=planned)
 
-    def _censor(self, picture: Picture, frame: Frame, seconds: dict[str, float]) -> Censored:
-        """Look, judge, plan, paint, look again: what is done with each part of any medium."""
-        policy, networks = self.policy, self._networks
-        with timed(seconds, "detect"):
-            found = find(picture, networks)
-        verdict = self._judge(found.everything, picture) if policy.judges(networks.names, networks.says) else None
-        redactions = plan(found.visible, policy, frame, alone=not self._recheck)
-        passed_over = kept(found.visible, policy, frame)
-        canvas = Canvas(picture.pixels, policy, sticker=self._sticker)
-        with timed(seconds, "hide"):
-            canvas.paint(redactions)
-        shown = replace(picture, beneath=None, readings=())
-        if self._recheck:
-            with timed(seconds, "recheck"):
-                redactions, passed_over = recheck(
-                    shown, canvas, redactions, passed_over,
-                    seen=found.visible, networks=networks, policy=policy, frame=frame, views=found.views,
-                )  # fmt: skip
-        return Censored(
-            verdict=verdict,
-            detections=found.everything.boxes,
-            scores=dict(found.everything.scores),
-            width=picture.width,
-            height=picture.height,
-            seconds=seconds,
-            picture=shown,
-            redactions=tuple(redactions),
-            kept=passed_over,
-            unhidden=policy.unhidden,
-        )
-
-    def _judge(self, evidence: Evidence, picture: Picture) -> Verdict:
-        return judge(evidence, self.policy, width=picture.width, height=picture.height)
+    def _censor(
+        self,
+        picture: Picture,
+        frame: Frame,
+        seconds: dict[str, float],
+        *,
+        found: Found | None = None,
+        planned: Plan | None = None,
+    ) -> Censored:
+        return censor_part(
+            picture, frame, seconds, networks=self._networks, policy=self.policy, sticker=self._sticker,
+            again=self._recheck or planned is not None, found=found, planned=planned,
+        )  # fmt: skip
 
 
 def _is_nsfw(verdict: Verdict) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,29 @@ from censor import cells, choices, effects
 from censor.anchors import Anchors
 from censor.errors import BoxError
 from censor.evidence import Evidence
-from censor.heat import HotRegion, cell_box, hot_regions
+from censor.heat import HotRegion, hot_regions
 from censor.manual import Box, as_text, meets
 from censor.masks import Region, outwards, region, union
 from censor.policy import Policy
 from censor.rules import NSFW_REGION, Rule, reached
+from detect.classifier.regions import cell_box
 from detect.detections import Detections
 from detect.pictures.blocks import BlockGrid
 from detect.pictures.still import Picture
 
-__all__ = ["ALSO", "Evidence", "Frame", "Redaction", "kept", "kept_heat", "load_sticker", "paint", "plan"]
+__all__ = [
+    "ALSO",
+    "Evidence",
+    "Frame",
+    "Redaction",
+    "kept",
+    "kept_heat",
+    "load_sticker",
+    "paint",
+    "plan",
+    "redact_box",
+    "redact_heat",
+]
 
 ALSO = "ALSO"
 """Label of what a user hides besides what is found."""
@@ -43,6 +57,9 @@ class Redaction:
         region: The pixels.
         classifier: Name of the one whose heat it is; None for a box.
         track: Number of the thing through time whose box it is; None in a still.
+        shape: What the region was drawn with.
+        expand: By how much of the box's sides it was drawn larger.
+        cells: Those of a classifier's map whose heat it is, bool (h, w); None for a box.
     """
 
     label: str
@@ -53,6 +70,23 @@ class Redaction:
     region: Region
     classifier: str | None = None
     track: int | None = None
+    shape: str = "box"
+    expand: float = 0.0
+    cells: NDArray[np.bool_] | None = None
+
+    @property
+    def thing(self) -> int | Box:
+        """What it is through time: its track, or where nobody follows it the box."""
+        return self.xyxy if self.track is None else self.track
+
+
+class _Drawn(TypedDict):
+    width: int
+    height: int
+    shape: str
+    expand: float
+    feather: float
+    blocks: BlockGrid | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,16 +160,16 @@ def plan(
         rule = policy.rule_for(label) or policy.base
         x0, y0, x1, y1 = found.xyxy[row].tolist()
         rule = replace(rule, effect=effect or rule.effect)
-        one = _redaction((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked)
+        one = redact_box((x0, y0, x1, y1), label, score, rule, policy, frame, rechecked=rechecked)
         if one is not None and found.track_ids is not None:
             one = replace(one, track=int(found.track_ids[row]))
         redactions.append(one)
     if policy.heat is not None:
         rule = replace(policy.heat, effect=effect or policy.heat.effect)
         hot = _shown_heat(evidence, policy, frame, again=rechecked, alone=alone, more=more)
-        redactions += [_heat_redaction(each, rule, policy, frame, rechecked=rechecked) for each in hot]
+        redactions += [redact_heat(each, rule, policy, frame, rechecked=rechecked) for each in hot]
     drawn = replace(policy.base, expand=0.0)
-    redactions += [_redaction(box, ALSO, 1.0, drawn, policy, frame, rechecked=rechecked) for box in frame.also]
+    redactions += [redact_box(box, ALSO, 1.0, drawn, policy, frame, rechecked=rechecked) for box in frame.also]
     return [each for each in redactions if each is not None]
 
 
@@ -221,38 +255,40 @@ def _bounds(hot: HotRegion, frame: Frame) -> Box:
     return hot.bounds(width=frame.width, height=frame.height)
 
 
-def _redaction(
+def redact_box(
     box: Box, label: str, score: float, rule: Rule, policy: Policy, frame: Frame, *, rechecked: bool
 ) -> Redaction | None:
-    area = region(
-        box,
-        width=frame.width,
-        height=frame.height,
-        shape=rule.shape,
-        expand=rule.expand,
-        feather=policy.feather,
-        blocks=frame.blocks,
-    )
+    """What hides one box as a rule says: solid, if it is too small for a mean to hide anything.
+
+    Args:
+        box: In the picture's pixels; may reach beyond the picture.
+        label: What it shows.
+        score: How surely.
+        rule: Its effect, shape and expansion.
+        policy: What goes for all regions.
+        frame: The picture.
+        rechecked: Whether only a look at the output found it.
+
+    Returns:
+        None where box and picture do not meet.
+    """
+    area = region(box, **_drawn(rule, policy, frame))
     if area is None:
         return None
     effect = "solid" if _is_tiny(area) else rule.effect
-    return Redaction(label=label, score=score, xyxy=box, effect=effect, rechecked=rechecked, region=area)
+    return Redaction(
+        label=label, score=score, xyxy=box, effect=effect, rechecked=rechecked, region=area,
+        shape=rule.shape, expand=rule.expand,
+    )  # fmt: skip
 
 
-def _heat_redaction(hot: HotRegion, rule: Rule, policy: Policy, frame: Frame, *, rechecked: bool) -> Redaction | None:
-    cells_hidden = [
+def redact_heat(hot: HotRegion, rule: Rule, policy: Policy, frame: Frame, *, rechecked: bool) -> Redaction | None:
+    """What hides a region of heat; see `redact_box`."""
+    hidden = [
         cell_box(row, column, hot.cells.shape, width=frame.width, height=frame.height)
         for row, column in np.argwhere(hot.cells).tolist()
     ]
-    area = union(
-        cells_hidden,
-        width=frame.width,
-        height=frame.height,
-        shape=rule.shape,
-        expand=rule.expand,
-        feather=policy.feather,
-        blocks=frame.blocks,
-    )
+    area = union(hidden, **_drawn(rule, policy, frame))
     if area is None:
         return None
     return Redaction(
@@ -263,7 +299,21 @@ def _heat_redaction(hot: HotRegion, rule: Rule, policy: Policy, frame: Frame, *,
         rechecked=rechecked,
         region=area,
         classifier=hot.classifier,
+        shape=rule.shape,
+        expand=rule.expand,
+        cells=hot.cells,
     )
+
+
+def _drawn(rule: Rule, policy: Policy, frame: Frame) -> _Drawn:
+    return {
+        "width": frame.width,
+        "height": frame.height,
+        "shape": rule.shape,
+        "expand": rule.expand,
+        "feather": policy.feather,
+        "blocks": frame.blocks,
+    }
 
 
 def _is_tiny(area: Region) -> bool:
@@ -293,10 +343,7 @@ def paint(
     regions = [each.region for each in averaged]
     own = [cells.cell_means(pixels, each, cells=policy.cells) for each in regions]
     if anchors is not None:
-        own = [
-            anchors.hold(each.xyxy if each.track is None else each.track, of)
-            for each, of in zip(averaged, own, strict=True)
-        ]
+        own = [anchors.hold(each.thing, of) for each, of in zip(averaged, own, strict=True)]
     means = cells.merge_overlapping(
         pixels if anchors is None else None,
         regions,

@@ -10,7 +10,7 @@ import numpy as np
 from censor.choices import EFFECTS, SHAPES
 from detect.classifier.scores import Scores
 
-__all__ = ["EFFECTS", "HOW", "NSFW_REGION", "SHAPES", "PictureRule", "Rule", "check_number", "reached"]
+__all__ = ["EFFECTS", "HOW", "NSFW_REGION", "SHAPES", "PictureRule", "Rule", "check_choice", "check_number", "reached"]
 
 HOW = ("effect", "shape", "expand")
 """Keys of a rule that say how something is hidden."""
@@ -270,5 +270,6 @@ def check_number(key: str, value: object, low: float, high: float) -> None:
 
 
 def check_choice(key: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of the choices."""
     if value not in choices:
         raise ValueError(f"{key} must be one of {', '.join(choices)}, not {value!r}")

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.anchors import Anchors
+from censor.choices import CELL_EFFECTS
 from censor.evidence import Evidence
 from censor.finding import Networks, find_again
 from censor.first_pass import Progress, Seen
 from censor.manual import Box
 from censor.media.medium import Moving, Part
+from censor.plan import Plan
 from censor.policy import Policy
 from censor.recheck import recheck
 from censor.redact import Frame, Redaction, kept, plan
@@ -73,8 +75,11 @@ class SecondPass:
         again: bool,
         also: tuple[Box, ...],
         keep: tuple[Box, ...],
+        planned: Plan | None = None,
+        report: list[list[Redaction]] | None = None,
     ) -> None:
-        """See `censor.moving.apply_medium`; heat is hidden by solid colour."""
+        """See `censor.moving.apply_medium`; heat is hidden by solid colour. `report` takes what each frame hides."""
+        self._planned, self._each = planned, report
         self._policy = policy if policy.heat is None else replace(policy, heat=replace(policy.heat, effect="solid"))
         self._medium, self._seen, self._networks, self._again = medium, seen, networks, again
         self._sticker, self._also, self._keep = sticker, also, keep
@@ -101,7 +106,10 @@ class SecondPass:
             if number >= len(times) or part.where.seconds != times[number]:
                 raise self._changed()
             if number == 0:
-                self._frame = Frame.of(part.picture, also=self._also, keep=self._keep)
+                frame = Frame.of(part.picture, also=self._also, keep=self._keep)
+                self._frame = frame if self._planned is None else self._planned.frame(part.picture)
+            elif self._planned is not None:
+                self._frame = self._planned.keeping(self._frame, number)
             if number in shots:
                 yield from self._released(None)
                 self._carried = []
@@ -117,9 +125,11 @@ class SecondPass:
     def _take(self, number: int, part: Part, evidence: Evidence) -> None:
         """Plan a frame, and look at it if it is one of those."""
         seconds = self._seen.times[number]
-        one = _Waiting(
-            part=part, seconds=seconds, redactions=plan(evidence, self._policy, self._frame, alone=not self._again)
-        )
+        if self._planned is None:
+            redactions = plan(evidence, self._policy, self._frame, alone=not self._again)
+        else:
+            redactions = self._planned.redactions(self._frame, number)
+        one = _Waiting(part=part, seconds=seconds, redactions=redactions)
         self._carried = [(until, each) for until, each in self._carried if seconds <= until]
         one.more = [each for _, each in self._carried]
         self._waiting.append(one)
@@ -144,6 +154,7 @@ class SecondPass:
             one.shown, one.canvas, redactions, passed_over, seen=seen or evidence, networks=self._networks,
             policy=self._policy.each(effect="solid"), frame=self._frame, views=views,
         )  # fmt: skip
+        self._anchors.settle({each.thing for each in one.redactions if each.effect in CELL_EFFECTS})
         one.more = []
         known = {id(each) for each in redactions}
         fresh = [each for each in one.redactions if each.rechecked and id(each) not in known]
@@ -177,6 +188,8 @@ class SecondPass:
         return one.part.painted(shown, [each.region for each in redactions])
 
     def _report(self, redactions: Sequence[Redaction], seconds: float) -> None:
+        if self._each is not None:
+            self._each.append([replace(each, region=replace(each.region, cover=None)) for each in redactions])
         for each in redactions:
             key = each.track if each.track is not None else (each.label, each.classifier, each.rechecked)
             before = self.hidden.get(key)

@@ -15,7 +15,17 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Detections", "Detector", "HasEngine", "HasMinScore", "HasModels", "HasSpareFactor", "RGBImage", "Row"]
+__all__ = [
+    "Detections",
+    "Detector",
+    "HasEngine",
+    "HasFiles",
+    "HasMinScore",
+    "HasModels",
+    "HasSpareFactor",
+    "RGBImage",
+    "Row",
+]
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -212,6 +222,16 @@ class HasModels(Protocol):
     @property
     def models(self) -> Mapping[str, tuple[str, ...]]:
         """Each model's name, to those of its labels that are reported."""
+        ...
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """A network that says which files its models were loaded from, for records; nothing depends on it."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Each model's name, to the path of its file."""
         ...
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "load_detectors",
     "load_each",
     "load_features",
+    "load_installed",
 ]
 
 _T = TypeVar("_T")
@@ -200,6 +201,29 @@ def load_each(
         served.setdefault(_best(label, folder), []).append(label)
     loaded = _at_once([partial(_load_known, name, folder, min_score, iou_threshold, options) for name in served])
     return list(zip(loaded, map(tuple, served.values()), strict=True))
+
+
+def load_installed(
+    *, folder: Path | None, min_score: float = 0.05, **options: Unpack[SessionOptions]
+) -> dict[str, LoadedDetector]:
+    """Load every known detector that is installed, whatever it finds, by its name.
+
+    Args:
+        folder: Where models were added, as for `load_detectors`.
+        min_score: In [0, 1]; lower-scored boxes are not reported.
+        options: What runs them: see `detect.load.load_detector`.
+
+    Returns:
+        In the order of the catalogue; empty where none is installed.
+
+    Raises:
+        WeightsError: A file that cannot be read, was changed, or is no detector.
+        EngineError: See `load_detector`.
+        ValueError: See `load_detector`.
+    """
+    names = [model.name for model in KNOWN if model.kind == "detector" and _is_installed(model.name, folder)]
+    loaded = _at_once([partial(_load_known, name, folder, min_score, None, options) for name in names])
+    return dict(zip(names, loaded, strict=True))
 
 
 def _at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:

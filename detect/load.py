@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 from detect.detections import Detector
 from detect.errors import EngineError, MissingWeightsError, WeightsError
 from detect.models.catalogue import find
@@ -15,7 +16,6 @@ from detect.runtime.onnx_detector import OnnxDetector, read_weights
 from detect.runtime.sessions import (
     CHECKED_ON_BOTH,
     OWN_PRECISION,
-    PROVIDERS,
     OnnxRuntimeSession,
     OpenVinoSession,
     Session,
@@ -25,21 +25,14 @@ from detect.runtime.sessions import (
 from detect.tiling import LongDetector
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
     "LoadedDetector",
     "SessionOptions",
     "choose",
     "find_weights",
+    "is_safetensors",
     "load_detector",
     "start_session",
 ]
-
-ENGINES = ("auto", "onnxruntime", "openvino")
-"""What can run an ONNX file."""
-
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-"""What a network can compute in."""
 
 _NUDENET_FILE = "320n.onnx"
 _NUDENET_SHA256 = find("320n").sha256
@@ -113,7 +106,7 @@ def load_detector(
     """
     path, expected = find_weights(weights)
     model = _read_unaltered(path, expected)
-    if _is_safetensors(model):
+    if is_safetensors(model):
         _check_names(engine, precision, provider)
         return _on_torch(path, engine, precision, provider, min_score=min_score, iou_threshold=iou_threshold)
     session = start_session(
@@ -282,7 +275,7 @@ def _has_bf16() -> bool:
         return False
 
 
-def _is_safetensors(model: bytes) -> bool:
+def is_safetensors(model: bytes) -> bool:
     """The length of a JSON header in eight bytes, then that header; an ONNX file never has a brace there."""
     return model[8:9] == b"{" and int.from_bytes(model[:8], "little") <= len(model) - 8
 

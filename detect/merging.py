@@ -9,7 +9,7 @@ import numpy as np
 from detect.detections import Detections, Detector, HasEngine, RGBImage
 from detect.labels import serves, taken
 from detect.reduction import spare_factor
-from detect.tiling import lowest_score, models_of
+from detect.tiling import files_of, lowest_score, models_of
 
 __all__ = ["MergedDetector", "NoDetector", "best_for", "reported"]
 
@@ -58,6 +58,11 @@ class MergedDetector:
             for model, names in models_of(detector).items():
                 found[model] = (*found.get(model, ()), *(name for name in names if name in labels))
         return found
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files of all models."""
+        return {name: path for detector, _ in self._parts for name, path in files_of(detector).items()}
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the neediest of the detectors can spare: see `detect.reduction`."""

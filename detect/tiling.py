@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detect import boxes
-from detect.detections import Detections, Detector, HasMinScore, HasModels, RGBImage
+from detect.detections import Detections, Detector, HasFiles, HasMinScore, HasModels, RGBImage
 from detect.reduction import spare_factor
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Stretches",
     "TiledDetector",
     "corners",
+    "files_of",
     "joined",
     "lowest_score",
     "models_of",
@@ -45,6 +46,11 @@ class DetectorWrapper:
     def models(self) -> Mapping[str, tuple[str, ...]]:
         """The models that the wrapped detector asks."""
         return models_of(self._detector)
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files of the wrapped detector's models."""
+        return files_of(self._detector)
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the wrapped detector can spare: see `detect.reduction`."""
@@ -223,6 +229,11 @@ def models_of(detector: Detector) -> Mapping[str, tuple[str, ...]]:
     One that does not say is one model, called ``detector``.
     """
     return detector.models if isinstance(detector, HasModels) else {"detector": detector.names}
+
+
+def files_of(network: object) -> Mapping[str, str]:
+    """Path of each model's file by the model's name; of those alone that say."""
+    return network.files if isinstance(network, HasFiles) else {}
 
 
 def corners(height: int, width: int, *, tile_height: int, tile_width: int, overlap: float) -> list[tuple[int, int]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fakes import RED, finder
 from numpy.typing import NDArray
 from PIL import Image
@@ -49,3 +50,9 @@ def networks() -> Networks:
 
 def looked(pictures: Sequence[LabeledPicture] | Path) -> Look:
     return look_at(read_labeled(pictures) if isinstance(pictures, Path) else pictures, networks(), FACTS)
+
+
+def look_with(monkeypatch: pytest.MonkeyPatch, given: Networks, facts: Mapping[str, Mapping[str, str]] = FACTS) -> None:
+    """Let commands look with these networks in the place of those that are installed, and draw few times."""
+    monkeypatch.setattr("censor.cli.labeled._networks", lambda *_: (given, facts))
+    monkeypatch.setattr("censor.analysis.evaluate.RESAMPLES", 20)

@@ -87,7 +87,8 @@ def options(command: click.Command) -> Iterator[str]:
 
 
 def test_every_option_is_documented() -> None:
-    text = "".join((ROOT / "docs" / name).read_text() for name in ("command.md", "collection.md"))
+    pages = ("command.md", "collection.md", "cluster.md", "plan.md")
+    text = "".join((ROOT / "docs" / name).read_text() for name in pages)
     found = set(options(main))
     assert {"--output", "--threshold", "--boxes", "--json", "--force"} < found
     assert not {option for option in found if f"`{option}" not in text and f"[{option}" not in text}

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from censor.analysis.looking import Look, Seen
-from censor.analysis.page import Block, Figure, Paragraph, Section, Table
-from censor.analysis.thumbnails import Thumbnail
+from censor.analysis.page import Block, Paragraph, Section, Table
+from censor.analysis.thumbnails import Wanted
 from censor.policy import Policy
 from detect.errors import EvaluationError
 from detect.evaluation.labeled import LabeledPicture
-from detect.evaluation.score_cache import ScoreCache, content_key
 from detect.labels import resolve, taken
-from detect.pictures.source import MAX_BYTES, read_source
-from detect.runtime.sessions import cores
 
-__all__ = [
-    "DOUBTFUL", "TIMES", "VERDICT", "Collection", "Shown", "Thumbnails", "as_csv", "said_of", "score_by", "unlabeled",
-    "unreadable_section",
-]  # fmt: skip
+__all__ = ["TIMES", "VERDICT", "Collection", "as_csv", "said_of", "score_by", "unlabeled", "unreadable_section"]
 
 TIMES = "\u00d7"
 """The sign of multiplication, before how many pictures one stands for."""
 
 VERDICT = "verdict"
 """What pictures may be ranked by besides classifiers and labels: the score of the policy's verdict."""
-
-DOUBTFUL = 0.5
-"""Thumbnails of pictures to which any classifier gives this probability of NSFW are hidden from edge to edge: where the
-detector finds nothing, nothing else would be."""
 
 
 def unlabeled(files: Sequence[Path]) -> list[LabeledPicture]:
@@ -51,12 +39,14 @@ class Collection:
 
     Attributes:
         paths: In the order found.
+        contents: The hash of each one's file.
         seen: What was found in each.
         groups: intp, (N,): those of one number look alike.
         unreadable: Why each of the others could not be read; each reason names its file. They have no score.
     """
 
     paths: tuple[Path, ...]
+    contents: tuple[str, ...]
     seen: tuple[Seen, ...]
     groups: NDArray[np.intp]
     unreadable: tuple[str, ...]
@@ -66,7 +56,7 @@ class Collection:
         """What was looked at, and reasons why other files were not even begun."""
         failed = tuple(reason for _, reason in look.answers.unreadable)
         paths = tuple(picture.path for picture in look.answers.pictures)
-        return cls(paths, look.seen, look.answers.groups(), (*refused, *failed))
+        return cls(paths, look.answers.contents, look.seen, look.answers.groups(), (*refused, *failed))
 
     def leaders(self, order: Sequence[int]) -> list[int]:
         """Of each group the picture that comes first in an order, in that order."""
@@ -79,9 +69,14 @@ class Collection:
         """How many pictures look like this one, itself among them."""
         return int((self.groups == self.groups[row]).sum())
 
-    def probability(self, row: int) -> float:
-        """The most that any classifier gives a picture of NSFW; 0 without classifiers."""
-        return max((said.probability for said in self.seen[row].evidence.scores.values()), default=0.0)
+    def wanted(self, row: int, caption: str) -> Wanted:
+        """What is to be known for a picture's thumbnail.
+
+        Args:
+            row: Which one.
+            caption: What is said of it.
+        """
+        return Wanted(path=self.paths[row], content=self.contents[row], seen=self.seen[row], caption=caption)
 
 
 def score_by(by: str, seen: Sequence[Seen], policy: Policy, *, names: Sequence[str]) -> NDArray[np.float64]:
@@ -141,62 +136,3 @@ def unreadable_section(collection: Collection) -> list[Section]:
     said = f"{count} file{'s' * (count > 1)} could not be read, and {'have' if count > 1 else 'has'} no score."
     blocks: list[Block] = [Paragraph(said, emphasis=True)]
     return [Section("Not read", [*blocks, Table(["why"], [[reason] for reason in collection.unreadable])])]
-
-
-Shown = Callable[[bytes, str, bool], Thumbnail]
-"""Makes a thumbnail of a file's content and what errors call it; true hides it from edge to edge."""
-
-
-@dataclass(frozen=True, eq=False)
-class Thumbnails:
-    """Makes thumbnails, several at once, and keeps them where it is told to.
-
-    Attributes:
-        shown: Makes one.
-        key: All that may change them; see `detect.evaluation.score_cache.model_key`.
-        cache: Where they are looked up and kept; None for nowhere.
-        max_bytes: Cap on an encoded picture.
-    """
-
-    shown: Shown
-    key: str
-    cache: ScoreCache | None = None
-    max_bytes: int = MAX_BYTES
-
-    def figures(self, collection: Collection, captions: Mapping[int, str]) -> dict[int, Figure]:
-        """Thumbnails of some pictures of a collection.
-
-        Args:
-            collection: The pictures.
-            captions: What is said of each, by its row.
-        """
-        found: dict[int, Figure] = {}
-        with ThreadPoolExecutor(cores()) as pool:
-            makers = {row: partial(self._make, collection, row) for row in captions}
-            known = {row: self._known(collection, row) for row in captions}
-            waiting = {row: pool.submit(makers[row]) for row, image in known.items() if image is None}
-            for row, caption in captions.items():
-                image = known[row]
-                if image is None:
-                    content, made = waiting[row].result()
-                    image = made.encode()
-                    if self.cache is not None and made.refused is None:
-                        self.cache.put_thumbnail(content, self._key(collection, row), image)
-                found[row] = Figure(image, f"{collection.paths[row].name}, censored", caption)
-        return found
-
-    def _known(self, collection: Collection, row: int) -> bytes | None:
-        if self.cache is None:
-            return None
-        content = content_key(read_source(collection.paths[row], self.max_bytes)[0])
-        return self.cache.thumbnail(content, self._key(collection, row))
-
-    def _make(self, collection: Collection, row: int) -> tuple[str, Thumbnail]:
-        content, name = read_source(collection.paths[row], self.max_bytes)
-        return content_key(content), self.shown(content, name, self._whole(collection, row))
-
-    def _key(self, collection: Collection, row: int) -> str:
-        return f"{self.key} whole" if self._whole(collection, row) else self.key
-
-    def _whole(self, collection: Collection, row: int) -> bool:
-        return collection.probability(row) >= DOUBTFUL

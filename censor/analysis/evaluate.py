@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,14 @@ from censor.policy import Policy
 from censor.verdict import Level, Verdict
 from detect.errors import EvaluationError
 from detect.evaluation.agreement import Agreement, agreement
-from detect.evaluation.curves import average_precision, roc_auc
-from detect.evaluation.intervals import Interval, bootstrap, wilson
+from detect.evaluation.curves import areas
+from detect.evaluation.intervals import Interval, bootstrap_all, wilson
 from detect.evaluation.operating import (
     Confusion,
     OperatingPoint,
     at_best_f1,
     at_false_alarm_rate,
     at_miss_rate,
-    confusion_at,
 )
 from detect.evaluation.scored import Scored
 
@@ -215,84 +213,103 @@ def evaluate(look: Look, policies: Sequence[Policy], *, resamples: int = RESAMPL
     labels = np.array([picture.nsfw for picture in answers.pictures])
     weights = [picture.weight for picture in answers.pictures]
     truth = Scored(labels, labels.astype(np.float64), weights=weights, groups=answers.groups())
-
-    def rate(measure: Callable[[Scored], float], data: Scored) -> Rate:
-        return _rate(measure, data, resamples=resamples, seed=seed)
-
-    judged = tuple(_judged(policy, look.seen, truth, resamples=resamples, seed=seed) for policy in policies)
-    judges, silent = [], []
-    for name, kind, scores, counts in _scores(look.seen, judged):
-        if kind == "label" and not scores.any():
-            silent.append(name)
-            continue
-        data = truth.rescored(scores)
-        points = {aim: find(data) for aim, find in _POINTS.items()}
-        auc, ap = rate(roc_auc, data), rate(average_precision, data)
-        judges.append(Judge(name=name, kind=kind, data=data, counts=counts, auc=auc, ap=ap, points=points))
+    verdicts = [tuple(each.judged(policy) for each in look.seen) for policy in policies]
+    said = [
+        _Said(name, kind, truth.rescored(scores), counts)
+        for name, kind, scores, counts in _scores(look.seen, policies, verdicts)
+    ]
+    heard = [each for each in said if each.kind != "label" or each.data.scores.any()]
+    ranks = [np.array([verdict.level.rank for verdict in given]) for given in verdicts]
+    rates = _rates([each.data for each in heard], ranks, truth, resamples=resamples, seed=seed)
+    judges = [
+        Judge(
+            name=each.name,
+            kind=each.kind,
+            data=each.data,
+            counts=each.counts,
+            auc=next(rates),
+            ap=next(rates),
+            points={aim: find(each.data) for aim, find in _POINTS.items()},
+        )
+        for each in heard
+    ]
+    judged = tuple(_judged(*each, truth, rates) for each in zip(policies, verdicts, strict=True))
     return Evaluation(
         look=look,
         truth=truth,
         policies=judged,
         judges=tuple(judges),
-        silent=tuple(silent),
+        silent=tuple(each.name for each in said if each not in heard),
         agreements=_agreements(judged, judges, truth),
     )
 
 
-def _rate(measure: Callable[[Scored], float], data: Scored, *, resamples: int, seed: int) -> Rate:
-    try:
-        interval = bootstrap(measure, data, resamples=resamples, seed=seed)
-    except EvaluationError:
-        interval = None
-    return Rate(value=measure(data), interval=interval)
+class _Said(NamedTuple):
+    """Scores before they are measured."""
+
+    name: str
+    kind: Kind
+    data: Scored
+    counts: bool
 
 
-def _share(measure: Callable[[Scored], float], data: Scored, *, of: bool, resamples: int, seed: int) -> Rate:
-    """A share of the pictures of one label.
+_GRAVER = (Level.REVIEW, Level.NSFW)
 
-    Where it is all or nothing every draw says the same, which is no certainty: then groups are counted, as if each had
-    been drawn by itself.
+
+def _rates(
+    said: Sequence[Scored], ranks: Sequence[NDArray[np.int64]], truth: Scored, *, resamples: int, seed: int
+) -> Iterator[Rate]:
+    """AUC and average precision of all scores in turn; then of verdicts, by level, what is missed below it and flagged.
+
+    Where such a share is all or nothing every draw says the same, which is no certainty: then groups are counted, as if
+    each had been drawn by itself.
     """
-    rate = _rate(measure, data, resamples=resamples, seed=seed)
-    if rate.value not in (0, 1) or rate.interval is None:
-        return rate
-    groups = len(np.unique(data.groups[(data.labels == of) & (data.weights > 0)]))
-    return Rate(value=rate.value, interval=wilson(int(rate.value) * groups, groups))
+    wrong = [(of, (given >= level.rank) != of) for given in ranks for level in _GRAVER for of in (True, False)]
+
+    def measures(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        rows = [row for data in said for row in areas(data, weights)]
+        for of, mistaken in wrong:
+            those = weights * (truth.labels == of)
+            rows.append((those * mistaken).sum(axis=1) / those.sum(axis=1))
+        return np.array(rows)
+
+    values = measures(truth.weights[None])[:, 0]
+    try:
+        intervals: list[Interval] | None = bootstrap_all(measures, truth, resamples=resamples, seed=seed)
+    except EvaluationError:
+        intervals = None
+    for row, value in enumerate(values.tolist()):
+        interval = None if intervals is None else intervals[row]
+        if interval is not None and row >= 2 * len(said) and value in (0, 1):
+            of, _ = wrong[row - 2 * len(said)]
+            groups = len(np.unique(truth.groups[(truth.labels == of) & (truth.weights > 0)]))
+            interval = wilson(int(value) * groups, groups)
+        yield Rate(value=value, interval=interval)
 
 
-def _judged(policy: Policy, seen: Sequence[Seen], truth: Scored, *, resamples: int, seed: int) -> JudgedPolicy:
-    verdicts = tuple(each.judged(policy) for each in seen)
-    data = truth.rescored([verdict.level.rank for verdict in verdicts])
-    share = partial(_share, data=data, resamples=resamples, seed=seed)
+def _judged(policy: Policy, verdicts: tuple[Verdict, ...], truth: Scored, rates: Iterator[Rate]) -> JudgedPolicy:
+    ranks = np.array([verdict.level.rank for verdict in verdicts])
 
     def weight(level: Level, nsfw: bool) -> float:
-        return float(truth.weights[(data.scores == level.rank) & (truth.labels == nsfw)].sum())
+        return float(truth.weights[(ranks == level.rank) & (truth.labels == nsfw)].sum())
 
-    graver = (Level.REVIEW, Level.NSFW)
+    found = {level: (next(rates), next(rates)) for level in _GRAVER}
     return JudgedPolicy(
         policy=policy,
         verdicts=verdicts,
         weights={level: (weight(level, False), weight(level, True)) for level in Level},
-        missed={each: share(partial(_missed, at=each.rank), of=True) for each in graver},
-        flagged={each: share(partial(_flagged, at=each.rank), of=False) for each in graver},
+        missed={level: missed for level, (missed, _) in found.items()},
+        flagged={level: flagged for level, (_, flagged) in found.items()},
     )
 
 
-def _missed(data: Scored, *, at: int) -> float:
-    return confusion_at(data, at).miss_rate
-
-
-def _flagged(data: Scored, *, at: int) -> float:
-    return confusion_at(data, at).false_alarm_rate
-
-
 def _scores(
-    seen: Sequence[Seen], judged: Sequence[JudgedPolicy]
+    seen: Sequence[Seen], policies: Sequence[Policy], verdicts: Sequence[Sequence[Verdict]]
 ) -> Iterator[tuple[str, Kind, NDArray[np.float64], bool]]:
     """Name, kind, scores, and whether the first policy goes by them."""
-    main = judged[0].policy
-    for each in judged:
-        yield each.policy.name, "policy", np.array([verdict.score for verdict in each.verdicts]), each is judged[0]
+    main = policies[0]
+    for policy, given in zip(policies, verdicts, strict=True):
+        yield policy.name, "policy", np.array([verdict.score for verdict in given]), policy is main
     first = seen[0].evidence
     for name in first.classifiers:
         scores = np.array([each.evidence.scores[name].probability for each in seen])

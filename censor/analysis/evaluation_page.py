@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from censor.analysis.evaluate import PEOPLE, Evaluation, Judge, JudgedPolicy, Rate
 from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, Table, render_page
-from censor.analysis.thumbnails import Thumbnail
+from censor.analysis.thumbnails import HIDING, Thumbnails, Wanted
 from censor.verdict import Level
 from detect.detections import RGBImage
 from detect.evaluation.curves import precision_recall_curve, roc_curve
 from detect.evaluation.plots import draw_precision_recall, draw_reliability, draw_roc
 from detect.evaluation.reliability import brier_score, reliability
 
-__all__ = ["PLOTS", "Shown", "detector_table", "evaluation_page", "evaluation_plots", "scores_csv"]
+__all__ = ["PLOTS", "detector_table", "evaluation_page", "evaluation_plots", "scores_csv"]
 
 PLOTS = {
     "roc.png": "ROC: the share of NSFW pictures that are flagged over the share of safe ones, at every threshold",
@@ -31,15 +30,12 @@ PLOTS = {
 UNKNOWN = "-"
 """In the place of a number that cannot be said."""
 
-Shown = Callable[[Path, bool], Thumbnail]
-"""Makes a thumbnail of a picture; true hides it from edge to edge."""
-
 
 def evaluation_page(
     evaluation: Evaluation,
     plots: Mapping[str, bytes],
     *,
-    shown: Shown | None = None,
+    thumbnails: Thumbnails | None = None,
     worst: int = 12,
     detector: Sequence[Block] = (),
 ) -> str:
@@ -48,7 +44,7 @@ def evaluation_page(
     Args:
         evaluation: What it says.
         plots: As `evaluation_plots` makes them.
-        shown: Makes thumbnails of what went worst; None for none.
+        thumbnails: Makes those of what went worst; None for none.
         worst: At most so many of each kind.
         detector: What else is known of the detector: see `detector_table`.
 
@@ -68,7 +64,7 @@ def evaluation_page(
         Section("Thresholds", _thresholds(evaluation)),
         Section("Are scores probabilities?", _probabilities(evaluation, plots)),
         Section("Who agrees with whom", _agreements(evaluation)),
-        *_worst(evaluation, shown, worst),
+        *_worst(evaluation, thumbnails, worst),
         *([Section("The detector's boxes", detector)] if detector else []),
         Section("Pictures and time", _pictures(evaluation)),
     ]
@@ -106,7 +102,7 @@ def scores_csv(evaluation: Evaluation) -> str:
 
 
 def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
-    """What `python -m detect evaluate --out` has measured of a detector, as a table.
+    """What `python -m detect evaluate` has measured of a detector, as a table.
 
     Args:
         metrics: Its ``metrics.json``.
@@ -120,7 +116,7 @@ def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
     if not isinstance(classes, list) or not all(
         isinstance(each, dict) and {"name", *fields} <= set(each) for each in classes
     ):
-        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate --out`")
+        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate`")
     rows = [[str(each["name"]), str(each["boxes"]), *(_number(each[key]) for key in fields[1:])] for each in classes]
     caption = f"Boxes against boxes that people drew, from {source}"
     return [Table(["label", "boxes", "AP", "AP50", "AR"], rows, caption)]
@@ -243,8 +239,8 @@ def _agreements(evaluation: Evaluation) -> list[Block]:
     ]
 
 
-def _worst(evaluation: Evaluation, shown: Shown | None, count: int) -> list[Section]:
-    if shown is None or not count:
+def _worst(evaluation: Evaluation, thumbnails: Thumbnails | None, count: int) -> list[Section]:
+    if thumbnails is None or not count:
         return []
     truth, verdicts = evaluation.truth, evaluation.policies[0].verdicts
     ranks = np.array([verdict.level.rank for verdict in verdicts])
@@ -256,28 +252,33 @@ def _worst(evaluation: Evaluation, shown: Shown | None, count: int) -> list[Sect
     return [
         Section(
             "Worst false alarms",
-            _gallery(evaluation, alarms.tolist(), shown, whole=False, none="No safe picture was flagged.")
-            + [Paragraph("What any network finds in them is hidden, by the strict policy.")] * bool(len(alarms)),
+            _gallery(evaluation, alarms.tolist(), thumbnails, none="No safe picture was flagged.")
+            + [Paragraph(f"{HIDING}.")] * bool(len(alarms)),
         ),
         Section(
             "Worst misses",
-            _gallery(evaluation, misses.tolist(), shown, whole=True, none="No NSFW picture was missed.")
+            _gallery(evaluation, misses.tolist(), thumbnails, none="No NSFW picture was missed.")
             + [Paragraph("People call them NSFW, so they are hidden from edge to edge.")] * bool(len(misses)),
         ),
     ]
 
 
-def _gallery(evaluation: Evaluation, rows: Sequence[int], shown: Shown, *, whole: bool, none: str) -> list[Block]:
+def _gallery(evaluation: Evaluation, rows: Sequence[int], thumbnails: Thumbnails, *, none: str) -> list[Block]:
     if not rows:
         return [Paragraph(none)]
-    figures = []
+    answers, seen, wanted = evaluation.look.answers, evaluation.look.seen, {}
     for row in rows:
-        path, verdict = evaluation.look.answers.pictures[row].path, evaluation.policies[0].verdicts[row]
-        small = shown(path, whole)
+        picture, verdict = answers.pictures[row], evaluation.policies[0].verdicts[row]
         why = "; ".join(map(str, verdict.reasons[:2])) or "nothing met a rule"
-        caption = f"{path.name}: {verdict.level} {verdict.score:.2f}; {small.refused or why}"
-        figures.append(Figure(small.encode(), "hidden" if whole or small.refused else "censored", caption))
-    return [Gallery(figures)]
+        wanted[row] = Wanted(
+            path=picture.path,
+            content=answers.contents[row],
+            seen=seen[row],
+            caption=f"{picture.path.name}: {verdict.level} {verdict.score:.2f}; {why}",
+            hidden="hidden: people call it NSFW" if picture.nsfw else None,
+            harmless=not picture.nsfw,
+        )
+    return [Gallery(list(thumbnails.figures(wanted).values()))]
 
 
 def _pictures(evaluation: Evaluation) -> list[Block]:

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from censor.analysis.explained_networks import ExplainedNetwork
-from detect.detections import RGBImage
+from detect.detections import Detections, RGBImage
 from detect.errors import DetectError, ExplanationError
 from detect.explain.activation import activation
 from detect.explain.drise import DRise, drise, strongest
-from detect.explain.faithfulness import deletion, insertion, random_heat, rank_correlation
+from detect.explain.faithfulness import Curve, deletion, insertion, random_heat, rank_correlation
 from detect.explain.occlusion import default_window, occlusion
 from detect.explain.target import Heatmap, Score, classifier_score, detector_score
 
 if TYPE_CHECKING:
-    from detect.classifier.scores import Classifier
+    from detect.explain.torch_backward import Backward
 
-__all__ = ["METHODS", "QUICK", "TORCH_METHODS", "Asked", "Belief", "ExplainedMap", "belief_in_words", "maps_of"]
+__all__ = [
+    "METHODS",
+    "QUICK",
+    "SHOWN_CELLS",
+    "TORCH_METHODS",
+    "Asked",
+    "Curves",
+    "ExplainedMap",
+    "check_methods",
+    "maps_of",
+]
 
 TORCH_METHODS = ("deconvnet", "guided")
 METHODS = ("occlusion", "activation", "drise", *TORCH_METHODS, "skin1996")
@@ -33,10 +43,13 @@ SHOWN_CELLS = 8
 """Cells along a side of what is shown of a map that follows the picture's pixels, if the picture is censored: as much
 as an effect shows of what it hides."""
 
-_LOW = 0.1
-"""Score below which a map explains next to nothing."""
+_HIDDEN, _SHOWN = "occlusion: a window hidden", "occlusion: a window shown"
 
-_PROGRESS = Callable[[], None]
+_FIRST_MASKS = 4
+"""Of D-RISE's masks one in so many makes the first map, and the one that disorder is held against."""
+
+_Progress = Callable[[float], None]
+"""Called with the share of the work that is done, from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,24 +75,21 @@ class Asked:
     uncensored: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Belief:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curves:
     """What speaks for a map.
 
     Attributes:
-        deletion: Area below the score while the hottest pixels are hidden first.
-        insertion: Area below the score while they are shown first.
-        random_deletion: The same for a map that knows nothing.
-        random_insertion: The same for that map.
-        shuffled: Rank correlation with the map of the same network with its weights in disorder; None where there is
-            no such map.
+        deletion: The score while the hottest pixels are hidden first.
+        insertion: The score while they are shown first.
+        random_deletion: As `deletion`, for a map that knows nothing.
+        random_insertion: As `insertion`, for that map.
     """
 
-    deletion: float
-    insertion: float
-    random_deletion: float
-    random_insertion: float
-    shuffled: float | None
+    deletion: Curve
+    insertion: Curve
+    random_deletion: Curve
+    random_insertion: Curve
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +102,9 @@ class ExplainedMap:
         target: What is explained.
         score: The network's, of the picture as it is.
         heat: The map, as fine as it may be shown.
-        belief: What speaks for it.
+        curves: What speaks for it; None of a first pass, which a finer map will follow.
+        shuffled: Rank correlation with the map of the same network with its weights in disorder; None where there is
+            no such map.
     """
 
     by: str
@@ -100,7 +112,8 @@ class ExplainedMap:
     target: str
     score: float
     heat: Heatmap
-    belief: Belief
+    curves: Curves | None = None
+    shuffled: float | None = None
 
 
 @dataclass(eq=False)
@@ -112,47 +125,69 @@ class _Subject:
     score: Score
     target: str
     asked: Asked
-    shuffled: Classifier | None
-    random_areas: tuple[float, float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        height, width = self.image.shape[:2]
-        block = max(1, default_window(height, width)[0] // 2)
-        blind = random_heat(height, width, block=block, seed=self.asked.seed)
-        self.random_areas = self.areas(blind)
-
-    def areas(self, heat: Heatmap) -> tuple[float, float]:
-        return deletion(self.image, heat, self.score).area, insertion(self.image, heat, self.score).area
+    shuffled: ExplainedNetwork | None
 
     @cached_property
     def whole(self) -> float:
         return float(self.score([self.image])[0])
 
+    @cached_property
+    def random(self) -> tuple[Curve, Curve]:
+        height, width = self.image.shape[:2]
+        block = max(1, default_window(height, width)[0] // 2)
+        return self.curves(random_heat(height, width, block=block, seed=self.asked.seed))
+
+    def curves(self, heat: Heatmap) -> tuple[Curve, Curve]:
+        return deletion(self.image, heat, self.score), insertion(self.image, heat, self.score)
+
+    def first(self, method: str, heat: Heatmap) -> ExplainedMap:
+        return ExplainedMap(by=self.network.name, method=method, target=self.target, score=self.whole, heat=heat)
+
     def explained(
         self, method: str, heat: Heatmap, alike: float | None, *, shown: Heatmap | None = None
     ) -> ExplainedMap:
-        hidden, inserted = self.areas(heat)
-        belief = Belief(
-            deletion=hidden, insertion=inserted, random_deletion=self.random_areas[0],
-            random_insertion=self.random_areas[1], shuffled=alike,
-        )  # fmt: skip
+        (hidden, inserted), (random_hidden, random_inserted) = self.curves(heat), self.random
+        curves = Curves(
+            deletion=hidden, insertion=inserted, random_deletion=random_hidden, random_insertion=random_inserted
+        )
         return ExplainedMap(
             by=self.network.name, method=method, target=self.target, score=self.whole,
-            heat=heat if shown is None else shown, belief=belief,
+            heat=heat if shown is None else shown, curves=curves, shuffled=alike,
         )  # fmt: skip
+
+
+def check_methods(networks: Sequence[ExplainedNetwork], asked: Asked) -> None:
+    """Refuse what would leave a network without a map.
+
+    Raises:
+        ExplanationError: None of the methods is for one of the networks.
+    """
+    wanted = [method for method in asked.methods if method != "skin1996"]
+    for network in networks:
+        if wanted and not any(_applies(method, network) for method in wanted):
+            fits = [method for method in METHODS if method != "skin1996" and _applies(method, network)]
+            raise ExplanationError(f"{network.name}: has no map of {', '.join(wanted)}, only of {', '.join(fits)}")
+
+
+def _applies(method: str, network: ExplainedNetwork) -> bool:
+    if method in TORCH_METHODS:
+        return network.has_layers
+    if method == "activation":
+        return network.classifier is not None and network.content is not None
+    return method == "occlusion" or (method == "drise" and network.detector is not None)
 
 
 def maps_of(
-    image: RGBImage, network: ExplainedNetwork, asked: Asked, shuffled: Classifier | None, tick: _PROGRESS
+    image: RGBImage, network: ExplainedNetwork, asked: Asked, shuffled: ExplainedNetwork | None, tick: _Progress
 ) -> Iterator[ExplainedMap]:
-    """Each map of a network, as it comes.
+    """Each map of a network, as it comes; what takes long as a first pass before that, which has no curves.
 
     Args:
         image: uint8 (H, W, 3).
         network: Whose answer.
         asked: Which maps.
         shuffled: The same network with its weights in disorder, if there is one.
-        tick: Called now and then, while a map is made.
+        tick: Called with the share of all of it that is done.
 
     Raises:
         ExplanationError: What is asked cannot be had of this network or picture.
@@ -162,48 +197,21 @@ def maps_of(
     subject = _subject(image, network, asked, shuffled)
     if subject is None:
         return
-    for method in asked.methods:
+    methods = [method for method in asked.methods if _applies(method, network)]
+    for number, method in enumerate(methods):
+
+        def within(share: float, before: int = number) -> None:
+            tick((before + share) / len(methods))
+
         if method == "occlusion":
-            yield from _occlusion(subject, tick)
-        elif method == "activation" and network.classifier is not None and network.content is not None:
-            yield _activation(subject, network.classifier)
-        elif method == "drise" and network.detector is not None:
-            yield _drise(subject, tick)
-        elif method in TORCH_METHODS and network.classifier is not None and network.content is not None:
-            yield _sent_back(subject, network.content, method)
-        tick()
-
-
-def belief_in_words(each: ExplainedMap) -> str:
-    """Whether a map can be believed, for people."""
-    belief, said = each.belief, []
-    if each.score < _LOW:
-        said.append("The score is next to nothing, so this shows where little of it comes from.")
-    better = belief.deletion < belief.random_deletion, belief.insertion > belief.random_insertion
-    said.append(
-        {
-            (True, True): "Hiding what is hot lowers the score sooner than hiding anything does, and showing it raises "
-            "it sooner: the map points at what the network goes by.",
-            (True, False): "Hiding what is hot lowers the score sooner than hiding anything does, but showing it alone "
-            "does not raise it sooner.",
-            (False, True): "Showing what is hot raises the score sooner than showing anything does, but hiding it does "
-            "not lower it sooner.",
-            (False, False): "Neither hiding nor showing what is hot moves the score sooner than doing so anywhere: do "
-            "not believe this map.",
-        }[better]
-    )
-    if belief.shuffled is None:
-        said.append("Whether it depends on what the network has learnt was not tried.")
-    elif abs(belief.shuffled) < 0.3:
-        said.append("With the weights in disorder the map is another: it depends on what the network has learnt.")
-    elif abs(belief.shuffled) < 0.6:
-        said.append("With the weights in disorder the map is partly the same: some of it shows the picture alone.")
-    else:
-        said.append(
-            "With the weights in disorder the map is nearly the same: it shows the picture, not what the network has "
-            "learnt. Do not believe it."
-        )
-    return " ".join(said)
+            yield from _occlusion(subject, within)
+        elif method == "activation":
+            yield from _activation(subject)
+        elif method == "drise":
+            yield from _drise(subject, within)
+        else:
+            yield _sent_back(subject, method)
+        within(1)
 
 
 def _check_window(image: RGBImage, asked: Asked) -> None:
@@ -215,77 +223,138 @@ def _check_window(image: RGBImage, asked: Asked) -> None:
         )
 
 
-def _subject(image: RGBImage, network: ExplainedNetwork, asked: Asked, shuffled: Classifier | None) -> _Subject | None:
+def _subject(
+    image: RGBImage, network: ExplainedNetwork, asked: Asked, shuffled: ExplainedNetwork | None
+) -> _Subject | None:
     """What is explained; None where a detector finds nothing that it could be."""
+    target = asked.label or "NSFW"
+    if network.detector is not None and asked.label is None:
+        box = strongest(network.detector.detect([image])[0])
+        if not len(box):
+            return None
+        target = box.label(0)
+    return _Subject(network, image, _score(network, asked.label, target), target, asked, shuffled)
+
+
+def _score(network: ExplainedNetwork, label: str | None, target: str) -> Score:
+    """A classifier's for a label, if one is asked for; a detector's for what it found."""
     if network.classifier is not None:
-        score, target = classifier_score(network.classifier, asked.label), asked.label or "NSFW"
-    else:
-        assert network.detector is not None  # noqa: S101  # one of the two is there
-        label = asked.label
-        if label is None:
-            box = strongest(network.detector.detect([image])[0])
-            if not len(box):
-                return None
-            label = box.label(0)
-        score, target = detector_score(network.detector, label), label
-    return _Subject(network, image, score, target, asked, shuffled)
+        return classifier_score(network.classifier, label)
+    assert network.detector is not None  # noqa: S101  # one of the two is there
+    return detector_score(network.detector, target)
 
 
-def _occlusion(subject: _Subject, tick: _PROGRESS) -> Iterator[ExplainedMap]:
+def _occlusion(subject: _Subject, tick: _Progress) -> Iterator[ExplainedMap]:
     asked, image = subject.asked, subject.image
     window = asked.window or default_window(*image.shape[:2])[0]
     stride = asked.stride or max(1, window // 2)
     coarse = last = None
     for last in occlusion(image, subject.score, window=window, stride=stride):
-        coarse = coarse or last
-        tick()
+        tick(last.looks / last.total)
+        if coarse is None:
+            coarse = last
+            yield subject.first(_HIDDEN, last.hidden)
+            yield subject.first(_SHOWN, last.shown)
     assert coarse is not None and last is not None  # noqa: S101, PT018  # there is at least one map
     alike: Sequence[float | None] = (None, None)
     if subject.shuffled is not None:
         with suppress(DetectError):  # in such disorder it may answer no numbers
-            score = classifier_score(subject.shuffled, asked.label)
+            score = _score(subject.shuffled, asked.label, subject.target)
             other = next(occlusion(image, score, window=window, stride=coarse.stride))
             alike = (rank_correlation(coarse.hidden, other.hidden), rank_correlation(coarse.shown, other.shown))
-    yield subject.explained("occlusion: a window hidden", last.hidden, alike[0])
-    yield subject.explained("occlusion: a window shown", last.shown, alike[1])
+    yield subject.explained(_HIDDEN, last.hidden, alike[0])
+    yield subject.explained(_SHOWN, last.shown, alike[1])
 
 
-def _activation(subject: _Subject, classifier: Classifier) -> ExplainedMap:
-    if subject.asked.label is not None:
-        raise ExplanationError(f"{subject.network.name}: its activation map is of NSFW, not of {subject.asked.label!r}")
-    heat = activation(classifier, subject.image)
-    alike = None
-    if subject.shuffled is not None:
-        with suppress(DetectError):  # in such disorder it may answer no numbers
-            alike = rank_correlation(heat, activation(subject.shuffled, subject.image))
-    return subject.explained("activation", heat, alike)
-
-
-def _drise(subject: _Subject, tick: _PROGRESS) -> ExplainedMap:
-    detector, asked = subject.network.detector, subject.asked
-    assert detector is not None  # noqa: S101  # the caller has looked
-    box = strongest(detector.detect([subject.image])[0], subject.target)
-    if not len(box):
-        raise ExplanationError(f"{subject.network.name}: finds no {subject.target} here that D-RISE could explain")
-    last: DRise | None = None
-    for last in drise(subject.image, detector, box, masks=asked.masks, seed=asked.seed):  # noqa: B007
-        tick()
-    assert last is not None  # noqa: S101  # there is at least one map
-    return subject.explained("drise", last.heat, None)
-
-
-def _sent_back(subject: _Subject, content: bytes, method: str) -> ExplainedMap:
-    """Deconvnet or guided backpropagation. What is shown of it follows the picture's edges, so that it is coarse."""
+def _activation(subject: _Subject) -> Iterator[ExplainedMap]:
+    """The map, if there is one: who names no method takes what there is."""
+    classifier, asked, name = subject.network.classifier, subject.asked, subject.network.name
+    assert classifier is not None  # noqa: S101  # the caller has looked
+    if asked.label is not None:
+        if asked.methods == QUICK:
+            return
+        raise ExplanationError(f"{name}: its activation map is of NSFW, not of {asked.label!r}")
     try:
-        from detect.explain.torch_backward import Rule, backward
-        from detect.explain.torch_graph import load_graph
-    except ModuleNotFoundError as error:
-        raise ExplanationError(f"{method} needs {error.name}: pip install 'nsfw-censor[train]'") from error
-    from detect.explain.shuffled import shuffled_weights
+        heat = activation(classifier, subject.image)
+    except ExplanationError:
+        if asked.methods == QUICK:
+            return
+        raise
+    alike = None
+    if subject.shuffled is not None and subject.shuffled.classifier is not None:
+        with suppress(DetectError):  # in such disorder it may answer no numbers
+            alike = rank_correlation(heat, activation(subject.shuffled.classifier, subject.image))
+    yield subject.explained("activation", heat, alike)
 
-    asked, name = subject.asked, subject.network.name
-    graphs = [load_graph(given, source=name) for given in (content, shuffled_weights(content, source=name))]
-    heat, other = (backward(graph, subject.image, rule=Rule(method), name=asked.label).smoothed(4) for graph in graphs)
-    cells = backward(graphs[0], subject.image, rule=Rule(method), name=asked.label)
-    shown = heat if asked.uncensored else cells.cells(SHOWN_CELLS)
-    return subject.explained(method, heat, rank_correlation(heat, other), shown=shown)
+
+def _drise(subject: _Subject, tick: _Progress) -> Iterator[ExplainedMap]:
+    detector, asked, box = subject.network.detector, subject.asked, _box(subject)
+    assert detector is not None  # noqa: S101  # the caller has looked
+    first = last = None
+    for last in drise(subject.image, detector, box, masks=asked.masks, seed=asked.seed):
+        tick(last.looks / last.total)
+        if first is None and last.looks >= last.total / _FIRST_MASKS:
+            first = last
+            yield subject.first("drise", last.heat)
+    assert first is not None and last is not None  # noqa: S101, PT018  # there is at least one map
+    yield subject.explained("drise", last.heat, _alike_in_disorder(subject, first, box))
+
+
+def _alike_in_disorder(subject: _Subject, first: DRise, box: Detections) -> float | None:
+    """The same masks, as many as made the first map, shown to a network with its weights in disorder."""
+    if subject.shuffled is None or subject.shuffled.detector is None:
+        return None
+    with suppress(DetectError):  # in such disorder it may answer no numbers
+        *_, other = drise(
+            subject.image, subject.shuffled.detector, box, masks=first.looks, seed=subject.asked.seed
+        )  # fmt: skip
+        return rank_correlation(first.heat, other.heat)
+    return None
+
+
+def _box(subject: _Subject) -> Detections:
+    """The strongest box of what is explained.
+
+    Raises:
+        ExplanationError: There is none.
+    """
+    assert subject.network.detector is not None  # noqa: S101  # the callers have looked
+    box = strongest(subject.network.detector.detect([subject.image])[0], subject.target)
+    if not len(box):
+        raise ExplanationError(f"{subject.network.name}: finds no {subject.target} here that could be explained")
+    return box
+
+
+def _sent_back(subject: _Subject, method: str) -> ExplainedMap:
+    """Deconvnet or guided backpropagation. What is shown of it follows the picture's edges, so that it is coarse."""
+    send = _sender(subject, method)
+    back = send(subject.network)
+    heat, alike = back.smoothed(4), None
+    if subject.shuffled is not None:
+        alike = rank_correlation(heat, send(subject.shuffled).smoothed(4))
+    shown = heat if subject.asked.uncensored else back.cells(SHOWN_CELLS)
+    return subject.explained(method, heat, alike, shown=shown)
+
+
+def _sender(subject: _Subject, method: str) -> Callable[[ExplainedNetwork], Backward]:
+    """What sends signals back through one network and another alike.
+
+    Raises:
+        ExplanationError: See `ExplainedNetwork.layered`.
+    """
+    layered = subject.network.layered  # torch may be missing, which it says
+    from detect.explain.torch_backward import Rule, backward
+    from detect.explain.torch_graph import TorchGraph
+    from detect.explain.torch_retinanet import box_backward
+
+    rule = Rule(method)
+    box = None if isinstance(layered, TorchGraph) else _box(subject)
+
+    def send(network: ExplainedNetwork) -> Backward:
+        layered = network.layered
+        if isinstance(layered, TorchGraph):
+            return backward(layered, subject.image, rule=rule, name=subject.asked.label)
+        assert box is not None  # noqa: S101  # both are of one kind
+        return box_backward(layered, subject.image, box, rule=rule)
+
+    return send

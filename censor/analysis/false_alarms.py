@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.analysis.explain import Explanations, jpeg, made_folder, read_small, shown_pixels
 from censor.analysis.explained_networks import ExplainedNetwork
-from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, render_page
+from censor.analysis.explained_pictures import STANDARD, Explanations, Limits, jpeg, read_small, shown_pixels
+from censor.analysis.made_folders import made_folder
+from censor.analysis.page import Figure, Gallery, Paragraph, Section, render_page
 from censor.errors import CensorError
 from censor.gather import BatchItem
 from censor.pipeline import Censor
@@ -27,8 +28,11 @@ from detect.explain.target import Heatmap, classifier_score
 
 __all__ = ["explain_false_alarms"]
 
-_CLUSTERS = 8
+_CLUSTERS = 24
 """At most so many groups of patches."""
+
+_ALIKE = 80.0
+"""How far apart the features of patches may be that look alike: on average 20 in each cell, in CIE L*a*b*."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +54,7 @@ def explain_false_alarms(
     censor: Censor | None,
     out: Path,
     seed: int = 0,
+    limits: Limits = STANDARD,
     advance: Callable[[], None] = lambda: None,
 ) -> Explanations:
     """Make a contact sheet of harmless pictures' hottest patches, in a new folder: ``index.html``, ``numbers.json``.
@@ -61,6 +66,7 @@ def explain_false_alarms(
         censor: What hides in what is shown; None shows patches as they are.
         out: The folder, which must not be there, or be empty.
         seed: Of the clusters.
+        limits: What is read of a picture at most.
         advance: Called after each picture.
 
     Raises:
@@ -73,13 +79,17 @@ def explain_false_alarms(
         raise ExplanationError("false alarms are a classifier's: name one that says how likely pictures are NSFW")
     failed: list[tuple[Path, Exception]] = []
     patches: dict[str, list[_Patch]] = {name: [] for name, _ in classifiers}
+    highest = dict.fromkeys(patches, 0.0)
     read = 0
     with made_folder(out) as folder:
         for item in items:
             try:
-                image = read_small(item)
+                image = read_small(item, limits)
                 for name, classifier in classifiers:
-                    patches[name] += _patches(item, image, classifier, at, censor)
+                    (scores,) = classifier.classify([image])
+                    highest[name] = max(highest[name], scores.probability)
+                    if scores.probability >= at:
+                        patches[name].append(_patch(item, image, classifier, scores.probability, censor))
                 read += 1
             except (CensorError, DetectError) as error:
                 failed.append((item.source, error))
@@ -88,7 +98,7 @@ def explain_false_alarms(
             sections, record = [], {}
             for name, found in patches.items():
                 groups = _groups(found, seed)
-                sections += _sections(name, groups, read, at)
+                sections += _sections(name, groups, _said(len(found), read, at, highest[name]))
                 record[name] = [[_record(each) for each in group] for group in groups]
             lead = f"{read} pictures that should be harmless, and where they alarm."
             (folder / "index.html").write_text(render_page("What false alarms share", sections, lead=lead), "utf-8")
@@ -98,20 +108,11 @@ def explain_false_alarms(
     return Explanations(explained=read, failed=tuple(failed))
 
 
-def _patches(
-    item: BatchItem, image: RGBImage, classifier: Classifier, at: float, censor: Censor | None
-) -> list[_Patch]:
-    (found,) = classifier.classify([image])
-    if found.probability < at:
-        return []
+def _patch(item: BatchItem, image: RGBImage, classifier: Classifier, score: float, censor: Censor | None) -> _Patch:
     top, left, bottom, right = box = hottest_patch(_heat(image, classifier), default_window(*image.shape[:2])[0])
     shown, _ = shown_pixels(item, image, censor)
     features = features_of(image[top:bottom, left:right])
-    return [
-        _Patch(
-            source=item.source, score=found.probability, box=box, shown=shown[top:bottom, left:right], features=features
-        )
-    ]
+    return _Patch(source=item.source, score=score, box=box, shown=shown[top:bottom, left:right], features=features)
 
 
 def _heat(image: RGBImage, classifier: Classifier) -> Heatmap:
@@ -126,25 +127,37 @@ def _groups(patches: Sequence[_Patch], seed: int) -> list[list[_Patch]]:
     """Patches that look alike, the largest group first, in each the highest score first."""
     if not patches:
         return []
-    cluster = k_means(np.stack([each.features for each in patches]), min(_CLUSTERS, -(-len(patches) // 3)), seed=seed)
+    cluster = k_means(np.stack([each.features for each in patches]), _CLUSTERS, within=_ALIKE, seed=seed)
     return [
         sorted((each for each, own in zip(patches, cluster, strict=True) if own == number), key=lambda one: -one.score)
         for number in range(cluster.max() + 1)
     ]
 
 
-def _sections(name: str, groups: Sequence[Sequence[_Patch]], read: int, at: float) -> list[Section]:
-    count = sum(map(len, groups))
+def _said(count: int, read: int, at: float, highest: float) -> list[str]:
+    """How many alarm; and if none does, what would make some."""
     said = f"{count} of {read} pictures score {at:g} or more."
-    sections = [Section(name, [Paragraph(said), *([Paragraph(_ADVICE)] if count else [])])]
-    for number, group in enumerate(groups, 1):
-        figures = [
-            Figure(jpeg(each.shown), f"the hottest patch of {each.source.name}", f"{each.source.name} {each.score:.2f}")
-            for each in group
-        ]
-        blocks: list[Block] = [Gallery(figures)]
-        sections.append(Section(f"{name}: group {number}, {len(group)} alike", blocks))
+    return [said, _ADVICE] if count else [f"{said} The highest score is {highest:.2g}: ask from there on to see why."]
+
+
+def _sections(name: str, groups: Sequence[Sequence[_Patch]], said: Sequence[str]) -> list[Section]:
+    sections = [Section(name, [Paragraph(text) for text in said])]
+    alike = [group for group in groups if len(group) > 1]
+    for number, group in enumerate(alike, 1):
+        sections.append(Section(f"{name}: group {number}, {len(group)} alike", [_gallery(group)]))
+    if alone := [each for group in groups if len(group) == 1 for each in group]:
+        alone.sort(key=lambda each: -each.score)
+        sections.append(Section(f"{name}: {len(alone)} like no other", [_gallery(alone)]))
     return sections
+
+
+def _gallery(patches: Sequence[_Patch]) -> Gallery:
+    return Gallery(
+        [
+            Figure(jpeg(each.shown), f"the hottest patch of {each.source.name}", f"{each.source.name} {each.score:.2g}")
+            for each in patches
+        ]
+    )
 
 
 _ADVICE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,12 +22,12 @@ from detect.explain.skin1996 import Skin1996
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture
 from detect.reduction import MARGIN
 
-__all__ = ["DETECTOR", "Look", "Seen", "look_at"]
+__all__ = ["DETECTOR", "Look", "Seen", "counted_by", "look_at"]
 
 DETECTOR = "the detector"
 """What the detector is called beside the classifiers; no classifier's name has a space."""
 
-_FORM = "1"
+_FORM = "2"
 """Of the numbers that are kept: what is kept in another is not understood, and asked anew."""
 
 _SIDES = tuple(2**power for power in range(5, 15))
@@ -48,19 +48,24 @@ class Seen:
     width: int
     height: int
 
+    def counted(self, policy: Policy) -> Evidence:
+        """What of it may count under a policy: `Skin1996` is asked for comparison, unless the policy names it."""
+        names = counted_by(policy, self.evidence.scores)
+        return replace(self.evidence, scores={name: self.evidence.scores[name] for name in names})
+
     def judged(self, policy: Policy) -> Verdict:
-        """What it is under a policy. `Skin1996` is asked for comparison, and counts only where the policy names it.
+        """What it is under a policy.
 
         Raises:
             PolicyError: The policy judges nothing that was looked for.
         """
-        counted = {
-            name: scores
-            for name, scores in self.evidence.scores.items()
-            if name != Skin1996.name or name in policy.picture.classifiers
-        }
-        evidence = calibrated_evidence(replace(self.evidence, scores=counted), policy.calibrations)
+        evidence = calibrated_evidence(self.counted(policy), policy.calibrations)
         return judge(evidence, policy, width=self.width, height=self.height)
+
+
+def counted_by(policy: Policy, names: Iterable[str]) -> list[str]:
+    """Those of some classifiers that are asked for more than comparison."""
+    return [name for name in names if name != Skin1996.name or name in policy.picture.classifiers]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,8 +90,9 @@ def look_at(
     progress: Callable[[int], None] | None = None,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
+    threads: int = 1,
 ) -> Look:
-    """Look at pictures as `Censor.check` does with ``whole=True``, and keep what is found rather than a verdict.
+    """Look at pictures as `Censor.check` does, and keep what is found rather than a verdict.
 
     Args:
         pictures: What people have labelled.
@@ -97,6 +103,7 @@ def look_at(
         progress: Called with the number of pictures done, after each.
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
+        threads: Pictures at once.
 
     Raises:
         ValueError: Facts about a network are missing.
@@ -112,8 +119,9 @@ def look_at(
     scorers: list[Scorer] = [_Boxes(networks, keys[DETECTOR])]
     scorers += [_Probabilities(networks, each, keys[each.name]) for each in networks.classifiers]
     answers = ask_pictures(
-        pictures, scorers, cache=cache, progress=progress, max_bytes=max_bytes, max_pixels=max_pixels
-    )
+        pictures, scorers, cache=cache, progress=progress, max_bytes=max_bytes, max_pixels=max_pixels,
+        spare=networks.reduction, threads=threads,
+    )  # fmt: skip
     if not answers.pictures:
         raise EvaluationError(f"none of {len(pictures)} pictures can be read; the first: {answers.unreadable[0][1]}")
     return Look(answers=answers, seen=tuple(_seen(said, networks) for said in answers.said))

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from censor.analysis.collection import TIMES, Collection, Thumbnails, as_csv, unreadable_section
+from censor.analysis.collection import TIMES, Collection, as_csv, unreadable_section
 from censor.analysis.page import Figure, Map, MapPoint, Section, render_page
+from censor.analysis.thumbnails import HIDING, Thumbnails
 from detect.classifier.features import FeatureExtractor
-from detect.detections import RGBImage
 from detect.evaluation.layout import SEED, lay_out
-from detect.evaluation.score_cache import ScoreCache, content_key, model_key
+from detect.evaluation.score_cache import ScoreCache, model_key
 from detect.pictures.rgb import on_white
-from detect.pictures.source import MAX_BYTES, MAX_PIXELS, read_source
+from detect.pictures.source import MAX_BYTES, MAX_PIXELS
 from detect.pictures.still import decode
 from detect.reduction import least_reduction
-from detect.runtime.sessions import cores
+from detect.threads import run
 
 __all__ = ["Places", "draw_map", "map_csv", "map_page", "places_of"]
-
-_AT_ONCE = 8
-"""Pictures in one run of the network."""
 
 _SIDE = 1600
 """Pixels of the drawn map."""
@@ -59,6 +55,7 @@ def places_of(
     cache: ScoreCache | None = None,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
+    threads: int = 1,
 ) -> Places:
     """Lay a collection out; needs the extra `analysis`.
 
@@ -73,6 +70,7 @@ def places_of(
         cache: Where places are looked up, and kept.
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
+        threads: Pictures at once.
 
     Raises:
         DetectError: A picture cannot be read any more, or the network failed.
@@ -80,37 +78,29 @@ def places_of(
         ValueError: See `lay_out`.
     """
     rows = collection.leaders(range(len(collection.paths)))
-    paths = [collection.paths[row] for row in rows]
-    if cache is None:
-        return Places(tuple(rows), lay_out(_features(paths, extractor, max_bytes, max_pixels), perplexity=perplexity))
-    contents = [content_key(read_source(path, max_bytes)[0]) for path in paths]
+    contents = [collection.contents[row] for row in rows]
     together = hashlib.sha256("".join(contents).encode()).hexdigest()
     layout = model_key(model=key, pictures=together, perplexity=repr(perplexity), seed=str(SEED))
-    known = [cache.scores(content, layout) for content in contents]
+    known = [] if cache is None else [cache.scores(content, layout) for content in contents]
     kept = [each for each in known if each is not None and each.keys() == {"x", "y"}]
-    if len(kept) == len(known):
+    if len(kept) == len(rows):
         return Places(tuple(rows), np.array([[each["x"], each["y"]] for each in kept]).reshape(-1, 2))
-    xy = lay_out(_features(paths, extractor, max_bytes, max_pixels), perplexity=perplexity)
-    for content, (x, y) in zip(contents, xy.tolist(), strict=True):
-        cache.put(content, layout, {"x": x, "y": y})
+
+    def features(row: int) -> NDArray[np.float32]:
+        path = collection.paths[row]
+        picture = decode(path, max_bytes=max_bytes, max_pixels=max_pixels, spare=partial(least_reduction, (extractor,)))
+        return extractor.features([on_white(picture)])
+
+    xy = lay_out(np.concatenate(list(run(rows, features, threads=threads))), perplexity=perplexity)
+    if cache is not None:
+        for content, (x, y) in zip(contents, xy.tolist(), strict=True):
+            cache.put(content, layout, {"x": x, "y": y})
     return Places(tuple(rows), xy)
-
-
-def _features(
-    paths: Sequence[Path], extractor: FeatureExtractor, max_bytes: int, max_pixels: int
-) -> NDArray[np.float32]:
-    def pixels(path: Path) -> RGBImage:
-        spare = lambda height, width: least_reduction((extractor,), height, width)  # noqa: E731
-        return on_white(decode(path, max_bytes=max_bytes, max_pixels=max_pixels, spare=spare))
-
-    parts = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
-    with ThreadPoolExecutor(cores()) as pool:
-        return np.concatenate([extractor.features(list(pool.map(pixels, part))) for part in parts])
 
 
 def map_page(collection: Collection, places: Places, by: str, thumbnails: Thumbnails) -> tuple[str, dict[int, Figure]]:
     """The map as a page that can be moved and looked at closer, and the figures on it."""
-    figures = thumbnails.figures(collection, {row: _caption(collection, row, by) for row in places.rows})
+    figures = thumbnails.figures({row: collection.wanted(row, _caption(collection, row, by)) for row in places.rows})
     points = [
         MapPoint(figures[row], float(x), float(y), score=_score(collection, row, by), count=collection.count(row))
         for row, (x, y) in zip(places.rows, places.xy, strict=True)
@@ -120,8 +110,8 @@ def map_page(collection: Collection, places: Places, by: str, thumbnails: Thumbn
         f"{by}, to red. Choose a picture to see its name."
     )
     lead = (
-        f"{len(collection.paths)} pictures, {len(points)} of them no near-duplicates of others. Thumbnails are "
-        f"censored; {TIMES}3 stands for three that look alike. Move with a finger or the arrow keys; closer with +, "
+        f"{len(collection.paths)} pictures, {len(points)} of them no near-duplicates of others. "
+        f"{HIDING}. {TIMES}3 stands for three that look alike. Move with a finger or the arrow keys; closer with +, "
         "the wheel or two fingers."
     )
     sections = [Section("Map", [Map(points, caption)]), *unreadable_section(collection)]

@@ -86,9 +86,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Small pictures side by side, as many in a row as there is room for."""
+    """Small pictures side by side, as many in a row as there is room for.
+
+    Attributes:
+        figures: The pictures.
+        large: Whether they are to be looked at closely: on a desk four in a row, on a phone two.
+    """
 
     figures: Sequence[Figure]
+    large: bool = False
 
     kind = "gallery"
 

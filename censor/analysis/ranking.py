@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.analysis.collection import TIMES, VERDICT, Collection, Thumbnails, as_csv, said_of, unreadable_section
+from censor.analysis.collection import TIMES, VERDICT, Collection, as_csv, said_of, unreadable_section
 from censor.analysis.page import Gallery, Section, render_page
+from censor.analysis.thumbnails import HIDING, Thumbnails
 from censor.policy import Policy
 from censor.report import as_json
 
@@ -63,8 +64,13 @@ def rank_page(ranking: Ranking, thumbnails: Thumbnails, *, show: int, around: fl
     collection, scores = ranking.collection, ranking.scores
     shown = parts(ranking, show=show, around=around)
     place = {row: number for number, row in enumerate(ranking.order, 1)}
-    captions = {row: _caption(collection, row, scores[row], place[row]) for rows in shown.values() for row in rows}
-    figures = thumbnails.figures(collection, captions)
+    figures = thumbnails.figures(
+        {
+            row: collection.wanted(row, _caption(collection, row, scores[row], place[row]))
+            for rows in shown.values()
+            for row in rows
+        }
+    )
     titles = {
         "highest": "Highest scores",
         "in doubt": f"In doubt: nearest to {around:g}",
@@ -76,7 +82,7 @@ def rank_page(ranking: Ranking, thumbnails: Thumbnails, *, show: int, around: fl
     groups = len(np.unique(collection.groups))
     lead = (
         f"{len(collection.paths)} pictures by {ranking.by}, {groups} of them no near-duplicates of others. "
-        f"Thumbnails are censored; {TIMES}3 stands for three that look alike. All are in rank.csv."
+        f"{HIDING}. {TIMES}3 stands for three that look alike. All are in rank.csv."
     )
     return render_page("Ranking", [*sections, *unreadable_section(collection)], lead=lead)
 

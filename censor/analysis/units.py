@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from censor.analysis.explain import Explanations, jpeg, made_folder, read_small, shown_pixels
 from censor.analysis.explained_networks import ExplainedNetwork
+from censor.analysis.explained_pictures import STANDARD, Explanations, Limits, jpeg, read_small, shown_pixels
 from censor.analysis.explaining import SHOWN_CELLS
 from censor.analysis.heatmaps import legend, overlay
+from censor.analysis.made_folders import made_folder
 from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, render_page
 from censor.errors import CensorError
 from censor.gather import BatchItem
 from censor.pipeline import Censor
-from detect.errors import DetectError, ExplanationError
+from detect.errors import DetectError
 
 if TYPE_CHECKING:
     from detect.explain.torch_graph import TorchGraph
+    from detect.explain.torch_retinanet import LayeredRetinaNet
 
 __all__ = ["explain_unit"]
 
@@ -34,17 +36,19 @@ def explain_unit(
     unit: int,
     censor: Censor | None,
     out: Path,
+    limits: Limits = STANDARD,
     advance: Callable[[], None] = lambda: None,
 ) -> Explanations:
     """Show the pictures that a unit answers to most, in a new folder: ``index.html``, ``numbers.json``.
 
     Args:
         items: The pictures to choose from. One that fails leaves the others be.
-        network: A classifier with a file.
+        network: A classifier with an ONNX file, or a RetinaNet of ours.
         layer: Its name, or its number from 1.
         unit: From 0.
         censor: What hides in what is shown; None shows pictures as they are, and what comes back in full.
         out: The folder, which must not be there, or be empty.
+        limits: What is read of a picture at most.
         advance: Called after each picture.
 
     Raises:
@@ -52,30 +56,27 @@ def explain_unit(
         OutputExistsError: There is something in `out`.
         WriteError: It cannot be written.
     """
-    if network.content is None or network.classifier is None:
-        raise ExplanationError(f"{network.name}: units are those of a classifier's ONNX file")
-    try:
-        from detect.explain.torch_backward import find_layer, strength
-        from detect.explain.torch_graph import load_graph
-    except ModuleNotFoundError as error:
-        raise ExplanationError(f"units need {error.name}: pip install 'nsfw-censor[train]'") from error
-    graph = load_graph(network.content, source=network.name)
-    name = find_layer(graph, layer, unit)
+    layered = network.layered  # torch may be missing, which it says
+    from detect.explain.torch_backward import find_layer, strength
+
+    name = find_layer(layered, layer, unit)
     failed: list[tuple[Path, Exception]] = []
     answers: list[tuple[float, BatchItem]] = []
     with made_folder(out) as folder:
         for item in items:
             try:
-                answers.append((strength(graph, read_small(item), name, unit).value, item))
+                answers.append((strength(layered, read_small(item, limits), name, unit).value, item))
             except (CensorError, DetectError) as error:
                 failed.append((item.source, error))
             advance()
         strongest = sorted(answers, key=lambda each: -each[0])[:_STRONGEST]
         if strongest:
-            figures = [figure for each in strongest for figure in _figures(graph, *each, name, unit, censor)]
-            texts = (f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.", *_WORDS)
+            figures = [figure for each in strongest for figure in _figures(layered, *each, name, unit, censor, limits)]
+            texts = [f"Of {len(answers)} pictures these are the {len(strongest)} with the strongest answers.", *_WORDS]
+            if strongest[0][0] <= 0:
+                texts.insert(0, "It answers to none of these pictures: there is nothing to be seen below.")
             key = Figure(jpeg(legend()), "colors from black by red and orange to light yellow", "least to most")
-            blocks: list[Block] = [*(Paragraph(text) for text in texts), key, Gallery(figures)]
+            blocks: list[Block] = [*(Paragraph(text) for text in texts), key, Gallery(figures, large=True)]
             page = render_page(f"What excites unit {unit} of {name}", [Section(network.name, blocks)])
             (folder / "index.html").write_text(page, "utf-8")
             found = [{"file": str(item.source), "answer": value} for value, item in strongest]
@@ -87,7 +88,7 @@ def explain_unit(
 
 
 _WORDS = (
-    "Beside each stands what comes back of the answer through a deconvnet.",
+    "Beside each stands what comes back of its answer through a deconvnet.",
     (
         "Such maps barely depend on what a network has learnt (arXiv:1810.03292): look at what the pictures have in "
         "common before you believe what is hot."
@@ -96,15 +97,20 @@ _WORDS = (
 
 
 def _figures(
-    graph: TorchGraph, value: float, item: BatchItem, layer: str, unit: int, censor: Censor | None
+    layered: TorchGraph | LayeredRetinaNet,
+    value: float,
+    item: BatchItem,
+    layer: str,
+    unit: int,
+    censor: Censor | None,
+    limits: Limits,
 ) -> list[Figure]:
     """A picture, and what in it a unit answers to."""
     from detect.explain.torch_backward import Rule, unit_backward
 
-    small = read_small(item)
+    small = read_small(item, limits)
     shown, _ = shown_pixels(item, small, censor)
-    back = unit_backward(graph, small, layer, unit, rule=Rule.DECONVNET)
+    back = unit_backward(layered, small, layer, unit, rule=Rule.DECONVNET)
     heat = back.smoothed(4) if censor is None else back.cells(SHOWN_CELLS)
-    caption = f"{item.source.name}, {value:.3g}"
-    answers_to = Figure(jpeg(overlay(shown, heat)), f"{caption}: what it answers to", "what it answers to")
-    return [Figure(jpeg(shown), caption, caption), answers_to]
+    caption, there = f"{item.source.name}, {value:.3g}", f"{item.source.name}: what it answers to"
+    return [Figure(jpeg(shown), caption, caption), Figure(jpeg(overlay(shown, heat)), there, there)]

@@ -28,6 +28,8 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
 _COMMANDS = {
     "hide": ("pictures", "Write censored copies of pictures and folders."),
     "check": ("pictures", "Judge pictures: safe, review or nsfw."),
+    "plan": ("plan", "Write down what would be hidden, to be changed and applied."),
+    "apply": ("plan", "Write the censored copy that a plan describes."),
     "watch": ("watch", "Censor every upload that lands in a folder."),
     "serve": ("serve", "Censor uploads over HTTP, with a page to try it."),
     "models": ("models", "List models by other people, and add them."),
@@ -39,6 +41,7 @@ _COMMANDS = {
     "rank": ("collection", "Put a collection in order of a score."),
     "map": ("collection", "Lay a collection out by what a classifier sees."),
     "mine": ("collection", "Choose pictures that are worth a label."),
+    "cluster": ("cluster", "Work off buckets on a Ray cluster, each output exactly once."),
     "crop": ("crop", "Write the largest part of a picture that may be shown."),
 }
 """Each command, to its module in this package and what the list says of it.

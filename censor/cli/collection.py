@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from censor.cli.console import EXIT_FAILED, fail, printable
-from censor.cli.labeled import LabeledOptions, Looked, asking_options, looked_at_these, require_extra
+from censor.cli.labeled import (
+    LabeledOptions,
+    Looked,
+    asking_options,
+    looked_at_these,
+    require_extra,
+    thumbnails_of,
+)
 from censor.cli.options import FilePath, photos_argument
 from censor.cli.preparing import chosen_policy, preparing
 
 if TYPE_CHECKING:
-    from censor.analysis.collection import Collection, Thumbnails
+    from censor.analysis.collection import Collection
+    from censor.analysis.thumbnails import Thumbnails
     from censor.cli.groups import SharedOptions
     from censor.policy import Policy
     from detect.folders import PathBeneath
@@ -123,10 +131,12 @@ def map_(given: CollectionOptions, *, by: str | None, perplexity: float) -> None
         from detect.installed import load_features
 
         name, limits = _called(chosen, found.looked), given.shared.limits
-        extractor = load_features(Path(chosen) if chosen.endswith(".onnx") else chosen, folder=folder_of_models())
+        model = Path(chosen) if chosen.endswith(".onnx") else chosen
+        extractor = load_features(model, folder=folder_of_models(), threads=1)
         places = places_of(
             found.collection, extractor, key=model_key(features="1", **found.looked.facts[name]),
             perplexity=perplexity, cache=thumbnails.cache, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels,
+            threads=thumbnails.threads,
         )  # fmt: skip
         page, figures = map_page(found.collection, places, name, thumbnails)
         contents = {"map.csv": map_csv(found.collection, places, name), "map.png": draw_map(places, figures)}
@@ -208,7 +218,7 @@ def _collection(given: CollectionOptions, *, asking: str | None = None) -> Itera
     with ExitStack() as stack:
         stack.enter_context(preparing())
         found = _found(given, asking)
-        yield found, _thumbnails(given, found, stack)
+        yield found, stack.enter_context(thumbnails_of(found.looked, given.cache, given.shared.limits))
 
 
 def _found(given: CollectionOptions, asking: str | None) -> Found:
@@ -248,31 +258,6 @@ def _is_classifier(by: str) -> bool:
 def _called(by: str, looked: Looked) -> str:
     """What a classifier calls itself; all else is called what it is asked for by."""
     return looked.networks.classifiers[-1].name if _is_classifier(by) else by
-
-
-def _thumbnails(given: CollectionOptions, found: Found, stack: ExitStack) -> Thumbnails:
-    """Makes thumbnails, hiding most; kept beside the answers, where those are kept."""
-    import io
-    from importlib.metadata import version
-
-    from censor.analysis.collection import Thumbnails
-    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail, thumbnail_censor
-    from censor.policy_toml import format_policy
-    from detect.evaluation.score_cache import ScoreCache, model_key
-
-    limits, networks = given.shared.limits, found.looked.networks
-    sizes = {"max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
-    censor, all_whole = thumbnail_censor(networks, found.policy, **sizes)
-
-    def shown(content: bytes, name: str, whole: bool) -> Thumbnail:
-        stream = io.BytesIO(content)
-        stream.name = name  # what errors call it
-        return censored_thumbnail(stream, censor, whole=whole or all_whole)
-
-    facts = {f"{name} {key}": said for name, each in found.looked.facts.items() for key, said in each.items()}
-    key = model_key(policy=format_policy(censor.policy), version=version("nsfw-censor"), whole=str(all_whole), **facts)
-    cache = None if given.cache is None else stack.enter_context(ScoreCache(given.cache))
-    return Thumbnails(shown, key, cache, limits.max_bytes)
 
 
 def _outputs(given: CollectionOptions, *names: str) -> dict[str, Path]:

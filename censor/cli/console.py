@@ -212,10 +212,19 @@ def _leads_to_stream(link: Path) -> bool:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar with rate and time left on a terminal; nothing where standard error is a file or a pipe."""
-    if quiet or total < 2 or not sys.stderr.isatty():
-        yield lambda: None
+def progress(total: int, *, quiet: bool, least: int = 2) -> Iterator[Callable[..., None]]:
+    """A bar with rate and time left on a terminal; nothing where standard error is a file or a pipe.
+
+    Args:
+        total: How many there are.
+        quiet: Show nothing.
+        least: Of how many there is a bar.
+
+    Returns:
+        What is to be called when one is done, or with the part of one that is.
+    """
+    if quiet or total < least or not sys.stderr.isatty():
+        yield lambda _done=1.0: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -225,8 +234,8 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         task = bar.add_task("", total=total, rate="")
         start = time.monotonic()
 
-        def advance() -> None:
-            bar.advance(task)
+        def advance(part: float = 1.0) -> None:
+            bar.advance(task, part)
             done = bar.tasks[0].completed
             bar.update(task, rate=f"{done / max(1e-9, time.monotonic() - start):.1f}/s")
 

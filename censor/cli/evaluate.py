@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
-from censor.cli.labeled import LabeledOptions, Looked, labeled_command, looked_at, require_extra, told_unreadable
+from censor.cli.labeled import (
+    LabeledOptions,
+    labeled_command,
+    looked_at,
+    require_extra,
+    thumbnails_of,
+    told_unreadable,
+)
 from censor.cli.options import FilePath, within
 from censor.cli.preparing import chosen_policy, preparing
 
 if TYPE_CHECKING:
     from censor.analysis.evaluate import Evaluation
-    from censor.analysis.evaluation_page import Shown
     from censor.analysis.page import Block
+    from censor.analysis.thumbnails import Thumbnails
     from censor.finding import Networks
     from censor.policy import Policy
 
@@ -52,7 +59,8 @@ def evaluate(labeled: LabeledOptions, *, out: Path, force: bool, worst: int, det
         policies = _beside(policy)
         looked = looked_at(labeled, policies)
         evaluation = measuring.evaluate(looked.look, _judging(policies, looked.networks), resamples=measuring.RESAMPLES)
-        written = _write(evaluation, out, shown=_shown(looked, policy, labeled), worst=worst, boxes=boxes)
+        with thumbnails_of(looked, labeled.cache, labeled.shared.limits) as thumbnails:
+            written = _write(evaluation, out, thumbnails=thumbnails, worst=worst, boxes=boxes)
     code = told_unreadable(looked.look)
     if not labeled.shared.messages.quiet:
         click.echo(_summary(evaluation, written))
@@ -100,22 +108,7 @@ def _detector_blocks(folder: Path | None) -> list[Block]:
     return detector_table(metrics if isinstance(metrics, dict) else {}, str(path))
 
 
-def _shown(looked: Looked, policy: Policy, labeled: LabeledOptions) -> Shown:
-    """Makes thumbnails by the strict policy; where the networks cannot serve that, nothing of a picture is shown."""
-    from censor.analysis.thumbnails import Thumbnail, censored_thumbnail, thumbnail_censor
-
-    limits = labeled.shared.limits
-    hiding, all_whole = thumbnail_censor(
-        looked.networks, policy, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels
-    )
-
-    def shown(path: Path, whole: bool) -> Thumbnail:
-        return censored_thumbnail(path, hiding, whole=whole or all_whole)
-
-    return shown
-
-
-def _write(evaluation: Evaluation, out: Path, *, shown: Shown, worst: int, boxes: list[Block]) -> Path:
+def _write(evaluation: Evaluation, out: Path, *, thumbnails: Thumbnails, worst: int, boxes: list[Block]) -> Path:
     """All files, the page last: it stands for the others. Its path."""
     from censor.analysis.evaluation_page import evaluation_page, evaluation_plots, scores_csv
     from censor.errors import CensorError
@@ -127,7 +120,7 @@ def _write(evaluation: Evaluation, out: Path, *, shown: Shown, worst: int, boxes
         **plots,
         "scores.csv": scores_csv(evaluation).encode(),
         "report.json": (as_json(evaluation.to_dict(), indent=1) + "\n").encode(),
-        "report.html": evaluation_page(evaluation, plots, shown=shown, worst=worst, detector=boxes).encode(),
+        "report.html": evaluation_page(evaluation, plots, thumbnails=thumbnails, worst=worst, detector=boxes).encode(),
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

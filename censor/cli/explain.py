@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from censor.cli.console import EXIT_FAILED, progress
+from censor.cli.console import EXIT_FAILED, printable, progress
 from censor.cli.options import FilePath, photos_argument, shared_options
 from censor.cli.preparing import make_censor, preparing
 
 if TYPE_CHECKING:
-    from censor.analysis.explain import Explanations
+    from collections.abc import Callable
+
     from censor.analysis.explained_networks import ExplainedNetwork
+    from censor.analysis.explained_pictures import Explanations, Limits
     from censor.cli.groups import SharedOptions
+    from censor.pipeline import Censor
 
 __all__ = ["explain"]
 
@@ -30,8 +33,8 @@ METHODS = ("occlusion", "activation", "drise", "deconvnet", "guided", "skin1996"
 @click.option("--method", "methods", type=click.Choice(METHODS), multiple=True,
               help="Which maps [default: occlusion, activation, skin1996]. Repeatable.")  # fmt: skip
 @click.option("--by", "networks", multiple=True, metavar="MODEL",
-              help="Whose answers: a known model, skin1996, or an ONNX file [default: added classifiers]. "
-                   "Repeatable.")  # fmt: skip
+              help="Whose answers: a known model, skin1996, or an ONNX or safetensors file "
+                   "[default: added classifiers]. Repeatable.")  # fmt: skip
 @click.option("--label", metavar="LABEL", help="What is explained [default: NSFW, or a detector's strongest box].")
 @click.option("--window", type=click.IntRange(min=1), metavar="PIXELS",
               help="Of occlusion, in a picture of 448 pixels [default: 2/7 of the shorter side].")  # fmt: skip
@@ -66,53 +69,68 @@ def explain(  # noqa: PLR0913  # options are the command's own
 ) -> None:
     """Show where in pictures networks' answers come from, and whether that can be believed.
 
-    Writes DIR/index.html, DIR/numbers.json and DIR/maps/. Pictures are shown censored. Needs the extra `analysis`;
-    deconvnet, guided and --unit need torch.
+    Writes DIR/index.html, DIR/numbers.json and DIR/maps/. Pictures are shown censored. A first page stands
+    within seconds, and is replaced while maps become finer. Needs the extra `analysis`; deconvnet, guided and --unit
+    need torch.
     """
     if (layer is None) != (unit is None) or (false_alarms and unit is not None):
         raise click.UsageError("--layer and --unit go together, and not with --false-alarms")
     with preparing():
+        from censor.analysis.explained_pictures import Limits
         from censor.analysis.explaining import QUICK, Asked
+        from censor.analysis.made_folders import refuse_taken
         from censor.gather import gather
 
         asked = Asked(
             methods=methods or QUICK, label=label, window=window, stride=stride, masks=masks, seed=seed,
             uncensored=uncensored,
         )  # fmt: skip
-        loaded, items = _loaded(networks), gather(photos).items
+        refuse_taken(out)
+        loaded, items = _loaded(networks, alone=unit is not None), gather(photos).items
         censor = None if uncensored else make_censor(shared, pictures=len(items))
-        with progress(len(items), quiet=shared.messages.quiet) as advance:
+        limits = Limits(max_bytes=shared.limits.max_bytes, max_pixels=shared.limits.max_pixels)
+        with progress(len(items), quiet=shared.messages.quiet, least=1) as advance:
+            common: _Common = {"censor": censor, "out": out, "limits": limits, "advance": advance}
             if false_alarms:
                 from censor.analysis.false_alarms import explain_false_alarms
 
-                done = explain_false_alarms(
-                    items, loaded, at=at, censor=censor, out=out, seed=seed, advance=advance
-                )  # fmt: skip
+                done = explain_false_alarms(items, loaded, at=at, seed=seed, **common)
             elif layer is not None and unit is not None:
                 from censor.analysis.units import explain_unit
 
-                done = explain_unit(
-                    items, loaded[0], layer=layer, unit=unit, censor=censor, out=out, advance=advance
-                )  # fmt: skip
+                done = explain_unit(items, loaded[0], layer=layer, unit=unit, **common)
             else:
                 from censor.analysis.explain import explain_pictures
 
-                done = explain_pictures(items, loaded, asked, censor=censor, out=out, advance=advance)
+                done = explain_pictures(items, loaded, asked, **common)
     _report(done, out, quiet=shared.messages.quiet)
 
 
-def _loaded(names: tuple[str, ...]) -> tuple[ExplainedNetwork, ...]:
+class _Common(TypedDict):
+    """What all three ways take."""
+
+    censor: Censor | None
+    out: Path
+    limits: Limits
+    advance: Callable[..., None]
+
+
+def _loaded(names: tuple[str, ...], *, alone: bool) -> tuple[ExplainedNetwork, ...]:
     from censor.analysis.explained_networks import default_names, load_networks
     from censor.data_folder import models_folder
 
     folder = models_folder()
-    return load_networks(names or default_names(folder), folder=folder)
+    loaded = load_networks(names or default_names(folder), folder=folder)
+    if alone and len(loaded) > 1:
+        said = " or ".join(each.name for each in loaded)
+        raise click.UsageError(f"--unit is one network's: name it with --by, {said}")
+    return loaded
 
 
 def _report(done: Explanations, out: Path, *, quiet: bool) -> None:
     for path, error in done.failed:
         said = " ".join(str(error).split())
-        click.echo(f"Error: {said if str(path) in said else f'{path}: {said}'}", err=True)
+        click.echo(printable(f"Error: {said if str(path) in said else f'{path}: {said}'}"), err=True)
     if not quiet and done.explained:
         click.echo(f"{out / 'index.html'}: {done.explained} explained, {len(done.failed)} failed")
     if done.failed:

@@ -46,9 +46,9 @@ class NetworkOptions(NamedTuple):
     Attributes:
         weights: A file in the place of every detector.
         classifiers: Names and files, or ``none``, as they were typed; empty for the policy's.
-        engine: One of `detect.load.ENGINES`.
-        precision: One of `detect.load.PRECISIONS`.
-        provider: One of `detect.runtime.sessions.PROVIDERS`.
+        engine: One of `detect.choices.ENGINES`.
+        precision: One of `detect.choices.PRECISIONS`.
+        provider: One of `detect.choices.PROVIDERS`.
     """
 
     weights: Path | None

@@ -5,23 +5,24 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, fail, printable, progress
+from censor.cli.model_files import detector_files, file_sha256
 from censor.cli.options import FilePath, analysis_options
 from censor.cli.preparing import looking_closer, named_weights, tiled
 
 if TYPE_CHECKING:
     from censor.analysis.looking import Look
-    from censor.cli.groups import SharedOptions
+    from censor.analysis.thumbnails import Thumbnails
+    from censor.cli.groups import LimitOptions, SharedOptions
     from censor.finding import Networks
     from censor.policy import Policy
-    from detect.detections import Detector
     from detect.evaluation.labeled import LabeledPicture
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "looked_at",
     "looked_at_these",
     "require_extra",
+    "thumbnails_of",
     "told_unreadable",
 ]
 
@@ -54,11 +56,12 @@ class LabeledOptions(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What was found, and by whom."""
+    """What was found, by whom, and how many pictures are worked on at once."""
 
     look: Look
     networks: Networks
     facts: Mapping[str, Mapping[str, str]]
+    threads: int
 
 
 def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
@@ -115,7 +118,8 @@ def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions,
     from censor.analysis.looking import look_at
     from detect.evaluation.score_cache import ScoreCache
 
-    networks, facts = _networks(options, policies, len(pictures))
+    threads = _at_once(len(pictures))
+    networks, facts = _networks(options, policies, len(pictures), threads)
     policies[0].require(networks.names, judging=True, classifiers=networks.says)
     limits, quiet = options.shared.limits, options.shared.messages.quiet
     with ExitStack() as stack:
@@ -130,13 +134,39 @@ def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions,
         try:
             look = look_at(
                 pictures, networks, facts,
-                cache=cache, progress=count, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels,
+                cache=cache, progress=count, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, threads=threads,
             )  # fmt: skip
         except KeyboardInterrupt:
             kept = "what was found is kept" if cache else "nothing is kept without --cache"
             click.echo(f"interrupted; {done[0]} of {len(pictures)} pictures looked at, {kept}", err=True)
             sys.exit(EXIT_INTERRUPTED)
-    return Looked(look, networks, facts)
+    return Looked(look, networks, facts, threads)
+
+
+@contextmanager
+def thumbnails_of(looked: Looked, cache: Path | None, limits: LimitOptions) -> Iterator[Thumbnails]:
+    """What makes thumbnails of these pictures; they are kept beside the answers, where those are kept."""
+    from importlib.metadata import version
+
+    from censor.analysis.thumbnails import Thumbnails, thumbnail_censor
+    from censor.policy_toml import format_policy
+    from detect.evaluation.score_cache import ScoreCache, model_key
+
+    sizes = {"max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
+    censor = thumbnail_censor(looked.networks, **sizes)
+    facts = {f"{name} {key}": said for name, each in looked.facts.items() for key, said in each.items()}
+    policy = "" if censor is None else format_policy(censor.policy)
+    key = model_key(form="3", policy=policy, version=version("nsfw-censor"), **facts)
+    with ExitStack() as stack:
+        kept = None if cache is None else stack.enter_context(ScoreCache(cache))
+        yield Thumbnails(censor=censor, key=key, cache=kept, threads=looked.threads, **sizes)
+
+
+def _at_once(pictures: int) -> int:
+    """How many pictures are worked on at once, each by one core: networks gain less by sharing one."""
+    from detect.runtime.sessions import cores
+
+    return max(1, min(cores(), pictures))
 
 
 def told_unreadable(look: Look) -> int:
@@ -147,9 +177,11 @@ def told_unreadable(look: Look) -> int:
 
 
 def _networks(
-    options: LabeledOptions, policies: Sequence[Policy], pictures: int
+    options: LabeledOptions, policies: Sequence[Policy], pictures: int, workers: int
 ) -> tuple[Networks, dict[str, dict[str, str]]]:
     """Who looks, and what is to be known of each: see `censor.analysis.looking.look_at`."""
+    import cv2
+
     from censor.analysis.looking import DETECTOR
     from censor.finding import Networks
     from censor.loading import folder_of_models, load_networks, parse_classifiers
@@ -158,9 +190,14 @@ def _networks(
     from detect.installed import added_classifiers, load_classifiers
     from detect.load import SessionOptions
     from detect.models.storage import added_path
+    from detect.runtime.sessions import cores
 
     network, views, folder = options.shared.network, options.shared.views, folder_of_models()
+    threads = max(1, cores() // workers)
+    cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     given: SessionOptions = {
+        "threads": threads,
+        "streams": workers,
         "engine": network.engine,
         "precision": network.precision,
         "provider": network.provider,
@@ -175,12 +212,17 @@ def _networks(
         _all_labels(policies), detector=weights, classifiers=classifiers, min_score=lowest, **given
     )
     shown = {"provider": network.provider, "views": repr(views)}
-    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(_detector_files(detector, weights, folder))}}
+    facts = {DETECTOR: {**shown, "min_score": repr(lowest), "files": repr(detector_files(detector, weights, folder))}}
     if isinstance(detector, HasEngine):
         facts[DETECTOR] |= {"engine": detector.engine, "precision": detector.precision}
     for model, each in zip(models, classifiers, strict=True):
         path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
-        facts[each.name] = {**shown, "file": _sha256(Path(path)), "engine": each.engine, "precision": each.precision}
+        facts[each.name] = {
+            **shown,
+            "file": file_sha256(Path(path)),
+            "engine": each.engine,
+            "precision": each.precision,
+        }
     closer = None if detector is None else looking_closer(detector, views)
     asked = [*tiled(classifiers, views), *([Skin1996()] if rules_of_1996 else [])]
     facts |= {each.name: {"rules": "1"} for each in asked if each.name not in facts}
@@ -195,28 +237,3 @@ def _all_labels(policies: Sequence[Policy]) -> Policy:
     wanted = {label: rule for policy in others for label, rule in policy.rules.items()}
     optional = {label: dataclasses.replace(rule, required=False) for label, rule in wanted.items()}
     return dataclasses.replace(first, rules={**optional, **first.rules})
-
-
-def _detector_files(detector: Detector | None, weights: Path | None, folder: Path | None) -> dict[str, str]:
-    """The hash of each detector's file, by its name and what it reports."""
-    from detect.load import find_weights
-    from detect.models.storage import added_path, is_added
-    from detect.tiling import models_of
-
-    if detector is None:
-        return {}
-    if weights is not None:
-        return {", ".join(detector.names): _sha256(weights)}
-    files = {}
-    for name, labels in models_of(detector).items():
-        added = folder is not None and is_added(folder, name)
-        path = added_path(folder, name) if added and folder is not None else find_weights()[0]
-        files[f"{name}: {', '.join(labels)}"] = _sha256(path)
-    return files
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,25 +11,20 @@ from typing import Any
 import click
 
 from censor.choices import EFFECTS, SHAPES
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "PROVIDERS",
     "FilePath",
     "analysis_options",
+    "applying_options",
     "every_option",
     "film_options",
     "hiding_options",
     "photos_argument",
+    "planning_options",
     "shared_options",
     "within",
 ]
-
-# As in `detect.load` and `detect.runtime.sessions`, which take longer to import than a help text should.
-ENGINES = ("auto", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
-PROVIDERS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
 
 _Command = Callable[..., object]
 
@@ -157,7 +152,7 @@ _MESSAGES = (
     click.option("-v", "--verbose", is_flag=True, help="A line for every picture."),
 )
 
-_HIDING = (
+_PLANNED = (
     click.option(
         "--label",
         "labels",
@@ -191,12 +186,18 @@ _HIDING = (
     ),
     click.option("--color", metavar="COLOR", help="Of solid regions: a name, #rrggbb or r,g,b."),
     click.option("--sticker", metavar="NAME|FILE", help="smile, star, heart, stop (or their emoji), or an image file."),
-    click.option(
-        "--quality",
-        type=click.IntRange(1, 100),
-        show_default="that of a JPEG for a JPEG, else 95",
-        help="Of lossy formats.",
-    ),
+)
+
+_QUALITY = click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    show_default="that of a JPEG for a JPEG, else 95",
+    help="Of lossy formats.",
+)
+
+_HIDING = (
+    *_PLANNED,
+    _QUALITY,
     click.option("--no-recheck", is_flag=True, help="Do not look at the output again."),
 )
 
@@ -244,6 +245,34 @@ def analysis_options(command: _Command) -> _Command:
         return command(shared=shared, **given)
 
     return _with_options(call, *_POLICY, *_NETWORK, *_VIEWS, *_LIMITS, *_MESSAGES)
+
+
+def applying_options(command: _Command) -> _Command:
+    """The options of a command whose policy is a plan's, for its arguments `shared` and `quality`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import SharedOptions
+
+        given |= {"source": "", "thresholds": (), "workers": 1}
+        shared = SharedOptions.taken(given)
+        return command(shared=shared, **given)
+
+    return _with_options(call, _QUALITY, *_NETWORK, *_VIEWS, *_LIMITS, *_MESSAGES)
+
+
+def planning_options(command: _Command) -> _Command:
+    """The options of `hiding_options` that say what a plan holds, for the command's argument `hiding`."""
+
+    @functools.wraps(command)
+    def call(**given: object) -> object:
+        from censor.cli.groups import HidingOptions
+
+        given |= {"quality": None, "no_recheck": False}
+        hiding = HidingOptions.taken(given)
+        return command(hiding=hiding, **given)
+
+    return _with_options(call, *_PLANNED)
 
 
 def hiding_options(command: _Command) -> _Command:

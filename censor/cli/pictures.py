@@ -25,9 +25,11 @@ from censor.cli.preparing import make_censor, named_weights, preparing
 if TYPE_CHECKING:
     from censor.batch import BatchItem
     from censor.cli.groups import FilmOptions, HidingOptions, OutputOptions, SharedOptions
+    from censor.errors import CensorError
     from censor.manual import Box
     from censor.pipeline import Censor
     from censor.report import Outcome
+    from detect.errors import DetectError
     from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
@@ -151,6 +153,17 @@ def _hide_files(
     )
 
 
+def _advised(error: CensorError | DetectError) -> CensorError | DetectError:
+    """An error with what an option could do about it."""
+    from censor.errors import OutputExistsError, OutputIsSourceError, OutputTakenError
+
+    if isinstance(error, OutputIsSourceError):
+        return OutputIsSourceError(f"{error}; use --in-place")
+    if isinstance(error, OutputExistsError) and not isinstance(error, OutputTakenError):
+        return OutputExistsError(f"{error}; use --force to overwrite it")
+    return error
+
+
 def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: bool) -> Outcome:
     from censor.errors import WriteError
     from censor.media.animation import FORMATS as ANIMATIONS
@@ -163,7 +176,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
     from detect.pictures.still import Picture
 
     if item.error is not None or item.target is None:
-        raise item.error or unsupported(str(item.source))
+        raise _advised(item.error) if item.error is not None else unsupported(str(item.source))
     drawn = None if output.boxes is None else _room_for_boxes(output.boxes, output, item)
     _make_folder(item.target)
     source, target = item.beneath or item.source, item.target

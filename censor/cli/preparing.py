@@ -70,13 +70,22 @@ def chosen_policy(options: PolicyOptions) -> Policy:
     return _at(load_policy(options.source), [_parse_threshold(text) for text in options.thresholds])
 
 
-def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, pictures: int | None = None) -> Censor:
+def make_censor(
+    shared: SharedOptions,
+    hiding: HidingOptions | None = None,
+    *,
+    pictures: int | None = None,
+    base: Policy | None = None,
+    share: int | None = None,
+) -> Censor:
     """Policy, networks and limits as options say.
 
     Args:
         shared: The options that all commands have.
         hiding: Those of commands that hide.
         pictures: How many there will be; None if nobody knows.
+        base: The policy, in the place of the one that they name: its file may be on another machine.
+        share: Cores that the networks may take; None for all that this process has.
 
     Raises:
         CensorError: The policy is not valid, or these networks cannot serve it.
@@ -89,7 +98,7 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
 
     from censor.policy_toml import load_policy
 
-    base, weights = load_policy(shared.policy.source), named_weights(shared.network.weights)
+    base, weights = base or load_policy(shared.policy.source), named_weights(shared.network.weights)
     thresholds = [_parse_threshold(text) for text in shared.policy.thresholds]
     # A file may know labels that are in no table; models that were added are chosen by the labels.
     policy = base if weights is not None or hiding is None else _hiding(base, hiding, ())
@@ -97,7 +106,7 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
         raise click.UsageError(f"--classifiers: the policy {policy.name!r} asks none")
     lowest = min([base.lowest, 0.05, *(score for _, score in thresholds)])
     with ThreadPoolExecutor(1) as pool:  # networks load while Pillow and what needs it are imported
-        loading = pool.submit(_load_networks, shared, policy, weights, lowest, pictures)
+        loading = pool.submit(_load_networks, shared, policy, weights, lowest, pictures, share)
         from censor.pipeline import Censor
 
         detector, classifiers = loading.result()
@@ -114,7 +123,12 @@ def make_censor(shared: SharedOptions, hiding: HidingOptions | None = None, *, p
 
 
 def _load_networks(
-    shared: SharedOptions, policy: Policy, weights: Path | None, min_score: float, pictures: int | None
+    shared: SharedOptions,
+    policy: Policy,
+    weights: Path | None,
+    min_score: float,
+    pictures: int | None,
+    share: int | None,
 ) -> tuple[Detector | None, Sequence[Classifier]]:
     """Networks that as many pictures share as are worked on at once, and the cores among them."""
     import cv2
@@ -123,7 +137,7 @@ def _load_networks(
     from detect.runtime.sessions import cores
 
     workers = shared.limits.at_once(pictures)
-    threads = max(1, cores() // workers)
+    threads = max(1, (share or cores()) // workers)
     cv2.setNumThreads(threads)  # its own pool would take every core for each of the workers
     detector, classifiers = load_networks(
         policy,

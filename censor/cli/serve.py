@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from censor.cli.console import EXIT_FAILED, fail
-from censor.cli.options import ENGINES, PRECISIONS, PROVIDERS, FilePath
+from censor.cli.options import FilePath
 from censor.cli.preparing import WEIGHTS_VARIABLE, preparing
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
 
 __all__ = ["serve"]
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -69,6 +69,10 @@ class Animation:
     def end(self, times: Sequence[float]) -> float:  # noqa: ARG002  # each frame says how long it is shown
         """When all is over, in seconds."""
         return float(sum(self.durations()))
+
+    def exact(self, times: Sequence[float]) -> list[Fraction]:  # noqa: ARG002
+        """The seconds of all frames, and that of the end."""
+        return list(accumulate(self.durations(), initial=Fraction(0)))
 
     def require_output(self, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
         """Check, before all the work, that it can be written."""

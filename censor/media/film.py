@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -119,6 +120,10 @@ class Film:
         if len(times) > 1:
             return times[-1] + (times[-1] - times[0]) / (len(times) - 1)
         return times[-1] + (1 / self.rate if self.rate else 0.0)
+
+    def exact(self, times: Sequence[float]) -> list[Fraction]:
+        """Seconds as whole ticks of the film's clock."""
+        return [round(Fraction(each) / self.info.time_base) * self.info.time_base for each in times]
 
     @property
     def display(self) -> Display | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import BinaryIO, Protocol
 
 from censor.follow import Gray, look_of
@@ -143,6 +144,10 @@ class Moving(Medium, Protocol):
 
     def end(self, times: Sequence[float]) -> float:
         """When all is over, in seconds, given when each part is first shown."""
+        ...
+
+    def exact(self, times: Sequence[float]) -> list[Fraction]:
+        """The seconds of all parts, and that of the end, exactly as the medium has them."""
         ...
 
     def require_output(self, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from censor.media.animation import open_animation
 from censor.media.film_kinds import film_in
@@ -13,9 +19,10 @@ from censor.media.still import Still
 from detect.errors import ReadError
 from detect.folders import open_file
 from detect.pictures.formats import SNIFF_BYTES
+from detect.pictures.source import read_source
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Source
 
-__all__ = ["open_medium", "open_moving"]
+__all__ = ["Encoded", "EncodedFilm", "moves", "open_medium", "open_moving", "read_encoded"]
 
 
 def open_medium(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Medium:
@@ -53,6 +60,67 @@ def open_moving(
     from censor.media.film import open_film  # few inputs are films
 
     return open_film(source, max_pixels=max_pixels, codec=codec)
+
+
+class Encoded(io.BytesIO):
+    """The bytes of a medium, read once, with what errors call them."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+    @cached_property
+    def sha256(self) -> str:
+        """In hexadecimal."""
+        return hashlib.sha256(self.getbuffer()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedFilm(os.PathLike[str]):
+    """A film's file, which is not read into memory.
+
+    Attributes:
+        name: Its path.
+        sha256: Of its bytes, in hexadecimal.
+    """
+
+    name: str
+    sha256: str
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
+def read_encoded(source: Source, *, max_bytes: int = MAX_BYTES) -> Encoded | EncodedFilm:
+    """Read a source, for what is bound to its bytes: they are hashed and decoded, and nothing comes between.
+
+    Args:
+        source: A path, an encoded medium or a binary file object.
+        max_bytes: Cap on what is read of it. The file of a film is hashed and left where it is.
+
+    Raises:
+        ReadError: It is missing or may not be read.
+        LimitError: It has more bytes.
+        DamagedImageError: It has none.
+        TypeError: It is a Pillow image or an array, which have no bytes to be told by.
+    """
+    if isinstance(source, Image.Image | np.ndarray):
+        raise TypeError(f"a plan is of a path, bytes or a binary file object, not of a {type(source).__name__}")
+    if not isinstance(source, str | os.PathLike) or film_in(_start(source)) is None:
+        return Encoded(*read_source(source, max_bytes))
+    try:
+        with open_file(source) as stream:
+            return EncodedFilm(name=os.fspath(source), sha256=hashlib.file_digest(stream, "sha256").hexdigest())
+    except OSError as error:
+        raise ReadError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+
+
+def moves(encoded: Encoded) -> bool:
+    """Whether what was read is an animation or a film."""
+    from detect.pictures.animation import animated
+
+    data = encoded.getvalue()
+    return film_in(data[:SNIFF_BYTES]) is not None or animated(data)
 
 
 def _start(source: Source) -> bytes:

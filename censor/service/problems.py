@@ -62,9 +62,7 @@ KINDS: dict[str, Kind] = {
         "Unsupported content type",
         "Send multipart/form-data, or bare bytes as image/* or application/octet-stream.",
     ),
-    "unknown-host": Kind(
-        421, "Unknown host", "The header `Host` names another host; `--allowed-hosts` lists those of this service."
-    ),
+    "unknown-host": Kind(421, "Unknown host", "The header `Host` is none of the hosts that this service answers to."),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
     "not-a-picture": Kind(422, "Not a picture that is taken", f"{titles('and')} are taken."),

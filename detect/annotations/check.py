@@ -16,6 +16,7 @@ from detect.annotations.fields import (
     is_area,
     is_box,
     is_flag,
+    is_number,
     is_score,
     is_share_box,
     is_size,
@@ -28,7 +29,7 @@ from detect.errors import ImageError, ReadError
 from detect.labels import canonical
 from detect.pictures.header import read_header
 
-__all__ = ["TOLERANCE", "Kind", "Problem", "check_document", "root_categories"]
+__all__ = ["TOLERANCE", "Kind", "Problem", "check_document", "root_categories", "rotation_of"]
 
 TOLERANCE = 0.01
 """Pixels by which a box may reach beyond its picture: what decimals lose when they are rounded."""
@@ -52,6 +53,7 @@ class Kind(StrEnum):
     ZERO_AREA = "zero-area"
     OUTSIDE_BOX = "outside-box"
     NORMALIZED_BOX = "normalized-box"
+    TURNED_BOX = "turned-box"
     ROOT_CATEGORY = "root-category"
     BAD_VALUE = "bad-value"
     NO_IMAGES = "no-images"
@@ -192,6 +194,13 @@ def root_categories(categories: list[dict[str, Any]], annotations: list[dict[str
     ]
 
 
+def rotation_of(annotation: dict[str, Any]) -> float:
+    """The degrees by which a box is to be turned about its middle, as CVAT says beside it; 0 where nothing says so."""
+    attributes = annotation.get("attributes")
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    return degrees % 360 if is_number(degrees) else 0
+
+
 def _check_roots(file: str, categories: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> Iterator[Problem]:
     for row in root_categories(categories, annotations):
         field, name = f"categories[{row}].name", shown(categories[row]["name"])
@@ -309,6 +318,9 @@ def _check_box(file: str, row: int, annotation: dict[str, Any], image: dict[str,
     if is_share_box(annotation["bbox"], width, height):
         expected = f"pixels, not shares of its image of {width} x {height}"
         yield Problem(file, Kind.NORMALIZED_BOX, _id(annotation), field, value, expected)
+    if degrees := rotation_of(annotation):
+        expected = f"the box around the one that attributes.rotation turns by {degrees:g} degrees"
+        yield Problem(file, Kind.TURNED_BOX, _id(annotation), field, value, expected)
     reach = (-x, -y, x + box_width - width, y + box_height - height)
     if max(reach) > TOLERANCE:
         expected = f"a box within its image of {width} x {height}"

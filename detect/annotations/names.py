@@ -42,7 +42,8 @@ def folded(file_name: str) -> str:
 def picture_names(address: str) -> tuple[str, ...]:
     """What a picture may be called of which Label Studio gives the address, the likeliest first.
 
-    Uploads get a prefix of eight digits, local files are named in the query, and either may be percent-encoded.
+    Uploads lose their folder and get a prefix of eight digits, as do all pictures in its exports; local files are named
+    in the query; and either may be percent-encoded.
 
     Raises:
         ValueError: It is no address.
@@ -51,7 +52,10 @@ def picture_names(address: str) -> tuple[str, ...]:
     query = re.search(r"(?:^|&)d=([^&]*)", parts.query)
     paths = [unquote(query[1]), *parse_qs(parts.query).get("d", [])] if query else [unquote(parts.path), address]
     names = [path.lstrip("/") for path in paths]
-    names += [re.sub(r"(^|/)[0-9a-f]{8}-([^/]+)$", r"\1\2", name) for name in names]
+    prefixed = re.compile(r"(^|/)[0-9a-f]{8}(?:-|__)([^/]+)$")
+    names += [prefixed.sub(r"\1\2", name) for name in names]
+    own = re.compile(rf"(?:^|/)(?:upload/\d+|images){prefixed.pattern}")
+    names += [found[2] for found in map(own.search, names) if found]
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -83,8 +87,9 @@ class PictureNames:
 
         In this order, each only where what precedes finds nothing: the file of that very name; the picture of that
         path; the one with the longest path that the name ends in (``/home/x/sub/a.jpg`` for ``sub/a.jpg``), or those
-        whose path ends in the name; and both again in whatever case and composition of letters. Backslashes count as
-        slashes; what is percent-encoded, or the address that a labelling tool gives, is looked for decoded as well.
+        whose path ends in the name; both again in whatever case and composition of letters, and again as uploads are
+        renamed (blanks become underscores, other signs are left out). Backslashes count as slashes; what is
+        percent-encoded, or the address that a labelling tool gives, is looked for decoded as well.
 
         Returns:
             One where it is beyond doubt, several where it is not, sorted; none where nothing is near.
@@ -92,7 +97,7 @@ class PictureNames:
         if is_inside_folder(name) and is_file(self.folder / name):
             return (plain(name),)
         tails = tuple(dict.fromkeys(_tails(name)))
-        for fold in (_same, folded):
+        for fold in (_same, folded, _uploaded):
             pictures = self._by_name(fold)
             for look in (_whole, _ends):
                 for tail in tails:
@@ -117,6 +122,11 @@ class PictureNames:
 
 def _same(file_name: str) -> str:
     return file_name
+
+
+def _uploaded(file_name: str) -> str:
+    """A path as Label Studio, by way of Django's `get_valid_filename`, renames uploads of it."""
+    return re.sub(r"[^-\w./]", "", folded(file_name).replace(" ", "_"))
 
 
 def _tails(name: str) -> Iterator[str]:

@@ -72,6 +72,11 @@ class OnnxClassifier:
         batch = self._check_shape(session.input_shape)
         self._batch_size, self._fixed_batch = batch or batch_size, batch is not None
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Where the network came from."""
+        return {self.name: self._source}
+
     def _check_shape(self, shape: tuple[int | None, ...]) -> int | None:
         """The batch that the network wants, None where it takes any."""
         batch, channels, *sides = shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from detect.classifier.fit import laid
 from detect.classifier.scores import Classifier, Scores
 from detect.detections import RGBImage
 from detect.reduction import spare_factor
-from detect.tiling import Stretches, corners
+from detect.tiling import Stretches, corners, files_of
 
 __all__ = ["ClassifierWrapper", "LongClassifier", "TiledClassifier"]
 
@@ -34,6 +34,11 @@ class ClassifierWrapper:
     def names(self) -> tuple[str, ...]:
         """What the wrapped classifier can say."""
         return self._classifier.names
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The wrapped classifier's file."""
+        return files_of(self._classifier)
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the wrapped classifier can spare: see `detect.reduction`."""

@@ -14,16 +14,19 @@ from detect.annotations.check import Problem, check_document
 from detect.annotations.coco import load_coco, read_checked
 from detect.annotations.convert import FORMATS
 from detect.annotations.convert import convert as convert_annotations
-from detect.annotations.document import read_json, write_document
+from detect.annotations.document import read_json, write_bytes, write_document
 from detect.annotations.fields import is_text, shown
+from detect.annotations.preannotate import TOOLS
+from detect.annotations.preannotate import preannotate as write_for_tool
 from detect.annotations.readers import read_names
 from detect.annotations.repair import Change, removed, repair_document
 from detect.annotations.sample import draw_sample
 from detect.annotations.split import split_document
 from detect.annotations.stats import count, draw_stats
+from detect.detections import Detector
 from detect.errors import AnnotationsError
 
-__all__ = ["autolabel", "check", "convert", "sample", "split", "stats"]
+__all__ = ["autolabel", "check", "convert", "preannotate", "sample", "split", "stats"]
 
 _File = click.Path(path_type=Path, dir_okay=False)
 _Folder = click.Path(path_type=Path, file_okay=False)
@@ -200,28 +203,97 @@ def convert(
 
 
 @click.command()
+@click.argument("tool", metavar="TOOL", type=click.Choice(TOOLS))
+@click.argument("file", type=_File)
+@_images
+@click.option("-o", "--out", type=_File, required=True, help="File to import.")
+@click.option("--labels", "labels_file", type=_File, metavar="OUT", help="Write what tells the tool the labels to OUT.")
+@click.option(
+    "--prefix",
+    help="What precedes pictures' names where the tool finds them: /data/local-files/?d=, or for CVAT nothing.",
+)
+@_overwrite
+def preannotate(
+    tool: str,
+    file: Path,
+    images_dir: Path,
+    out: Path,
+    labels_file: Path | None,
+    prefix: str | None,
+    overwrite: bool,
+) -> None:
+    """Make of the COCO file FILE what TOOL, labelstudio or cvat, imports, so that people find its boxes drawn."""
+    if labels_file is not None and labels_file.resolve() == out.resolve():
+        raise click.UsageError("--out and --labels must be two files")
+    if not overwrite and (taken := [path for path in (out, labels_file) if path is not None and path.exists()]):
+        raise AnnotationsError(f"{taken[0]}: exists already; it is not overwritten unless asked for")
+    document = read_checked(file, images_dir)
+    given = prefix if prefix is not None else "/data/local-files/?d=" if tool == "labelstudio" else ""
+    content, labels, notes = write_for_tool(tool, document, prefix=given)
+    if labels_file is not None:
+        write_bytes(labels_file, labels, overwrite=overwrite)
+    write_bytes(out, content, overwrite=overwrite)
+    for note, times in sorted(notes.items()):
+        click.echo(f"{times} {note}")
+    boxes = len(document["annotations"]) - notes.total()
+    click.echo(f"{out}: {len(document['images'])} images, {boxes} boxes")
+
+
+@click.command()
 @click.argument("images_dir", metavar="FOLDER", type=_Pictures)
 @click.option("-o", "--out", type=_File, required=True, help="COCO file to write.")
-@click.option("--weights", type=_File, help="The detector's file; else the installed one.")
+@click.option(
+    "--weights", type=_File, multiple=True, help="A detector's file, any number of times; else the installed one."
+)
+@click.option("--classifier", type=_File, multiple=True, help="A classifier's file, any number of times.")
+@click.option(
+    "--models",
+    type=_Pictures,
+    metavar="DIR",
+    help="Folder into which `censor models add` put models: ask all of them, and the installed detector.",
+)
 @click.option(
     "--min-score", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Leave lower-scored boxes out."
 )
 @_categories
 @_overwrite
 def autolabel(
-    images_dir: Path, out: Path, weights: Path | None, min_score: float, categories_file: Path | None, overwrite: bool
+    images_dir: Path,
+    out: Path,
+    weights: tuple[Path, ...],
+    classifier: tuple[Path, ...],
+    models: Path | None,
+    min_score: float,
+    categories_file: Path | None,
+    overwrite: bool,
 ) -> None:
-    """Annotate the pictures in FOLDER with a detector's boxes and their scores, to be corrected by people.
+    """Annotate the pictures in FOLDER with models' boxes and their scores, to be corrected by people.
+
+    Boxes of several detectors are fused, what classifiers alone see becomes a candidate, and the pictures about which
+    the models disagree most come first.
 
     Exit code 1 where a picture could not be decoded; the others are annotated all the same.
     """
+    from detect.installed import added_classifiers, load_classifiers, load_installed
     from detect.load import load_detector
 
     names = _category_names(categories_file)
-    detector = load_detector(weights, min_score=min(min_score, 0.05))
-    document, failures = label_pictures(images_dir, detector, min_score=min_score, names=names)
+    lowest = min(min_score, 0.05)
+    detectors: dict[str, Detector] = {} if models is None else {**load_installed(folder=models, min_score=lowest)}
+    for path in weights:
+        if path.stem in detectors:
+            raise AnnotationsError(f"{path}: another detector is called {path.stem} already; name the file otherwise")
+        detectors[path.stem] = load_detector(path, min_score=lowest)
+    if not detectors:
+        detectors["installed"] = load_detector(min_score=lowest)
+    asked: list[str | Path] = [*(() if models is None else added_classifiers(models)), *classifier]
+    document, failures = label_pictures(
+        images_dir, detectors, classifiers=load_classifiers(asked, folder=models), min_score=min_score, names=names
+    )
     write_document(out, document, overwrite=overwrite)
     click.echo(f"{out}: {len(document['images'])} images, {len(document['annotations'])} boxes")
+    if worst := document["images"][0].get("reason"):
+        click.echo(f"most disagreement: {document['images'][0]['file_name']}: {worst}")
     for failure in failures:
         click.echo(f"Error: {failure}", err=True)
     if failures:

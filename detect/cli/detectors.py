@@ -13,12 +13,13 @@ from PIL import Image
 from detect.annotations import CocoDataset, load_coco
 from detect.annotations.pictures import list_pictures
 from detect.atomic import write_whole
+from detect.choices import ENGINES, PRECISIONS
 from detect.detections import Detections, Detector
 from detect.errors import DetectError
 from detect.evaluation.coco import Evaluation, confusion
 from detect.evaluation.coco import evaluate as measure
 from detect.evaluation.plots import draw_confusion, draw_curves, draw_worst
-from detect.load import ENGINES, PRECISIONS, load_detector
+from detect.load import load_detector
 from detect.pictures.rgb import read_rgb
 from detect.runtime.onnx_detector import read_weights
 
@@ -80,11 +81,14 @@ def evaluate(
 def export(weights: Path, target: Path, images_dir: Path | None, limit: int, overwrite: bool) -> None:
     """Turn the safetensors file WEIGHTS into the ONNX file TARGET, which needs no torch to run."""
     from detect.retinanet.export import export_onnx
+    from detect.training.checkpoint import read_tensors
+    from detect.training.classifier.export import export_classifier
 
     if target.exists() and not overwrite:
         raise DetectError(f"{target}: exists; add --overwrite to replace it")
     pictures = list_pictures(images_dir)[:limit] if images_dir else []
-    worst = export_onnx(weights, target, pictures=pictures)
+    is_classifier = read_tensors(weights)[1].get("task") == "classify"
+    worst = (export_classifier if is_classifier else export_onnx)(weights, target, pictures=pictures)
     click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {len(pictures) or 'no'} pictures")
 
 

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from detect.evaluation.scored import Scored
 
-__all__ = ["PrecisionRecallCurve", "RocCurve", "average_precision", "precision_recall_curve", "roc_auc", "roc_curve"]
+__all__ = [
+    "PrecisionRecallCurve",
+    "RocCurve",
+    "areas",
+    "average_precision",
+    "precision_recall_curve",
+    "roc_auc",
+    "roc_curve",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +92,31 @@ def roc_auc(data: Scored) -> float:
 def average_precision(data: Scored) -> float:
     """The area under precision over recall, in [0, 1]; chance is the share of positives."""
     return precision_recall_curve(data).average_precision
+
+
+def areas(data: Scored, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`roc_auc` and `average_precision` of the same scores under many weightings, in one go.
+
+    Args:
+        data: The pictures; their own weights do not matter.
+        weights: (B, N), not below 0; in each row some of each class.
+
+    Returns:
+        (B,) areas under the ROC curves, and (B,) average precisions.
+    """
+    order = np.argsort(-data.scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(data.scores[order])), len(order) - 1)
+    start = np.zeros((len(weights), 1))
+    weigh, labels = weights[:, order], data.labels[order]
+    hits, alarms = (
+        np.concatenate([start, np.cumsum(np.where(kind, weigh, 0.0), axis=1)[:, last]], axis=1)
+        for kind in (labels, ~labels)
+    )
+    recalls, flagged = hits / hits[:, -1:], (hits + alarms)[:, 1:]
+    precisions = np.divide(hits[:, 1:], flagged, out=np.zeros_like(flagged), where=flagged > 0)
+    heights = recalls[:, 1:] + recalls[:, :-1]
+    auc = (np.diff(alarms, axis=1) * heights).sum(axis=1) / (2 * alarms[:, -1])
+    return np.minimum(1.0, auc), np.minimum(1.0, (np.diff(recalls, axis=1) * precisions).sum(axis=1))
 
 
 def _counts(data: Scored) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

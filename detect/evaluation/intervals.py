@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detect.errors import EvaluationError
 from detect.evaluation.scored import Scored
 
-__all__ = ["Interval", "bootstrap", "wilson"]
+__all__ = ["Interval", "bootstrap", "bootstrap_all", "wilson"]
 
 _FEWEST = 2
 """Groups of each class without which there is nothing to resample: one that is always the same has no spread."""
+
+_NUMBERS = 2**20
+"""Weights in memory at a time, about: some draws of all pictures."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +64,69 @@ def bootstrap(
     Source:
         Efron and Tibshirani 1993, "An introduction to the bootstrap", § 13.3; by clusters: Field and Welsh 2007.
     """
+
+    def of_each(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([[measure(data.reweighted(each)) for each in weights]])
+
+    (interval,) = bootstrap_all(of_each, data, confidence=confidence, resamples=resamples, seed=seed)
+    return interval
+
+
+def bootstrap_all(
+    measures: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    data: Scored,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[Interval]:
+    """The intervals of several measures of the same pictures, over the same draws; see `bootstrap`.
+
+    Args:
+        measures: M numbers of each of many draws at once: takes (B, N) weights, says (M, B).
+        data: The pictures, with their groups; scores do not matter.
+        confidence: As for `bootstrap`.
+        resamples: As for `bootstrap`.
+        seed: As for `bootstrap`.
+
+    Returns:
+        In the order of the measures.
+
+    Raises:
+        ValueError: As for `bootstrap`.
+        EvaluationError: As for `bootstrap`.
+    """
     _check_confidence(confidence)
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, not {resamples}")
-    groups = int(data.groups.max()) + 1
     counted = data.weights > 0
     for wanted, name in ((True, "positive"), (False, "negative")):
         found = len(np.unique(data.groups[counted & (data.labels == wanted)]))
         if found < _FEWEST:
             raise EvaluationError(f"an interval needs {_FEWEST} groups with {name} pictures, and there is {found}")
-    rng = np.random.default_rng(seed)
-    values = np.empty(resamples)
-    for row in range(resamples):
-        weights = np.zeros(len(data))
-        while not (weights[data.labels].any() and weights[~data.labels].any()):
-            drawn = np.bincount(rng.integers(groups, size=groups), minlength=groups)
-            weights = data.weights * drawn[data.groups]
-        values[row] = measure(data.reweighted(weights))
-    if not np.isfinite(values).all():
-        odd = int((~np.isfinite(values)).sum())
+    parts = []
+    rng, at_once = np.random.default_rng(seed), max(1, _NUMBERS // len(data))
+    for start in range(0, resamples, at_once):
+        stop = min(start + at_once, resamples)
+        weights = np.stack([_drawn(data, rng) for _ in range(start, stop)])
+        parts.append(measures(weights))
+    values = np.concatenate(parts, axis=1)
+    if odd := int((~np.isfinite(values)).any(axis=0).sum()):
         raise EvaluationError(
             f"the measure is undefined in {odd} of {resamples} draws: too few pictures for an interval"
         )
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(low), float(high), confidence)
+    ends = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
+    return [Interval(float(low), float(high), confidence) for low, high in ends.T]
+
+
+def _drawn(data: Scored, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Weights of a draw in which each class is there, (N,)."""
+    groups = int(data.groups.max()) + 1
+    while True:
+        drawn = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+        weights = data.weights * drawn[data.groups]
+        if weights[data.labels].any() and weights[~data.labels].any():
+            return weights
 
 
 def wilson(count: int, total: int, *, confidence: float = 0.95) -> Interval:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.annotations.fields import shown
+from detect.annotations.tables import files_below, read_table, visible_entries
 from detect.errors import EvaluationError
 from detect.evaluation.scored import group_numbers
 from detect.pictures.formats import SUFFIXES
@@ -104,7 +104,7 @@ def check_contents(pictures: Sequence[LabeledPicture], digests: Sequence[str]) -
 
 def _folders(source: Path) -> Iterator[tuple[str, LabeledPicture]]:
     sides: dict[str, Path] = {}
-    for entry in _visible(source):
+    for entry in visible_entries(source, error=EvaluationError):
         name = entry.name.lower()
         if entry.is_dir() and (name not in LABELS or name in sides):
             what = "is there twice" if name in sides else "is no label"
@@ -116,63 +116,14 @@ def _folders(source: Path) -> Iterator[tuple[str, LabeledPicture]]:
     for name, nsfw in LABELS.items():
         if name not in sides:
             raise EvaluationError(f"{source}: has no folder {name.upper()}; expected SAFE and NSFW, or a CSV file")
-        for path in _files(sides[name]):
+        for path in files_below(sides[name], error=EvaluationError):
             inner = path.relative_to(sides[name]).parts
             yield str(sides[name]), LabeledPicture(path=path, nsfw=nsfw, group=inner[0] if len(inner) > 1 else None)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for entry in _visible(folder):
-        if entry.is_dir() and not entry.is_symlink():  # a link may lead in a circle
-            yield from _files(entry)
-        else:
-            yield entry
-
-
-def _visible(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise EvaluationError(f"{folder}: cannot be read: {error.strerror or error}") from error
-
-
 def _table(source: Path) -> Iterator[tuple[str, LabeledPicture]]:
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise EvaluationError(f"{source}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{source}: is not UTF-8 at byte {error.start}; expected a CSV file") from error
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    header: list[str] = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            where = f"{source}, line {reader.line_num}"
-            if not header:
-                header = _header([cell.strip().lower() for cell in cells], where)
-                continue
-            if len(cells) != len(header):
-                raise EvaluationError(f"{where}: {len(cells)} cells; expected {len(header)}: {', '.join(header)}")
-            yield where, _row(dict(zip(header, (cell.strip() for cell in cells), strict=True)), source.parent, where)
-    except csv.Error as error:
-        raise EvaluationError(f"{source}, line {reader.line_num}: is no CSV: {error}") from error
-    if not header:
-        raise EvaluationError(f"{source}: is empty; expected a header with {' and '.join(_NEEDED)}")
-
-
-def _header(names: list[str], where: str) -> list[str]:
-    wrong: Iterable[str] = [name for name in names if name not in _COLUMNS or names.count(name) > 1]
-    for name in wrong:
-        what = "is there twice" if name in _COLUMNS else "is unknown"
-        raise EvaluationError(f"{where}: column {shown(name)} {what}; there may be {', '.join(_COLUMNS)}")
-    for name in _NEEDED:
-        if name not in names:
-            raise EvaluationError(
-                f"{where}: column {name} is missing; expected {' and '.join(_NEEDED)} in the first line"
-            )
-    return names
+    for where, cells in read_table(source, columns=_COLUMNS, needed=_NEEDED, error=EvaluationError):
+        yield where, _row(cells, source.parent, where)
 
 
 def _row(cells: dict[str, str], folder: Path, where: str) -> LabeledPicture:

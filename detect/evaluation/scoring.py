@@ -10,7 +10,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from detect.evaluation.scored import Scored
 from detect.pictures.rgb import on_white
 from detect.pictures.source import MAX_BYTES, MAX_PIXELS, read_source
 from detect.pictures.still import Picture, decode
+from detect.threads import run
 
 __all__ = [
     "MAX_DISTANCE",
@@ -178,6 +180,7 @@ class Answers:
 
     Attributes:
         pictures: In the order given.
+        contents: The hash of each one's file, as `detect.evaluation.score_cache.content_key` gives it.
         hashes: What each looks like.
         said: For each picture, the name of each scorer to what it said.
         unreadable: The other pictures, each with the reason, which names its file.
@@ -185,6 +188,7 @@ class Answers:
     """
 
     pictures: tuple[LabeledPicture, ...]
+    contents: tuple[str, ...]
     hashes: tuple[PictureHash, ...]
     said: tuple[Mapping[str, Mapping[str, float]], ...]
     unreadable: tuple[tuple[LabeledPicture, str], ...]
@@ -207,17 +211,21 @@ def ask_pictures(
     progress: Callable[[int], None] | None = None,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
+    spare: Callable[[int, int], int] | None = None,
+    threads: int = 1,
     alike: bool = False,
 ) -> Answers:
-    """Ask all scorers about pictures, one after another; what one says may have other names for each picture.
+    """Ask all scorers about pictures; what one says may have other names for each picture.
 
     Args:
         pictures: As for `score_pictures`.
-        scorers: As for `score_pictures`.
+        scorers: As for `score_pictures`; with several threads each may be asked by all of them at once.
         cache: As for `score_pictures`.
         progress: As for `score_pictures`.
         max_bytes: Cap on an encoded picture; one above it cannot be decoded.
         max_pixels: Cap on width times height, for those that are not known yet.
+        spare: By how much pictures may be shrunk in decoding: see `detect.pictures.still.decode`.
+        threads: Pictures that are decoded and looked at at once.
         alike: Refuse a scorer that gives other names for one picture than for another.
 
     Raises:
@@ -228,36 +236,36 @@ def ask_pictures(
     """
     if len({scorer.name for scorer in scorers}) != len(scorers):
         raise ValueError(f"scorers need different names: {', '.join(scorer.name for scorer in scorers)}")
-    read, unreadable = [], []
-    digests: list[str] = []
-    hashes: list[PictureHash] = []
-    said: list[Mapping[str, Mapping[str, float]]] = []
+    read: list[LabeledPicture] = []
+    known: list[_Known] = []
+    unreadable: list[tuple[LabeledPicture, str]] = []
     seconds: dict[str, list[float]] = {"decode": [], **{scorer.name: [] for scorer in scorers}}
-    for done, picture in enumerate(pictures, start=1):
-        try:
-            content, name = read_source(picture.path, max_bytes)
-            known = _Known.of(content, scorers, cache)
-            if not known.whole:
-                stream = io.BytesIO(content)
-                stream.name = name  # what errors call it
-                with _timed(seconds["decode"]):
-                    decoded = decode(stream, max_pixels=max_pixels)
-                known = known.completed(decoded, scorers, cache, seconds)
-        except (ReadError, ImageError) as error:
-            unreadable.append((picture, str(error)))
+    begun = (_Asked.begun(picture, scorers, cache, max_bytes) for picture in pictures)
+    complete = partial(_Asked.completed, scorers=scorers, spare=spare, max_pixels=max_pixels)
+    for done, (picture, answer) in enumerate(zip(pictures, run(begun, complete, threads=threads), strict=True), 1):
+        answer.keep(scorers, cache)
+        for stage, spent in answer.seconds.items():
+            seconds[stage].append(spent)
+        if answer.known is None:
+            unreadable.append((picture, answer.refused))
         else:
-            if alike and said and (odd := _columns(known.said).keys() ^ _columns(said[0]).keys()):
-                raise EvaluationError(
-                    f"{picture.path}: was given other columns than the pictures before: {', '.join(sorted(odd))}"
-                )
+            if alike and known:
+                _check_alike(picture, answer.known, known[0])
             read.append(picture)
-            digests.append(known.digest)
-            hashes.append(known.looks)
-            said.append(known.said)
+            known.append(answer.known)
         if progress is not None:
             progress(done)
-    check_contents(read, digests)
-    return Answers(tuple(read), tuple(hashes), tuple(said), tuple(unreadable), seconds)
+    contents = tuple(each.digest for each in known)
+    check_contents(read, contents)
+    hashes, said = tuple(each.looks for each in known), tuple(each.said for each in known)
+    return Answers(tuple(read), contents, hashes, said, tuple(unreadable), seconds)
+
+
+def _check_alike(picture: LabeledPicture, known: _Known, first: _Known) -> None:
+    if odd := _columns(known.said).keys() ^ _columns(first.said).keys():
+        raise EvaluationError(
+            f"{picture.path}: was given other columns than the pictures before: {', '.join(sorted(odd))}"
+        )
 
 
 def _columns(said: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -292,35 +300,72 @@ class _Known:
     def said(self) -> dict[str, Mapping[str, float]]:
         return {name: scores for name, scores in self.scores.items() if scores is not None}
 
-    def completed(
-        self, picture: Picture, scorers: Sequence[Scorer], cache: ScoreCache | None, seconds: Mapping[str, list[float]]
+
+@dataclass(kw_only=True, eq=False)
+class _Asked:
+    """A picture on its way: begun where the cache is, completed on any thread, kept where the cache is."""
+
+    name: str = ""
+    content: bytes = b""
+    known: _Known | None = None
+    refused: str = ""
+    found: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def begun(
+        cls, picture: LabeledPicture, scorers: Sequence[Scorer], cache: ScoreCache | None, max_bytes: int
     ) -> Self:
-        """With all that was missing; what is found out is kept at once."""
-        found = self.hash or hash_picture(on_white(picture))
-        if cache:
-            cache.put_picture_hash(self.digest, found)
-        scores = dict(self.scores)
+        try:
+            content, name = read_source(picture.path, max_bytes)
+        except ReadError as error:
+            return cls(refused=str(error))
+        return cls(name=name, content=content, known=_Known.of(content, scorers, cache))
+
+    def completed(self, *, scorers: Sequence[Scorer], spare: Callable[[int, int], int] | None, max_pixels: int) -> Self:
+        """With all that was missing. A picture that cannot be decoded is refused, a scorer that fails ends it all."""
+        content, self.content = self.content, b""  # results may wait for those before them
+        if self.known is None or self.known.whole:
+            return self
+        stream = io.BytesIO(content)
+        stream.name = self.name  # what errors call it
+        try:
+            with _timed(self.seconds, "decode"):
+                picture = decode(stream, max_pixels=max_pixels, spare=spare)
+        except (ReadError, ImageError) as error:
+            self.known, self.refused = None, str(error)
+            return self
+        hashed = self.known.hash or hash_picture(on_white(picture))
+        self.known = replace(self.known, hash=hashed)
         for scorer in scorers:
-            if scores[scorer.name] is None:
-                with _timed(seconds[scorer.name]):
-                    scores[scorer.name] = _ask(scorer, picture, self.digest, cache)
-        return replace(self, hash=found, scores=scores)
+            if self.known.scores[scorer.name] is None:
+                with _timed(self.seconds, scorer.name):
+                    self.found[scorer.name] = _ask(scorer, picture)
+        self.known = replace(self.known, scores={**self.known.scores, **self.found})
+        return self
+
+    def keep(self, scorers: Sequence[Scorer], cache: ScoreCache | None) -> None:
+        """Put what was found out into the cache."""
+        if cache is None or self.known is None or not self.seconds:
+            return
+        cache.put_picture_hash(self.known.digest, self.known.looks)
+        for scorer in scorers:
+            if scorer.name in self.found:
+                cache.put(self.known.digest, scorer.key, self.found[scorer.name])
 
 
 @contextmanager
-def _timed(into: list[float]) -> Iterator[None]:
+def _timed(into: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    into.append(time.perf_counter() - start)
+    into[stage] = time.perf_counter() - start
 
 
-def _ask(scorer: Scorer, picture: Picture, digest: str, cache: ScoreCache | None) -> dict[str, float]:
+def _ask(scorer: Scorer, picture: Picture) -> dict[str, float]:
     scores = dict(scorer.score(picture))
     for column, score in scores.items():
         if not math.isfinite(score):
             raise EvaluationError(
                 f"{picture.name}: {scorer.name} says {score} of it ({column}); expected a finite number"
             )
-    if cache:
-        cache.put(digest, scorer.key, scores)
     return scores

@@ -36,12 +36,13 @@ def features_of(patch: RGBImage) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(lab, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA), np.float32).ravel()
 
 
-def k_means(points: NDArray[np.float32], count: int, *, seed: int = 0) -> NDArray[np.int64]:
+def k_means(points: NDArray[np.float32], count: int, *, within: float = 0, seed: int = 0) -> NDArray[np.int64]:
     """Put points into clusters around means.
 
     Args:
         points: (N, D), at least one.
         count: Clusters at most.
+        within: No more of them than it takes for every point to lie so near a point that a mean began at.
         seed: Of the point to begin with; each further mean begins at the point that is farthest from all.
 
     Returns:
@@ -55,7 +56,7 @@ def k_means(points: NDArray[np.float32], count: int, *, seed: int = 0) -> NDArra
     means = points[[int(np.random.default_rng(seed).integers(len(points)))]]
     while len(means) < count:
         gaps = _distances(points, means).min(axis=1)
-        if gaps.max() == 0:  # no more points than that differ
+        if gaps.max() <= within:  # of 0: no more points than that differ
             break
         means = np.concatenate([means, points[[gaps.argmax()]]])
     nearest = _distances(points, means).argmin(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -17,9 +17,9 @@ from detect.errors import ExplanationError
 from detect.explain.activation import spread
 from detect.explain.target import Heatmap
 from detect.explain.torch_graph import GraphSession, Rule, TorchGraph
-from detect.runtime.metadata import read_choice, read_names, read_size
+from detect.runtime.metadata import read_choice, read_names
 
-__all__ = ["Backward", "Rule", "UnitStrength", "backward", "find_layer", "strength", "unit_backward"]
+__all__ = ["Backward", "Layered", "Rule", "UnitStrength", "backward", "find_layer", "strength", "unit_backward"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +61,32 @@ class Backward:
         return spread(cut, *self.size)
 
 
+class Layered(Protocol):
+    """A network whose layers can be asked for, and signals sent back from them to the pixels."""
+
+    @property
+    def source(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of what rectifiers answer, the first layer first."""
+        ...
+
+    def given(self, image: RGBImage) -> torch.Tensor:
+        """What the network is given for a picture: (1, 3, rows, columns)."""
+        ...
+
+    def answers(self, given: torch.Tensor, layer: str, rule: Rule = Rule.GRADIENT) -> torch.Tensor:
+        """What a layer answers; the rule says what goes back through rectifiers."""
+        ...
+
+    def sent(self, pattern: NDArray[np.float32], image: RGBImage) -> Backward:
+        """What came back for a picture: float32 (3, rows, columns), in the network's order of colors."""
+        ...
+
+
 class UnitStrength(NamedTuple):
     """How strongly a unit answers to a picture, and where on its layer's grid it does so most."""
 
@@ -88,53 +114,56 @@ def backward(graph: TorchGraph, image: RGBImage, *, rule: Rule, name: str | None
         does.
         Springenberg et al., Striving for Simplicity (arXiv:1412.6806), § 3.4.
     """
-    classifier = _classifier(graph)
-    label = name or _nsfw(graph)[0]
-    if label not in classifier.names:
-        raise ExplanationError(f"{graph.source}: says nothing of {label!r}, only of {', '.join(classifier.names)}")
-    given = torch.from_numpy(classifier.prepare([image])).requires_grad_()
-    (logits,) = graph.run(given, graph.logits, rule=rule)
-    return _sent(graph, given, logits[0, classifier.names.index(label)], image)
+    network = _Classifier(graph)
+    names, label = network.classifier.names, name or read_names(graph.metadata, graph.source, key="nsfw")[0]
+    if label not in names:
+        raise ExplanationError(f"{graph.source}: says nothing of {label!r}, only of {', '.join(names)}")
+    given = network.given(image).requires_grad_()
+    logits = network.answers(given, graph.logits, rule)
+    return _sent_back(network, given, logits[0, names.index(label)], image)
 
 
-def find_layer(graph: TorchGraph, layer: str, unit: int) -> str:
+def find_layer(network: TorchGraph | Layered, layer: str, unit: int) -> str:
     """A layer by its name or its number, which has so many units.
 
     Args:
-        graph: Any.
-        layer: One of `TorchGraph.layers`, or a number from 1 to how many there are.
+        network: A classifier's graph, or any other.
+        layer: One of its layers' names, or a number from 1 to how many there are.
         unit: From 0.
 
     Raises:
         ExplanationError: There is no such layer, or no such unit in it.
     """
-    layers = graph.layers
+    network = _layered(network)
+    layers = network.layers
     if layer.isdecimal() and 1 <= int(layer) <= len(layers):
         layer = layers[int(layer) - 1]
     if layer not in layers:
-        raise ExplanationError(f"{graph.source}: has no layer {layer!r}; layers are 1 to {len(layers)}, or by name")
-    size = read_size(graph.metadata, graph.source)
+        raise ExplanationError(f"{network.source}: has no layer {layer!r}; layers are 1 to {len(layers)}, or by name")
     with torch.no_grad():
-        (values,) = graph.run(torch.zeros(1, 3, *size), layer)
-    if values.dim() != 4 or not 0 <= unit < values.shape[1]:
-        raise ExplanationError(f"{graph.source}: layer {layer!r} has units 0 to {values.shape[1] - 1}, not {unit}")
+        values = network.answers(network.given(np.zeros((32, 32, 3), np.uint8)), layer)
+    if values.dim() != 4:
+        raise ExplanationError(f"{network.source}: layer {layer!r} has no units that see places of a picture")
+    if not 0 <= unit < values.shape[1]:
+        raise ExplanationError(f"{network.source}: layer {layer!r} has units 0 to {values.shape[1] - 1}, not {unit}")
     return layer
 
 
-def strength(graph: TorchGraph, image: RGBImage, layer: str, unit: int) -> UnitStrength:
+def strength(network: TorchGraph | Layered, image: RGBImage, layer: str, unit: int) -> UnitStrength:
     """The most that a unit answers anywhere in a picture; layer and unit as `find_layer` takes and checks them."""
+    network = _layered(network)
     with torch.no_grad():
-        (values,) = graph.run(torch.from_numpy(_classifier(graph).prepare([image])), layer)
+        values = network.answers(network.given(image), layer)
     place = int(values[0, unit].argmax())
     row, column = divmod(place, values.shape[3])
     return UnitStrength(float(values[0, unit, row, column]), row, column)
 
 
-def unit_backward(graph: TorchGraph, image: RGBImage, layer: str, unit: int, *, rule: Rule) -> Backward:
+def unit_backward(network: TorchGraph | Layered, image: RGBImage, layer: str, unit: int, *, rule: Rule) -> Backward:
     """Send back what a unit answers where it answers most, everything else in its layer being nothing.
 
     Args:
-        graph: Any.
+        network: As for `find_layer`.
         image: uint8 (H, W, 3).
         layer: As `find_layer` gives it.
         unit: A unit of that layer.
@@ -143,21 +172,43 @@ def unit_backward(graph: TorchGraph, image: RGBImage, layer: str, unit: int, *, 
     Source:
         Zeiler and Fergus (arXiv:1311.2901), § 2.1 and 4.1.
     """
-    given = torch.from_numpy(_classifier(graph).prepare([image])).requires_grad_()
-    (values,) = graph.run(given, layer, rule=rule)
+    network = _layered(network)
+    given = network.given(image).requires_grad_()
+    values = network.answers(given, layer, rule)
     # The signal begins as the activation itself: half of its square has that for a derivative.
-    return _sent(graph, given, values[0, unit].max().square() / 2, image)
+    return _sent_back(network, given, values[0, unit].max().square() / 2, image)
 
 
-def _sent(graph: TorchGraph, given: torch.Tensor, answer: torch.Tensor, image: RGBImage) -> Backward:
+class _Classifier:
+    """A classifier's graph as a `Layered`."""
+
+    def __init__(self, graph: TorchGraph) -> None:
+        self._graph = graph
+        self.classifier = OnnxClassifier(GraphSession(graph), source=graph.source)
+
+    @property
+    def source(self) -> str:
+        return self._graph.source
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self._graph.layers
+
+    def given(self, image: RGBImage) -> torch.Tensor:
+        return torch.from_numpy(self.classifier.prepare([image]))
+
+    def answers(self, given: torch.Tensor, layer: str, rule: Rule = Rule.GRADIENT) -> torch.Tensor:
+        return self._graph.run(given, layer, rule=rule)[0]
+
+    def sent(self, pattern: NDArray[np.float32], image: RGBImage) -> Backward:
+        resize = read_choice(self._graph.metadata, "resize", RESIZES, self.source)
+        return Backward(pattern=pattern, size=(image.shape[0], image.shape[1]), resize=resize)
+
+
+def _layered(network: TorchGraph | Layered) -> Layered:
+    return _Classifier(network) if isinstance(network, TorchGraph) else network
+
+
+def _sent_back(network: Layered, given: torch.Tensor, answer: torch.Tensor, image: RGBImage) -> Backward:
     (pattern,) = torch.autograd.grad(answer, given)
-    resize = read_choice(graph.metadata, "resize", RESIZES, graph.source)
-    return Backward(pattern=pattern[0].numpy(), size=(image.shape[0], image.shape[1]), resize=resize)
-
-
-def _classifier(graph: TorchGraph) -> OnnxClassifier:
-    return OnnxClassifier(GraphSession(graph), source=graph.source)
-
-
-def _nsfw(graph: TorchGraph) -> tuple[str, ...]:
-    return read_names(graph.metadata, graph.source, key="nsfw")
+    return network.sent(pattern[0].numpy(), image)

@@ -17,13 +17,13 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from detect.detections import RGBImage
 from detect.errors import EngineError, InferenceError
-from detect.retinanet.dataset import normalize
 from detect.retinanet.inference import TorchSession
 from detect.retinanet.model import Outputs, find_boxes
 from detect.runtime.head import Candidates
 from detect.runtime.letterbox import Letterbox
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.retinanet import refuse_nonsense
+from detect.training.normalization import normalize
 
 __all__ = ["TorchDetector"]
 

@@ -16,8 +16,10 @@ from detect.annotations import CocoDataset
 from detect.detections import Detections
 from detect.errors import InferenceError
 from detect.retinanet.checkpoint import Description, load_model
-from detect.retinanet.dataset import PictureSet, collate, normalize, padded_rows, worker_options
+from detect.retinanet.dataset import PictureSet, collate, padded_rows
 from detect.retinanet.model import RetinaNet
+from detect.training.batches import worker_options
+from detect.training.normalization import normalize
 
 __all__ = ["TorchSession", "predict_dataset"]
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Literal, NamedTuple, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model_weights, resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
@@ -19,9 +16,9 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-from detect.errors import WeightsError
 from detect.retinanet.losses import BoxLoss, decode_deltas, retinanet_losses
 from detect.runtime.retinanet import AnchorGrid
+from detect.training.checkpoint import fill, read_state_dict
 
 __all__ = ["BACKBONES", "Backbone", "Norm", "Outputs", "Predictions", "RetinaNet", "find_boxes", "load_backbone"]
 
@@ -200,7 +197,7 @@ def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
         model: Changed in place.
         source: ``imagenet`` for torchvision's weights, which torchvision downloads and checks; or a file: a ResNet of
             the same depth (.pth or .safetensors, its classifier ignored), or a RetinaNet of ours or torchvision's, of
-            which the feature pyramid is taken too.
+            which the feature pyramid is taken too, or a classifier that `train_classifier.py` made of such a ResNet.
         backbone: Which ResNet the model has.
 
     Raises:
@@ -210,27 +207,9 @@ def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
         weights = get_model_weights(backbone).DEFAULT
         state = dict(weights.get_state_dict(progress=True, check_hash=True))
     else:
-        state = _read_state(Path(source))
+        state = read_state_dict(Path(source))
     whole = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
     part: nn.Module = model.backbone if whole else model.backbone.body
-    wanted = part.state_dict()
-    given = {key: value for key, value in (whole or state).items() if key in wanted}
-    # A pretrained BatchNorm may lack its counter, which nothing reads here.
-    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
-    odd = [key for key, value in given.items() if value.shape != wanted[key].shape]
-    if missing or odd:
-        detail = f"{missing[0]!r} is missing" if missing else f"{odd[0]!r} has shape {tuple(given[odd[0]].shape)}"
-        raise WeightsError(f"{source}: not the weights of a {backbone} with this normalisation: {detail}")
-    part.load_state_dict(given, strict=False)
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        raise WeightsError(f"{path}: cannot read the backbone's weights: {error}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: expected a state_dict of tensors")
-    return state
+    # What a classifier of ours has in front of its last layer, under torchvision's names.
+    body = {key.removeprefix("body."): value for key, value in state.items() if key.startswith("body.")}
+    fill(part, whole or body or state, source=source, what=f"a {backbone} with this normalisation")

@@ -98,6 +98,11 @@ class OnnxDetector:
         """This one, to all its labels."""
         return {self.name: self.names}
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Where the network came from."""
+        return {self.name: self._source}
+
     @classmethod
     def from_file(
         cls, path: str | Path, *, threads: int = 0, min_score: float = 0.05, iou_threshold: float = 0.45
@@ -127,7 +132,7 @@ class OnnxDetector:
 
     def spare_factor(self, height: int, width: int) -> float:
         """By how much a picture of so many rows and columns is shrunk for the network: see `detect.reduction`."""
-        fit = self._letterbox(height, width)
+        fit = self.letterbox(height, width)
         return min(fit.height / fit.rows, fit.width / fit.columns)
 
     def prepare(self, image: RGBImage) -> NDArray[np.float32]:
@@ -144,9 +149,10 @@ class OnnxDetector:
             raise ValueError(
                 f"image {position} must be uint8 of shape (H, W, 3) and not empty, not {image.dtype} {image.shape}"
             )
-        return self._letterbox(*image.shape[:2])
+        return self.letterbox(*image.shape[:2])
 
-    def _letterbox(self, height: int, width: int) -> Letterbox:
+    def letterbox(self, height: int, width: int) -> Letterbox:
+        """Where a picture of so many rows and columns lies in what the network is given."""
         fixed = self._fixed_size or self._head.square
         return Letterbox.fit(height, width, size=self._size, stride=self._stride, fixed=fixed, stretch=self._stretch)
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detect.choices import PROVIDERS
 from detect.errors import EngineError, InferenceError, WeightsError
 from detect.runtime.metadata import check_input, read_size
 from detect.runtime.telemetry import import_quietly
@@ -20,7 +21,6 @@ from detect.runtime.telemetry import import_quietly
 __all__ = [
     "CHECKED_ON_BOTH",
     "OWN_PRECISION",
-    "PROVIDERS",
     "OnnxRuntimeSession",
     "OpenVinoSession",
     "Session",
@@ -66,15 +66,6 @@ class Session(Protocol):
         """
         ...
 
-
-PROVIDERS: Mapping[str, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-}
-"""What onnxruntime can run a network on, and its own name for that."""
 
 CHECKED_ON_BOTH = "checked on onnxruntime and openvino"
 """What `detect.models.quantize` writes into a file. Others were seen to find nothing at all on OpenVINO."""

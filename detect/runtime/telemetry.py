@@ -87,5 +87,7 @@ QUIET: Mapping[str, Quiet] = {
     # From 1.32 on keeps a database and a device id below ~/.cache, and a session file in the temporary folder.
     "onnxruntime": Quiet(variables={"ORT_DISABLE_TELEMETRY": "1"}, call="disable_telemetry_events"),
     "openvino": Quiet(without=_NO_ANALYTICS),
+    # Reports each cluster's size, versions and libraries to its makers; and would run `uv` anew on every machine.
+    "ray": Quiet(variables={"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}),
 }
 """Library to what keeps it quiet."""

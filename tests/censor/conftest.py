@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from command import Censor
+from labeled_pictures import look_with, networks
 from numpy.typing import NDArray
 from PIL import Image
 
 from censor.cli import main
+from censor.finding import Networks
 
 
 @pytest.fixture
@@ -28,6 +30,14 @@ def censor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Censor]:
 
     yield run
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def faked(monkeypatch: pytest.MonkeyPatch) -> Networks:
+    """The networks that commands about many pictures look with, in the place of those that are installed."""
+    given = networks()
+    look_with(monkeypatch, given)
+    return given
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from censor.batch import BatchItem, assign_targets, gather, run
-from censor.errors import CensorError, OutputExistsError
+from censor.errors import CensorError, OutputIsSourceError, OutputTakenError
 from detect.errors import DamagedImageError, ReadError, UnsupportedImageError
 
 
@@ -193,7 +193,7 @@ def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
     first, third, second = assigned([one, png, two], tmp_path / "out", overwrite=True)
     assert first.error is None
     assert third.error is None  # a.jpg and a.png keep their suffixes
-    assert isinstance(second.error, OutputExistsError)
+    assert isinstance(second.error, OutputTakenError)
     assert f"{two}: its output" in str(second.error)
     assert f"is already that of {one}" in str(second.error)
     liar = picture(tmp_path / "x" / "c.jpg", "PNG")
@@ -204,9 +204,10 @@ def test_two_inputs_never_share_an_output(tmp_path: Path) -> None:
 def test_existing_outputs_and_sources_are_safe(tmp_path: Path) -> None:
     photo, censored = picture(tmp_path / "a.jpg"), picture(tmp_path / "a.censored.jpg")
     (refused,) = assigned([photo])
-    assert "exists already; use --force" in str(refused.error)
+    assert str(refused.error).endswith("a.censored.jpg exists already")
     assert assigned([photo], overwrite=True)[0].error is None
     both = assigned([photo, censored], overwrite=True)
+    assert isinstance(both[0].error, OutputIsSourceError)
     assert "would overwrite a source" in str(both[0].error)
     assert "would overwrite a source" in str(assigned([photo], tmp_path, overwrite=True)[0].error)
     dangling = tmp_path / "b.censored.jpg"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command import Censor
-from labeled_pictures import FACTS, networks, save
+from labeled_pictures import save
 
 from censor.finding import Networks
 from censor.policy_toml import load_policy
@@ -20,14 +20,6 @@ nsfw_at = 0.95
 [picture]
 review_at = 0.5
 """
-
-
-@pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> Networks:
-    given = networks()
-    monkeypatch.setattr("censor.cli.labeled._networks", lambda options, policies, pictures: (given, FACTS))
-    monkeypatch.setattr("censor.analysis.evaluate.RESAMPLES", 20)
-    return given
 
 
 @pytest.fixture

@@ -9,22 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import Censor
-from labeled_pictures import FACTS, networks, save
-from numpy.typing import NDArray
+from labeled_pictures import save
 from PIL import Image
-from tiny_classifiers import Reds, means
+from tiny_classifiers import means
 
 from censor.finding import Networks
 from detect.annotations.check import check_document
-from detect.classifier.scores import Scores
-
-
-@pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> Networks:
-    """The networks that the commands look with, in the place of those that are installed."""
-    given = networks()
-    monkeypatch.setattr("censor.cli.labeled._networks", lambda options, policies, pictures: (given, FACTS))
-    return given
 
 
 @pytest.fixture
@@ -111,14 +101,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_a_map_is_made_from_a_classifier_of_ones_own_and_again_from_the_cache(
     censor: Censor, photos: Path, tmp_path: Path, faked: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Dark(Reds):
-        """Reds that do not take the white under which thumbnails hide things for red: what is refused is not kept."""
-
-        def _one(self, image: NDArray[np.uint8], *, heat: bool) -> Scores:
-            return super()._one(255 - image, heat=heat)
-
-    dark = Networks(detector=faked.detector, classifiers=(Dark(),))
-    monkeypatch.setattr("censor.cli.labeled._networks", lambda options, policies, pictures: (dark, FACTS))
     (tmp_path / "mine.onnx").write_bytes(means())  # it calls itself what the fake does
     arguments = ("map", photos, "--by", tmp_path / "mine.onnx", "--cache", tmp_path / "c")
     first = censor(*arguments, "-o", tmp_path / "one")
@@ -126,7 +108,7 @@ def test_a_map_is_made_from_a_classifier_of_ones_own_and_again_from_the_cache(
     assert sorted(each.name for each in (tmp_path / "one").iterdir()) == ["map.csv", "map.html", "map.png"]
     assert np.asarray(Image.open(tmp_path / "one" / "map.png")).shape == (1600, 1600, 3)
     monkeypatch.setattr("detect.classifier.features.FeatureExtractor.features", None)  # nothing is asked again
-    monkeypatch.setattr("censor.analysis.thumbnails.censored_thumbnail", None)
+    monkeypatch.setattr("censor.pipeline.Censor.apply_known", None)
     again = censor(*arguments, "-o", tmp_path / "two")
     assert again.exit_code == 0, again.output
     for name in ("map.csv", "map.html", "map.png"):

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import ArrayLike, NDArray
 
-from censor.heat import cell_box, heat_wanted, hot_regions, hottest
+from censor.heat import heat_wanted, hot_regions, hottest
 from censor.masks import Region, union
 from censor.rules import PictureRule
+from detect.classifier.regions import cell_box
 from detect.classifier.scores import Scores
 from detect.pictures.blocks import BlockGrid
 
@@ -19,12 +20,6 @@ BOTH = PictureRule(hide_at=0.5, hide_votes=2, sure_at=0.9, heat_at=0.5)
 def said(probability: float, heat: ArrayLike | None = None) -> Scores:
     values = np.array([1 - probability, probability], np.float32)
     return Scores(values, ("sfw", "nsfw"), ("nsfw",), None if heat is None else np.array(heat, np.float32))
-
-
-def test_a_grid_lies_over_the_whole_picture() -> None:
-    assert cell_box(0, 0, (2, 4), width=100, height=10) == (0, 0, 25, 5)
-    assert cell_box(1, 3, (2, 4), width=100, height=10) == (75, 5, 100, 10)
-    assert cell_box(1, 1, (3, 3), width=10, height=10) == (10 / 3, 10 / 3, 20 / 3, 20 / 3)
 
 
 def test_where_it_is_hottest() -> None:

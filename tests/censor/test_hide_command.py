@@ -73,6 +73,13 @@ def test_outputs_are_not_overwritten_unless_told(censor: Censor, face: Path) -> 
     assert hidden(copy, face)
 
 
+def test_a_source_is_not_overwritten_unless_told(censor: Censor, face: Path) -> None:
+    before = face.read_bytes()
+    refused = censor(face, "-o", face.parent, "--force", *FACES)
+    assert (refused.exit_code, face.read_bytes()) == (1, before)
+    assert refused.stderr == f"{face}: its output {face} would overwrite a source; use --in-place\n"
+
+
 def test_in_place(censor: Censor, face: Path, tmp_path: Path) -> None:
     original = tmp_path / "original.jpg"
     original.write_bytes(face.read_bytes())

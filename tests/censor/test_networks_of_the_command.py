@@ -52,7 +52,7 @@ def test_options_say_which_classifiers_look(censor: Censor, face: Path, own: Pat
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--classifiers", "none", "--classifiers", "open_nsfw"), 2, "--classifiers none: stands alone"),
+        (("--classifiers", "none", "--classifiers", "open_nsfw"), 2, "classifiers: none stands alone"),
         (("--classifiers", "open_nsfw", "--policy", "boxes"), 2, "the policy 'boxes' asks none"),
         (("--classifiers", "close_nsfw"), 1, "unknown model 'close_nsfw'; known are"),
         (("--classifiers", "gone.onnx"), 1, "gone.onnx: cannot read the weights"),

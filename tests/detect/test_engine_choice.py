@@ -16,11 +16,12 @@ from onnx import TensorProto, helper, load_from_string
 from PIL import Image
 
 import detect
-from censor.cli import main, options
+from censor.cli import main
 from censor.service.settings import Settings
 from detect import EngineError, WeightsError, load_detector
-from detect.load import _FEW, _MANY, ENGINES, PRECISIONS, LoadedDetector, _has_bf16, choose
-from detect.runtime.sessions import PROVIDERS, OnnxRuntimeSession, is_quantized
+from detect.choices import ENGINES, PRECISIONS, PROVIDERS
+from detect.load import _FEW, _MANY, LoadedDetector, _has_bf16, choose
+from detect.runtime.sessions import OnnxRuntimeSession, is_quantized
 from detect.runtime.telemetry import import_quietly
 
 needs_bf16 = pytest.mark.skipif(not _has_bf16(), reason="the processor has no bfloat16 instructions")
@@ -308,10 +309,7 @@ def test_safetensors_run_on_torch_alone(tmp_path: Path) -> None:
         load_detector(tmp_path / "w.safetensors", provider="tpu")
 
 
-def test_the_command_offers_every_engine_precision_and_provider() -> None:
-    assert options.ENGINES == ENGINES
-    assert options.PRECISIONS == PRECISIONS
-    assert tuple(PROVIDERS) == options.PROVIDERS
+def test_the_service_takes_every_engine_precision_and_provider() -> None:
     fields = Settings.model_fields
     for name, values in (("engine", ENGINES), ("precision", PRECISIONS), ("provider", tuple(PROVIDERS))):
         assert get_args(fields[name].annotation) == values

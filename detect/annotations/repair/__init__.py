@@ -12,7 +12,7 @@ from pathlib import Path
 
 from detect.annotations.document import Document
 from detect.annotations.fields import shown
-from detect.annotations.repair.boxes import mend_boxes, scale_shares
+from detect.annotations.repair.boxes import mend_boxes, mend_turned, scale_shares
 from detect.annotations.repair.categories import mend_categories
 from detect.annotations.repair.ids import drop_orphans, mend_annotation_ids, mend_ids, number_from_one
 from detect.annotations.repair.images import mend_images, turn_box
@@ -51,7 +51,8 @@ def repair_document(document: object, *, images_dir: Path) -> tuple[Document, li
     mend_ids(work)
     mend_categories(work)
     number_from_one(work, "categories", "category_id")
-    mend_images(work, images_dir)
+    mend_turned(work)
+    mend_images(work, images_dir, upright=_is_labelstudio(document))
     number_from_one(work, "images", "image_id")
     drop_orphans(work)
     scale_shares(work)
@@ -60,6 +61,12 @@ def repair_document(document: object, *, images_dir: Path) -> tuple[Document, li
     for section in SECTIONS:
         mended[section] = list(work.records(section).values())
     return mended, work.changes
+
+
+def _is_labelstudio(document: Document) -> bool:
+    """Whether Label Studio wrote a COCO file: it says pictures' stored sizes, and boxes of the upright ones."""
+    about = document.get("info")
+    return isinstance(about, dict) and about.get("contributor") == "Label Studio"
 
 
 def _drop_nothings(work: Work) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from detect.annotations.check import TOLERANCE
+from detect.annotations.check import TOLERANCE, rotation_of
 from detect.annotations.fields import is_area, is_box, is_number, is_score, is_share_box, is_size, is_whole
+from detect.annotations.readers.marks import bounds, turned
 from detect.annotations.repair.work import Record, Work
 
-__all__ = ["mend_boxes", "outline", "scale_shares"]
+__all__ = ["mend_boxes", "mend_turned", "outline", "scale_shares"]
 
 _ROUNDING = 0.001
 
@@ -31,6 +32,19 @@ def scale_shares(work: Work) -> None:
             corners = (x * width, y * height, (x + across) * width, (y + down) * height)
             x0, y0, x1, y1 = (round(number, 3) for number in corners)
             work.set_box(row, (x0, y0, x1, y1), "every box of the file is in shares of its image")
+
+
+def mend_turned(work: Work) -> None:
+    """Replace boxes that CVAT says are turned about their middle by the boxes around them."""
+    for row, annotation in work.annotations.items():
+        if (degrees := rotation_of(annotation)) and is_box(annotation.get("bbox")):
+            x, y, width, height = annotation["bbox"]
+            middle = (x + width / 2, y + height / 2)
+            x0, y0, x1, y1 = bounds(turned((x, y, x + width, y + height), about=middle, degrees=degrees))
+            around = (round(x0, 3), round(y0, 3), round(x1, 3), round(y1, 3))
+            work.set_box(row, around, f"the box around the one turned by {degrees:g} degrees")
+            attributes = annotation["attributes"] | {"rotation": 0}
+            work.set("annotations", row, "attributes", attributes, "its box encloses the turned one")
 
 
 def mend_boxes(work: Work) -> None:

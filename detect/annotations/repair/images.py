@@ -15,10 +15,11 @@ __all__ = ["mend_images", "turn_box"]
 _Boxes = dict[int, tuple[float, float, float, float]]
 
 
-def mend_images(work: Work, images_dir: Path) -> None:
+def mend_images(work: Work, images_dir: Path, *, upright: bool = False) -> None:
     """Make each image name its picture and be of its size, drop those without a picture, and join those of one.
 
-    An image whose picture cannot be told is left to a person, its boxes with it.
+    An image whose picture cannot be told is left to a person, its boxes with it. `upright` says that boxes are those of
+    the upright picture even where the size is that of the stored one.
     """
     found = _pictures(work, images_dir)
     ambiguous = _ambiguous_ids(work)
@@ -29,7 +30,7 @@ def mend_images(work: Work, images_dir: Path) -> None:
         elif not names:
             work.drop_image(row, "its picture is not there")
         else:
-            _mend_image(work, row, names[0], images_dir)
+            _mend_image(work, row, names[0], images_dir, upright=upright)
     _join(work, images_dir)
 
 
@@ -85,7 +86,7 @@ def _exact(name: str, images_dir: Path) -> bool:
     return is_inside_folder(name) and is_file(images_dir / name)
 
 
-def _mend_image(work: Work, row: int, name: str, images_dir: Path) -> None:
+def _mend_image(work: Work, row: int, name: str, images_dir: Path, *, upright: bool) -> None:
     image = work.images[row]
     exact = _exact(image["file_name"], images_dir)
     try:
@@ -94,7 +95,7 @@ def _mend_image(work: Work, row: int, name: str, images_dir: Path) -> None:
         work.drop_image(row, f"its picture cannot be read ({error})")
         return
     size = (image.get("width"), image.get("height"))
-    moved = _moved(work, image, header)
+    moved = _moved(work, image, header, upright=upright)
     if isinstance(moved, str):
         if exact and moved:
             work.drop_image(row, moved)
@@ -111,7 +112,7 @@ def _mend_image(work: Work, row: int, name: str, images_dir: Path) -> None:
         work.set_box(number, box, reason)
 
 
-def _moved(work: Work, image: Record, header: Header) -> tuple[_Boxes, str] | str:
+def _moved(work: Work, image: Record, header: Header, *, upright: bool) -> tuple[_Boxes, str] | str:
     """Where the boxes of an image lie in the picture as it is, and why they move; or why that cannot be said.
 
     The answer is empty where a person may know it.
@@ -124,12 +125,12 @@ def _moved(work: Work, image: Record, header: Header) -> tuple[_Boxes, str] | st
         if annotation.get("image_id") == image["id"] and is_box(annotation.get("bbox"))
     }
     boxes: _Boxes = {number: (x, y, x + across, y + down) for number, (x, y, across, down) in mine.items()}
-    if not (is_size(width) and is_size(height)):
+    if not (is_size(width) and is_size(height)) or (width, height) == found:
         return {}, "as in the picture"
-    if (width, height) == found:
-        return {}, ""
     shares = {number for number, box in mine.items() if is_share_box(box, width=width, height=height)}
     if (width, height) == header.stored:
+        if upright:
+            return {}, "the picture is stored turned; its boxes are upright already, as Label Studio writes them"
         if shares:
             return ""
         turned = {

@@ -52,7 +52,10 @@ def drawn(seed: int, safe: int, nsfw: int, *, classifiers: int = 2, groups: int 
         found = rng.random() < (0.7 if label else 0.2)
         seen.append(one(0.05 + 0.9 * rng.random() if found else None, said.tolist()))
     hashes = tuple(PictureHash(int(bits), 2**64 - 1 - int(bits)) for bits in rng.integers(0, 2**63, len(labels)))
-    return Look(answers=Answers(tuple(pictures), hashes, tuple({} for _ in labels), (), {}), seen=tuple(seen))
+    return Look(
+        answers=Answers(tuple(pictures), tuple(map(str, labels)), hashes, tuple({} for _ in labels), (), {}),
+        seen=tuple(seen),
+    )
 
 
 def missed(look: Look, policy: Policy) -> NDArray[np.bool_]:
@@ -96,21 +99,6 @@ def test_what_is_promised_of_misses_is_kept_on_what_was_held_back(policy: Policy
     wrong = missed(look, found.policy) & found.truth.labels & found.held_back
     assert wrong.sum() == promise.guarantee.mistakes < 0.1 * promise.guarantee.groups
     assert missed(look, found.policy).any()
-
-
-def test_promises_hold_for_pictures_to_come() -> None:
-    """Of many policies made in this way, fewer than the confidence allows miss more than was promised."""
-    future = drawn(99, 2, 4000)
-    positives = np.array([picture.nsfw for picture in future.answers.pictures])
-    scores = np.array([[scores.probability for scores in seen.evidence.scores.values()] for seen in future.seen])
-    broken, draws = 0, 60
-    for seed in range(draws):
-        look = drawn(seed, 4, 60)
-        found = calibrate(look, EYES, Wanted(methods={}, miss_rate=0.1, confidence=0.9))
-        at = found.policy.picture.review_at
-        assert at is not None
-        broken += bool((scores[positives].max(axis=1).astype(np.float32) < np.float32(at)).mean() > 0.1)
-    assert broken <= 12  # 6 are expected at most; 13 or more have a chance of one in two hundred
 
 
 def test_without_fits_every_picture_counts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from censor.analysis.evaluation_page import (
     scores_csv,
 )
 from censor.analysis.page import Table
-from censor.analysis.thumbnails import Thumbnail
+from censor.analysis.thumbnails import Thumbnails
 from censor.errors import PolicyError
 from censor.policy import Policy, Rule
 from censor.policy_toml import load_policy
@@ -146,24 +147,17 @@ def test_the_table_of_scores_has_a_line_for_each_picture(evaluation: Evaluation)
 
 
 def test_the_page_shows_every_part_and_the_worst_mistakes_censored(evaluation: Evaluation) -> None:
-    asked: list[tuple[str, str, bool]] = []
-
-    def shown(path: Path, whole: bool) -> Thumbnail:
-        asked.append((path.parent.name, path.stem, whole))
-        return Thumbnail(np.zeros((6, 8, 3), np.uint8))
-
-    plots = evaluation_plots(evaluation)
-    page = evaluation_page(evaluation, plots, shown=shown, worst=3)
+    plots, thumbnails = evaluation_plots(evaluation), Thumbnails(censor=None, key="k")
+    page = evaluation_page(evaluation, plots, thumbnails=thumbnails, worst=3)
     assert set(plots) == set(PLOTS)
     assert page.count("data:image/png") == 3
-    assert {(side, whole) for side, _, whole in asked} == {("SAFE", False), ("NSFW", True)}
-    assert [stem for side, stem, _ in asked if side == "SAFE"] == ["003", "007"]
-    misses = [stem for side, stem, _ in asked if side == "NSFW"]
+    alarms, misses = (re.findall(r"<figcaption>(\d+)\.png: ", part) for part in page.split(">Worst misses</h2>"))
+    assert alarms == ["003", "007"]
     reds = evaluation.columns()["policy p"][10:]
     assert misses == [f"{row:03}" for row in np.argsort(reds)[:3]]
     for said in ("Verdicts", "AUC", "Brier", "kappa", "Worst misses", "median"):
         assert said in page
-    assert "Worst misses" not in evaluation_page(evaluation, plots, shown=shown, worst=0)
+    assert "Worst misses" not in evaluation_page(evaluation, plots, thumbnails=thumbnails, worst=0)
 
 
 def test_without_classifiers_nothing_is_called_a_probability(tmp_path: Path) -> None:

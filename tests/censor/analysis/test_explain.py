@@ -1,21 +1,27 @@
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fakes import RED, RedFinder, finder
 from numpy.typing import NDArray
 from PIL import Image
 from tiny_classifiers import Reds, reds
 
 from censor import Censor
-from censor.analysis.explain import explain_pictures, made_folder
+from censor.analysis.explain import explain_pictures
 from censor.analysis.explained_networks import ExplainedNetwork, load_networks
-from censor.analysis.explaining import Asked, Belief, ExplainedMap, belief_in_words
-from censor.errors import OutputExistsError
+from censor.analysis.explained_pictures import Limits
+from censor.analysis.explaining import Asked
+from censor.analysis.units import explain_unit
 from censor.gather import gather
+from detect.classifier.scores import Scores
 from detect.errors import ExplanationError, ModelError
 from detect.pictures.rgb import read_rgb
+from detect.retinanet.checkpoint import Description, save_weights
+from detect.runtime.retinanet import AnchorGrid
 
 
 def red_square() -> NDArray[np.uint8]:
@@ -45,7 +51,8 @@ def test_page_numbers_and_maps_are_written(tmp_path: Path, photo_file: Path) -> 
     page = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "a &amp; b.png" in page
     assert "reds: occlusion: a window hidden" in page
-    assert page.count("<figure>") == 1 + 1 + 2 + 4  # the legend, the picture, both ways, four steps of 1996
+    assert page.count("<figure>") == 1 + 1 + 2 + 4 + 2  # the legend, the picture, both ways, steps of 1996, curves
+    assert "1 picture." in page
     (record,) = json.loads((tmp_path / "out" / "numbers.json").read_text("utf-8"))
     assert record["maps"][0]["score"] == pytest.approx(float(red_square()[..., 0].mean() / 255), abs=1e-4)
     assert record["maps"][0]["belief"]["shuffled"] is None
@@ -115,26 +122,6 @@ def test_maps_are_held_against_weights_in_disorder(tmp_path: Path, photo_file: P
     assert "Do not believe it" in found["words"]
 
 
-@pytest.mark.parametrize(
-    ("numbers", "said"),
-    [
-        ((0.1, 0.8, 0.3, 0.4, 0.1), "points at what the network goes by. With the weights in disorder the map is a"),
-        ((0.1, 0.3, 0.3, 0.4, 0.4), "alone does not raise it sooner. With the weights in disorder the map is p"),
-        ((0.4, 0.8, 0.3, 0.4, -0.9), "hiding it does not lower it sooner. With the weights in disorder the map is n"),
-        ((0.4, 0.3, 0.3, 0.4, None), "do not believe this map. Whether it depends"),
-    ],
-)  # fmt: skip
-def test_whether_a_map_can_be_believed_is_said_in_words(numbers: tuple[float, ...], said: str) -> None:
-    belief = Belief(
-        deletion=numbers[0], insertion=numbers[1], random_deletion=numbers[2], random_insertion=numbers[3],
-        shuffled=numbers[4],
-    )  # fmt: skip
-    each = ExplainedMap(
-        by="a", method="drise", target="b", score=0.9, heat=np.zeros((1, 1), np.float32), belief=belief
-    )  # fmt: skip
-    assert said in belief_in_words(each)
-
-
 def test_models_that_are_not_known_are_refused_and_skin1996_is_taken_by_name_only(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"unknown model 'nonsense': neither a file nor one of 320n, .*, skin1996"):
         load_networks(["nonsense"], folder=None)
@@ -153,13 +140,133 @@ def test_a_map_of_one_label_is_not_that_of_another(tmp_path: Path, photo_file: P
     assert "its activation map is of NSFW, not of 'sfw'" in str(done.failed[0][1])
 
 
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    with made_folder(tmp_path / "below" / "out") as folder:
-        (folder / "a").write_text("a")
-        assert not (tmp_path / "below" / "out").exists()
-    assert (tmp_path / "below" / "out" / "a").read_text() == "a"
-    with pytest.raises(OutputExistsError, match="exists already"), made_folder(tmp_path / "below" / "out"):
-        pass
-    with pytest.raises(RuntimeError), made_folder(tmp_path / "other"):
-        raise RuntimeError
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["below"]
+class Watching(Reds):
+    """Looks, whenever it is asked, at the page that stands then."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self._page, self.leads = page, set[str]()
+
+    def classify(self, images: Sequence[NDArray[np.uint8]], *, heat: bool = False) -> list[Scores]:
+        text = self._page.read_text("utf-8") if self._page.exists() else ""
+        self.leads.add(text.partition('<p class="lead">')[2].partition("</p>")[0])
+        return super().classify(images, heat=heat)
+
+
+def test_a_first_page_stands_while_maps_become_finer(tmp_path: Path, photo_file: Path) -> None:
+    out = tmp_path / "out"
+    watching, parts = Watching(out / "index.html"), list[float]()
+    done = explain_pictures(
+        gather([photo_file]).items, [ExplainedNetwork(name="reds", classifier=watching)],
+        Asked(methods=("occlusion",), stride=8), censor=hiding(), out=out, advance=parts.append,
+    )  # fmt: skip
+    assert done.explained == 1
+    assert "Still at work: 0 of 1 picture finished. Load this page again to see more." in watching.leads
+    page = (out / "index.html").read_text("utf-8")
+    assert '<p class="lead">1 picture.</p>' in page
+    assert "first pass" not in page
+    assert sum(parts) == pytest.approx(1)
+    assert len(parts) > 3
+    assert min(parts) >= 0
+
+
+def test_where_everything_fails_in_the_end_no_page_stays(tmp_path: Path, photo_file: Path) -> None:
+    network, out = ExplainedNetwork(name="finder", detector=RedFinder()), tmp_path / "out"
+    Image.new("RGB", (64, 64)).save(photo_file)
+    asked = Asked(methods=("occlusion", "drise"), label="FEMALE_BREAST_EXPOSED")
+    done = explain_pictures(gather([photo_file]).items, [network], asked, censor=hiding(), out=out)
+    assert "finder: finds no FEMALE_BREAST_EXPOSED here that could be explained" in str(done.failed[0][1])
+    assert not out.exists()
+
+
+def test_pictures_over_a_cap_are_refused(tmp_path: Path, photo_file: Path) -> None:
+    network = ExplainedNetwork(name="reds", classifier=Reds())
+    for limits, said in ((Limits(max_pixels=100), "pixels"), (Limits(max_bytes=100), "bytes")):
+        done = explain_pictures(
+            gather([photo_file]).items, [network], Asked(), censor=None, out=tmp_path / "out", limits=limits
+        )
+        assert said in str(done.failed[0][1])
+
+
+def test_who_names_no_method_gets_what_there_is(tmp_path: Path, photo_file: Path) -> None:
+    """A classifier without a map, or asked for another label, is none that nothing can be said of."""
+    (tmp_path / "flat.onnx").write_bytes(reds(heat=False))
+    networks = load_networks([str(tmp_path / "flat.onnx")], folder=None)
+    for asked in (Asked(), Asked(label="sfw")):
+        out = tmp_path / f"out-{asked.label}"
+        assert explain_pictures(gather([photo_file]).items, networks, asked, censor=None, out=out).explained == 1
+    done = explain_pictures(
+        gather([photo_file]).items, networks, Asked(methods=("activation",)), censor=None, out=tmp_path / "out"
+    )
+    assert "this network has no activation map" in str(done.failed[0][1])
+
+
+def test_methods_that_are_not_for_a_network_are_refused_before_anything_is_done(
+    tmp_path: Path, photo_file: Path
+) -> None:
+    finds, says = (
+        ExplainedNetwork(name="finder", detector=RedFinder()), ExplainedNetwork(name="reds", classifier=Reds()),
+    )  # fmt: skip
+    items = gather([photo_file]).items
+    for network, method, said in (
+        (finds, "guided", "finder: has no map of guided, only of occlusion, drise"),
+        (says, "drise", "reds: has no map of drise, only of occlusion"),
+    ):
+        with pytest.raises(ExplanationError, match=said):
+            explain_pictures(items, [network], Asked(methods=(method,)), censor=None, out=tmp_path / "out")
+    asked = Asked(methods=("drise", "occlusion"), masks=16)
+    assert explain_pictures(items, [finds, says], asked, censor=None, out=tmp_path / "out").explained == 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """torch's threads would stand in one another's way in a network so small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RetinaNet that has learnt nothing, whose scores vary."""
+    torch.manual_seed(2)
+    about = Description(
+        names=("FACE",), size=64, backbone="resnet18", norm="batch", head_norm=True, channels=64, box_loss="l1",
+        grid=AnchorGrid.standard(16),
+    )  # fmt: skip
+    model = about.build()
+    torch.nn.init.normal_(model.head.classification_head.cls_logits.weight, std=0.08)
+    torch.nn.init.zeros_(model.head.classification_head.cls_logits.bias)
+    path = tmp_path_factory.mktemp("weights") / "faces.safetensors"
+    save_weights(path, model, about)
+    return path
+
+
+def test_a_retinanet_is_explained_by_signals_sent_back_and_held_against_disorder(
+    tmp_path: Path, photo_file: Path, weights: Path
+) -> None:
+    networks = load_networks([str(weights)], folder=None)
+    asked = Asked(methods=("guided", "drise"), masks=4)
+    items = gather([photo_file]).items
+    done = explain_pictures(items, networks, asked, censor=hiding(), out=tmp_path / "out")
+    assert done.failed == ()
+    (record,) = json.loads((tmp_path / "out" / "numbers.json").read_text("utf-8"))
+    assert [each["method"] for each in record["maps"]] == ["guided", "drise"]
+    assert all(each["target"] == "FACE" and each["belief"]["shuffled"] is not None for each in record["maps"])
+    maps = np.load(tmp_path / "out" / "maps" / "001-a-b.npz")
+    assert maps["faces-guided"].shape == (8, 8)
+    unit = explain_unit(items, networks[0], layer="2", unit=3, censor=hiding(), out=tmp_path / "unit")
+    assert unit.explained == 1
+    assert "What excites unit 3 of backbone.body.layer1.0.relu" in (tmp_path / "unit" / "index.html").read_text("utf-8")
+
+
+def test_a_detector_in_disorder_has_other_maps_for_its_boxes(tmp_path: Path, weights: Path) -> None:
+    (network,) = load_networks([str(weights)], folder=None)
+    mixed = network.shuffled()
+    assert mixed is not None
+    assert mixed.detector is not None
+    assert network.detector is not None
+    assert mixed.detector.names == network.detector.names == ("FACE",)
+    (found,) = mixed.detector.detect([red_square()])
+    assert len(found) == 100  # whatever their scores

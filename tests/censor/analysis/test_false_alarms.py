@@ -45,7 +45,19 @@ def test_patches_that_look_alike_stand_together(folder: Path, tmp_path: Path) ->
 def test_where_nothing_alarms_the_page_says_so(folder: Path, tmp_path: Path) -> None:
     network = ExplainedNetwork(name="reds", classifier=Reds(maps=False))
     explain_false_alarms(gather([folder]).items, [network], at=0.99, censor=None, out=tmp_path / "out")
-    assert "0 of 6 pictures score 0.99 or more." in (tmp_path / "out" / "index.html").read_text("utf-8")
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "0 of 6 pictures score 0.99 or more. The highest score is 0.67: ask from there on to see why." in page
+
+
+def test_patches_that_do_not_look_alike_are_not_called_so(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, color in enumerate(((255, 0, 0), (255, 255, 0), (255, 0, 255), (255, 255, 250))):
+        Image.new("RGB", (64, 64), color).save(tmp_path / "in" / f"{number}.png")
+    network = ExplainedNetwork(name="reds", classifier=Reds())
+    explain_false_alarms(gather([tmp_path / "in"]).items, [network], at=0.3, censor=None, out=tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "reds: 4 like no other" in page
+    assert "alike" not in page.partition("Below are the patches")[2].partition("reds:")[2]
 
 
 def test_patches_are_shown_censored(tmp_path: Path) -> None:
@@ -65,7 +77,7 @@ def test_who_is_no_classifier_alarms_nobody(folder: Path, tmp_path: Path) -> Non
     network = ExplainedNetwork(name="finder", detector=RedFinder())
     with pytest.raises(ExplanationError, match="false alarms are a classifier's"):
         explain_false_alarms(gather([folder]).items, [network], at=0.3, censor=None, out=tmp_path / "out")
-    with pytest.raises(ExplanationError, match="finder: units are those of a classifier's ONNX file"):
+    with pytest.raises(ExplanationError, match="finder: layers are those of a classifier's ONNX file or of"):
         explain_unit(gather([folder]).items, network, layer="1", unit=0, censor=None, out=tmp_path / "out")
 
 

@@ -92,7 +92,7 @@ def test_a_classifiers_threshold_is_one_too() -> None:
 def collection(*pictures: Seen, groups: Sequence[int] | None = None) -> Collection:
     paths = tuple(Path(f"/p/{row}.png") for row in range(len(pictures)))
     numbers = np.arange(len(pictures)) if groups is None else np.array(groups)
-    return Collection(paths, pictures, numbers, ())
+    return Collection(paths, tuple(map(str, paths)), pictures, numbers, ())
 
 
 def test_the_strongest_reason_comes_first_and_near_duplicates_once() -> None:

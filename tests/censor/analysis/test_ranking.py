@@ -7,19 +7,17 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fakes import OTHERS
 from labeled_pictures import FACTS, colored, networks, save
 from PIL import Image
 
-from censor.analysis.collection import Collection, Thumbnails, score_by, unlabeled
+from censor.analysis.collection import Collection, score_by, unlabeled
 from censor.analysis.looking import look_at
 from censor.analysis.ranking import Ranking, parts, rank_csv, rank_json, rank_page
-from censor.analysis.thumbnails import Thumbnail
+from censor.analysis.thumbnails import Thumbnails
 from censor.policy_toml import load_policy
 from detect.errors import EvaluationError, UnknownLabelError
-from detect.evaluation.score_cache import ScoreCache
 
 POLICY = load_policy("boxes")
 NAMES = ("FEMALE_BREAST_EXPOSED", *OTHERS)
@@ -41,10 +39,6 @@ def ranking(folder: Path, by: str = "reds") -> Ranking:
 
 def names(found: Ranking, rows: list[int]) -> list[str]:
     return [found.collection.paths[row].stem for row in rows]
-
-
-def plain(content: bytes, name: str, whole: bool) -> Thumbnail:
-    return Thumbnail(np.full((8, 8, 3), 255 if whole else 0, np.uint8))
 
 
 def test_both_ends_and_the_middle_are_shown_and_near_duplicates_once(tmp_path: Path) -> None:
@@ -78,7 +72,7 @@ def test_tables_hold_all_that_could_be_read_in_order_and_the_rest_by_its_reason(
 
 
 def test_the_page_says_what_could_not_be_read(tmp_path: Path) -> None:
-    page = rank_page(ranking(tmp_path), Thumbnails(plain, "k"), show=3, around=0.5)
+    page = rank_page(ranking(tmp_path), Thumbnails(censor=None, key="k"), show=3, around=0.5)
     assert "2 files could not be read, and have no score." in page
     assert "broken.png" in page
     assert page.count("<img") == 9
@@ -99,37 +93,3 @@ def test_what_nobody_knows_is_no_score(tmp_path: Path) -> None:
         score_by("nobody", found.seen, POLICY, names=NAMES)
     with pytest.raises(EvaluationError, match="never reports FEET_EXPOSED; it reports FEMALE_BREAST"):
         score_by("FEET_EXPOSED", found.seen, POLICY, names=NAMES)
-
-
-def test_what_a_classifier_doubts_is_hidden_whole_and_thumbnails_are_kept_where_they_may_be(tmp_path: Path) -> None:
-    found = ranking(tmp_path / "p")
-    asked: list[tuple[str, bool]] = []
-
-    def shown(content: bytes, name: str, whole: bool) -> Thumbnail:
-        asked.append((Path(name).stem, whole))
-        return plain(content, name, whole)
-
-    captions = dict.fromkeys(range(12), "")
-    with ScoreCache(tmp_path / "c") as cache:
-        first = Thumbnails(shown, "k", cache).figures(found.collection, captions)
-        assert dict(asked) == {f"{row:03}": row / 12 >= 0.5 for row in range(12)}
-        again = Thumbnails(shown, "k", cache).figures(found.collection, captions)
-        assert len(asked) == 12
-        assert [each.image for each in again.values()] == [each.image for each in first.values()]
-        Thumbnails(shown, "another", cache).figures(found.collection, captions)
-        assert len(asked) == 24
-
-
-def test_gray_for_want_of_a_censored_one_is_not_kept(tmp_path: Path) -> None:
-    found = ranking(tmp_path / "p")
-    gray = Thumbnail(np.zeros((8, 8, 3), np.uint8), "why")
-    with ScoreCache(tmp_path / "c") as cache:
-        Thumbnails(lambda content, name, whole: gray, "k", cache).figures(found.collection, {0: ""})
-        seen: list[str] = []
-
-        def noted(content: bytes, name: str, whole: bool) -> Thumbnail:
-            seen.append(name)
-            return gray
-
-        Thumbnails(noted, "k", cache).figures(found.collection, {0: ""})
-        assert len(seen) == 1

@@ -8,7 +8,7 @@ from generated_scores import drawn, scored
 from hypothesis import given
 from sklearn import metrics
 
-from detect.evaluation.curves import average_precision, precision_recall_curve, roc_auc, roc_curve
+from detect.evaluation.curves import areas, average_precision, precision_recall_curve, roc_auc, roc_curve
 from detect.evaluation.scored import Scored
 
 CASES = [
@@ -63,3 +63,14 @@ def test_a_picture_of_weight_two_is_two_pictures() -> None:
     twice = Scored([1, 0, 0, 1, 0], [0.9, 0.8, 0.8, 0.7, 0.7])
     assert roc_auc(once) == pytest.approx(roc_auc(twice), abs=1e-12)
     assert average_precision(once) == pytest.approx(average_precision(twice), abs=1e-12)
+
+
+@pytest.mark.parametrize("data", CASES)
+def test_areas_under_many_weightings_are_those_of_each(data: Scored) -> None:
+    rng = np.random.default_rng(9)
+    weights = np.stack([data.weights, *rng.choice([0.0, 1.0, 2.0, 3.5], (20, len(data)))])
+    weights[:, :2] = 1  # some of each class
+    auc, precision = areas(data, weights)
+    each = [data.reweighted(row) for row in weights]
+    np.testing.assert_allclose(auc, [roc_auc(one) for one in each], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(precision, [average_precision(one) for one in each], rtol=0, atol=1e-12)

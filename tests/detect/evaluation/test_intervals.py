@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from generated_scores import drawn
+from numpy.typing import NDArray
 
 from detect.errors import EvaluationError
-from detect.evaluation.curves import roc_auc
-from detect.evaluation.intervals import bootstrap, wilson
+from detect.evaluation.curves import areas, average_precision, roc_auc
+from detect.evaluation.intervals import bootstrap, bootstrap_all, wilson
 from detect.evaluation.operating import confusion_at
 from detect.evaluation.scored import Scored
 
@@ -79,3 +80,19 @@ def test_a_measure_that_is_undefined_has_no_interval() -> None:
     data = Scored([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1])
     with pytest.raises(EvaluationError, match="undefined in 50 of 50 draws"):
         bootstrap(lambda each: confusion_at(each, 0.95).precision, data, resamples=50)
+
+
+def test_several_measures_share_their_draws_in_parts_that_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = drawn(3, 60, weighted=True)
+    alone = [bootstrap(measure, data, resamples=50) for measure in (roc_auc, average_precision)]
+    monkeypatch.setattr("detect.evaluation.intervals._NUMBERS", 60 * 7)
+    parts: list[int] = []
+
+    def measures(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts.append(len(weights))
+        return np.array(areas(data, weights))
+
+    together = bootstrap_all(measures, data, resamples=50)
+    assert parts == [7] * 7 + [1]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-12)

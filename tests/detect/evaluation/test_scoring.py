@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from detect.detections import RGBImage
 from detect.errors import EvaluationError, InferenceError
 from detect.evaluation.labeled import LabeledPicture, read_labeled
 from detect.evaluation.score_cache import ScoreCache, model_key
-from detect.evaluation.scoring import ClassifierScorer, DetectorScorer, Scorer, score_pictures
+from detect.evaluation.scoring import ClassifierScorer, DetectorScorer, Scorer, ask_pictures, score_pictures
 from detect.pictures.still import Picture
 
 
@@ -165,3 +167,40 @@ def test_what_is_no_score_is_refused(
 def test_scorers_have_different_names(pictures: list[LabeledPicture]) -> None:
     with pytest.raises(ValueError, match="different names: says, says"):
         score_pictures(pictures, [Says([]), Says([])])
+
+
+def test_several_threads_say_the_same_in_the_same_order(tmp_path: Path) -> None:
+    class Slow(Brightness):
+        """Of two at once the first waits for the second, and so is done last."""
+
+        def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+            (image,) = images
+            if image[0, 0, 0] % 2:
+                both.wait(10)
+            else:
+                both.wait(10)
+                time.sleep(0.01)
+            return super().classify(images, heat=heat)
+
+    both = threading.Barrier(2)
+    rows = []
+    for row in range(6):
+        Image.new("RGB", (8, 6), (row, row, row)).save(tmp_path / f"{row}.png")
+        rows.append(LabeledPicture(path=tmp_path / f"{row}.png", nsfw=False))
+    with ScoreCache(tmp_path / "c") as cache:
+        answers = ask_pictures(rows, [ClassifierScorer(Slow(), "b")], cache=cache, threads=2)
+        again = ask_pictures(rows, [ClassifierScorer(Slow(), "b")], cache=cache, threads=2)
+    said = [each["brightness"]["probability"] for each in answers.said]
+    assert said == pytest.approx([row / 255 for row in range(6)])
+    assert [each.path.name for each in answers.pictures] == [f"{row}.png" for row in range(6)]
+    assert (again.said, again.contents, again.hashes) == (answers.said, answers.contents, answers.hashes)
+    assert len(answers.seconds["decode"]) == 6
+    assert again.seconds["decode"] == []
+
+
+def test_pictures_are_decoded_no_larger_than_they_need_be(tmp_path: Path) -> None:
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.jpg")
+    judge = Brightness()
+    rows = [LabeledPicture(path=tmp_path / "a.jpg", nsfw=False)]
+    ask_pictures(rows, [ClassifierScorer(judge, "b")], spare=lambda height, width: 4)
+    assert judge.seen == [(120, 160, 3)]

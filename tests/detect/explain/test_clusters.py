@@ -16,6 +16,12 @@ def test_no_more_clusters_than_points_differ() -> None:
     assert sorted(k_means(np.array([[0], [0], [1]], np.float32), 9).tolist()) == [0, 0, 1]
 
 
+def test_no_more_clusters_than_it_takes_for_points_to_lie_near() -> None:
+    points = np.array([[0], [1], [9], [10], [30]], np.float32)
+    assert len(set(k_means(points, 9, within=2).tolist())) == 3
+    assert len(set(k_means(points, 9, within=12).tolist())) == 2
+
+
 @pytest.mark.parametrize(("count", "points"), [(0, 3), (2, 0)])
 def test_nothing_to_put_together_is_refused(count: int, points: int) -> None:
     with pytest.raises(ValueError, match="need at least one point and one cluster"):

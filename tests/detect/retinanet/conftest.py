@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,20 +10,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from training_scripts import load_script, single_threaded
 
-ROOT = Path(__file__).parents[3]
 COLORS = {"RED": (220, 30, 30), "BLUE": (30, 30, 220)}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Sums in another order differ in their last digit, and runs are compared digit for digit."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with single_threaded():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -60,10 +53,4 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Pat
 @pytest.fixture(scope="session")
 def script() -> ModuleType:
     """`train_retinanet.py`, imported without being run."""
-    spec = importlib.util.spec_from_file_location("train_retinanet", ROOT / "train_retinanet.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["train_retinanet"] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
+    return load_script("train_retinanet")

@@ -15,6 +15,7 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import save_file
 from torch import nn
 
 from detect import WeightsError, load_detector
@@ -22,20 +23,15 @@ from detect.__main__ import main
 from detect.errors import DetectError, InferenceError
 from detect.pictures.rgb import read_rgb
 from detect.retinanet import export as export_module
-from detect.retinanet.checkpoint import (
-    Description,
-    load_model,
-    load_state,
-    restore,
-    save_state,
-    save_weights,
-)
-from detect.retinanet.ema import Ema
+from detect.retinanet.checkpoint import Description, load_model, save_weights
 from detect.retinanet.export import export_onnx
 from detect.retinanet.inference import TorchSession, predict_dataset
 from detect.retinanet.model import RetinaNet, load_backbone
 from detect.runtime.onnx_detector import OnnxDetector
 from detect.runtime.retinanet import AnchorGrid, RetinaNetHead
+from detect.training.checkpoint import load_state, restore, save_state
+from detect.training.classifier.architectures import build_network
+from detect.training.ema import Ema
 
 Squares = Callable[..., tuple[Path, Path]]
 
@@ -213,8 +209,6 @@ def test_a_damaged_weights_file(weights: Path, tmp_path: Path, cut: int) -> None
 
 
 def test_weights_of_another_network(weights: Path, tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(WeightsError, match=r"metadata key 'head' must be 'retinanet', found None"):
         load_model(tmp_path / "x.safetensors")
@@ -294,6 +288,12 @@ def test_backbones_from_files(weights: Path, tmp_path: Path) -> None:
         load_backbone(model, str(tmp_path / "resnet18.pth"), backbone="resnet18")
         assert torch.equal(model.backbone.body.conv1.weight, plain.conv1.weight)
         assert torch.equal(model.backbone.body.bn1.running_var, plain.bn1.running_var)
+    classifier = build_network("resnet18", classes=2, size=64)
+    save_file(classifier.state_dict(), tmp_path / "classifier.safetensors")
+    model = RetinaNet(classes=2, backbone="resnet18", norm="frozen")
+    load_backbone(model, str(tmp_path / "classifier.safetensors"), backbone="resnet18")
+    last = classifier.state_dict()["body.layer4.1.conv2.weight"]
+    assert torch.equal(model.backbone.body.layer4[1].conv2.weight, last)
     fine_tuned = RetinaNet(classes=5, backbone="resnet18")
     load_backbone(fine_tuned, str(weights), backbone="resnet18")
     source = load_model(weights)[0]

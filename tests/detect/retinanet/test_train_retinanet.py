@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,19 +13,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from detect import load_detector
-from detect.retinanet.checkpoint import load_model, load_state
+from detect.retinanet.checkpoint import load_model
+from detect.training.checkpoint import load_state
 
 ROOT = Path(__file__).parents[3]
 Squares = Callable[..., tuple[Path, Path]]
 SMALL = ["--size", "64", "--channels", "64", "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
-         "--workers", "0", "--log-every", "1", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
+         "--workers", "0", "--log-every", "1", "--save-every", "2", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
@@ -196,12 +197,15 @@ def test_every_option_says_what_it_is_and_how_to_train_is_written_down(script: M
         assert f"`--{field.name.replace('_', '-')}`" in guide
 
 
-def test_learning_rate_by_hand(script: ModuleType) -> None:
-    config = script.Config(lr=1.0, warmup=3)
-    rate: Callable[[int], Any] = lambda step: script.learning_rate(config, step, 103)  # noqa: E731
-    assert [rate(step) for step in range(4)] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert rate(53) == pytest.approx(0.505)
-    assert rate(103) == pytest.approx(0.01)
+def test_a_run_goes_on_with_the_labels_it_began_with(
+    squares: Squares, script: ModuleType, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    file, folder = squares(3)
+    file.write_text(file.read_text().replace('"BLUE"', '"GREEN"'))
+    assert script.main(["--out", str(out), "--resume", "--train", str(file), "--train-images", str(folder)]) == 1
+    assert "began with the labels RED, BLUE, and now they are RED, GREEN" in capsys.readouterr().err
 
 
 def test_the_script_can_be_read_in_one_go() -> None:

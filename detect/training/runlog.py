@@ -11,11 +11,8 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from detect.annotations import CocoDataset
 from detect.atomic import write_whole
-from detect.detections import Detections
-from detect.evaluation.coco import Evaluation
-from detect.evaluation.plots import draw_curves, draw_worst
+from detect.detections import RGBImage
 
 __all__ = ["RunLog", "peak_memory"]
 
@@ -41,18 +38,15 @@ class RunLog:
                     self._board.add_scalar(f"train/{name}", value, int(row["step"]))
 
     def evaluation(
-        self, step: int, metrics: Mapping[str, Any], result: Evaluation, data: CocoDataset, found: Sequence[Detections]
+        self, step: int, metrics: Mapping[str, Any], scalars: Mapping[str, float], images: Mapping[str, RGBImage]
     ) -> None:
-        """An evaluation after `step` steps."""
+        """An evaluation after `step` steps: all of it for programs, and what people look at by its tag."""
         with self._metrics.open("a") as file:
             file.write(json.dumps(dict(metrics)) + "\n")
-        for name in ("ap", "ap50", "ap75", "ar"):
-            self._board.add_scalar(f"val/{name}", getattr(result, name), step)
-        for row in result.classes:
-            if row.boxes:
-                self._board.add_scalar(f"val_ap50/{row.name}", row.ap50, step)
-        self._board.add_image("val/precision_recall", draw_curves(result), step, dataformats="HWC")
-        self._board.add_image("val/worst", draw_worst(data, found, min_score=0.3), step, dataformats="HWC")
+        for tag, value in scalars.items():
+            self._board.add_scalar(tag, value, step)
+        for tag, image in images.items():
+            self._board.add_image(tag, image, step, dataformats="HWC")
         self._board.flush()
 
 

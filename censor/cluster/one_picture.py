@@ -1,0 +1,119 @@
+"""What is done with the bytes of one picture: the same as the command does with a file."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from censor.cluster.job import Job
+from censor.cluster.sources import Row
+from censor.cluster.verdicts import DONE, FAILED, PASSED_OVER
+from censor.gather import is_meant
+from censor.media.encoding import output_format
+from censor.report import Outcome
+from detect.errors import AnimatedImageError, LimitError
+from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
+
+if TYPE_CHECKING:
+    from censor.pipeline import Censor
+
+__all__ = ["Worked", "work_on"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worked:
+    """What became of one picture.
+
+    Attributes:
+        outcome: One of `censor.cluster.verdicts.OUTCOMES`.
+        record: Fields of `censor.records`.
+        output: The censored picture's bytes, where there is one.
+        size: Bytes that were read; None where none were.
+    """
+
+    outcome: str
+    record: Mapping[str, Any]
+    output: bytes | None = None
+    size: int | None = None
+
+    @classmethod
+    def failed(cls, uri: str, error: Exception, size: int | None = None) -> Worked:
+        """There is neither output nor verdict."""
+        return cls(outcome=FAILED, record=Outcome.failed(uri, error).record, size=size)
+
+
+def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
+    """Judge a picture, or censor it; whatever happens to it is its own outcome.
+
+    Args:
+        censor: Policy and networks.
+        row: Which picture.
+        data: Its bytes; of one that has more than are taken, the first.
+        job: What is done.
+    """
+    kind = sniff(data[:SNIFF_BYTES])
+    refused = refused_kind(data[:SNIFF_BYTES]) is not None
+    if data and not is_meant(Path(row.name), format=kind, refused=refused):
+        return Worked(outcome=PASSED_OVER, record={}, size=row.size)
+    stream = io.BytesIO(data)
+    stream.name = row.uri  # what errors call it
+    if row.size is not None and row.size > job.max_bytes:
+        cap = LimitError(f"{row.uri}: more than {job.max_bytes:,} bytes, the cap on a picture's size")
+        return Worked.failed(row.uri, cap)
+    try:
+        if job.kind == "check":
+            return _checked(censor, row, stream, kind, job)
+        return _hidden(censor, row, stream, kind, job)
+    except Exception as error:  # noqa: BLE001  # a bug of ours in one picture must not let the others go unreported
+        return Worked.failed(row.uri, error, len(data))
+
+
+def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
+    size = stream.getbuffer().nbytes
+    try:
+        done = Outcome.of(row.uri, censor.check(stream, whole=job.whole))
+    except AnimatedImageError:
+        if not _may_move(kind):
+            raise
+        from censor.animation_report import animation_outcome
+
+        stream.seek(0)
+        done = animation_outcome(row.uri, censor.check_animation(stream))
+    return Worked(outcome=DONE, record=done.record, size=size)
+
+
+def _hidden(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
+    size, target = stream.getbuffer().nbytes, f"{job.out.rstrip('/')}/{row.name}"
+    try:
+        result = censor.apply(stream)
+    except AnimatedImageError:
+        if not _may_move(kind):
+            raise
+        return _hidden_animation(censor, row, stream, target, job)
+    output = result.encode(output_format(result.picture, target=row.name), job.quality)
+    record = Outcome.of(row.uri, result, target).record
+    return Worked(outcome=DONE, record=record, output=output, size=size)
+
+
+def _hidden_animation(censor: Censor, row: Row, stream: io.BytesIO, target: str, job: Job) -> Worked:
+    from censor.animation_report import animation_outcome
+
+    stream.seek(0)
+    size = stream.getbuffer().nbytes
+    with tempfile.TemporaryDirectory(prefix="censor-") as folder:  # what comes there is censored
+        path = Path(folder, "moving").with_suffix(PurePosixPath(row.name).suffix)
+        result = censor.apply_animation(stream, path, quality=job.quality)
+        output = path.read_bytes()
+    record = animation_outcome(row.uri, result, target).record
+    return Worked(outcome=DONE, record=record, output=output, size=size)
+
+
+def _may_move(kind: str | None) -> bool:
+    """Whether several frames are no reason to refuse a file: a second page of a TIFF is one."""
+    from censor.media.animation import FORMATS
+
+    return kind in FORMATS
