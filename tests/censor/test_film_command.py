@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import FACES, Censor
-from films import film, frames_of, times_of
+from film_files import film, frames_of, times_of
 from PIL import Image
 
 from detect.pictures.still import decode
