@@ -225,9 +225,10 @@ def is_whole(store: Store, output: str, number: int) -> bool:
 
 
 @contextmanager
-def _server(given: argparse.Namespace) -> Iterator[str]:
+def s3_server(*, fail: float = 0.0, latency: float = 0.0, seed: int = 0) -> Iterator[str]:
+    """The URL of a server with the bucket `pictures`, for as long as the context is."""
     command = [sys.executable, str(Path(__file__).with_name("s3_server.py")), "--bucket", "pictures"]
-    command += ["--fail", str(given.fail), "--seed", str(given.seed)]
+    command += ["--fail", str(fail), "--latency", str(latency), "--seed", str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield server.stdout.readline().strip() if server.stdout else ""
@@ -238,39 +239,55 @@ def _server(given: argparse.Namespace) -> Iterator[str]:
 @contextmanager
 def ray_cluster(folder: Path, *, cores: int = 2) -> Iterator[tuple[str, int]]:
     """A cluster of its own, for as long as the context is: its address, and the process that started it."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", f"--num-cpus={cores}",
-               "--include-dashboard=false", "--block",
-               "--object-store-memory=100000000", "--disable-usage-stats", f"--temp-dir={folder}"]  # fmt: skip
     # Whoever reaches its ports could run anything there: drivers have the token from the environment.
     os.environ.update(
         {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     )
+    for last in (False, False, True):  # Ray gives its own processes 30 s to start, which is short where others work
+        head, address = _started(folder, cores)
+        if address is not None:
+            break
+        _ended(head)
+        if last:
+            raise RuntimeError(f"Ray did not start: {(folder / 'start.log').read_text(errors='replace')[-1000:]}")
+    try:
+        yield str(address), head.pid
+    finally:
+        _ended(head)
+
+
+def _started(folder: Path, cores: int) -> tuple[subprocess.Popen[bytes], str | None]:
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", f"--num-cpus={cores}",
+               "--include-dashboard=false", "--block", "--object-store-memory=100000000", "--disable-usage-stats",
+               f"--temp-dir={folder}"]  # fmt: skip
     log = folder / "start.log"
     with log.open("wb") as output:
         head = subprocess.Popen(command, stdout=output, stderr=output)
+    for _ in range(600):
+        said = log.read_text(errors="replace")
+        found = re.search(r"--address='([^']+)'", said)
+        if found and "runtime started" in said:
+            return head, found[1]
+        if head.poll() is not None:
+            break
+        time.sleep(0.2)
+    return head, None
+
+
+def _ended(head: subprocess.Popen[bytes]) -> None:
+    head.terminate()
     try:
-        for _ in range(600):
-            found = re.search(r"--address='([^']+)'", log.read_text(errors="replace"))
-            if found and "runtime started" in log.read_text(errors="replace"):
-                yield found[1], head.pid
-                return
-            if head.poll() is not None:
-                break
-            time.sleep(0.2)
-        raise RuntimeError(f"Ray did not start: {log.read_text(errors='replace')[-1000:]}")
-    finally:
-        head.terminate()
-        try:
-            head.wait(20)
-        except subprocess.TimeoutExpired:
-            head.kill()
+        head.wait(20)
+    except subprocess.TimeoutExpired:
+        head.kill()
+        head.wait()
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """The whole run."""
     with (
         tempfile.TemporaryDirectory(prefix="cf-", dir="/tmp", ignore_cleanup_errors=True) as folder,
-        _server(given) as url,
+        s3_server(fail=given.fail, seed=given.seed) as url,
     ):  # Ray's sockets need a short path
         os.environ.update({**ACCESS, "AWS_ENDPOINT_URL": url})
         source = open_store(IN)

@@ -137,7 +137,6 @@ def check(given: ClusterOptions, *, whole: bool) -> None:
 
 def load(cores: int, *, shared: SharedOptions, hiding: HidingOptions | None, policy: Policy) -> Loaded:
     """Policy and networks as options say, on any machine; see `censor.cluster.job.Load`."""
-    from censor.cli.model_files import model_files
     from censor.cluster.job import Loaded
 
     quiet = shared._replace(
@@ -146,8 +145,7 @@ def load(cores: int, *, shared: SharedOptions, hiding: HidingOptions | None, pol
     censor = make_censor(quiet, hiding, base=policy, share=cores)
     if hiding is None:
         censor.require_verdict()
-    network = shared.network
-    return Loaded(censor, model_files(censor, weights=named_weights(network.weights), classifiers=network.classifiers))
+    return Loaded(censor, {each.name: each.sha256 or "" for each in censor.models})
 
 
 def _run(kind: Literal["hide", "check"], given: ClusterOptions, hiding: HidingOptions | None, *, whole: bool) -> int:

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from censor.pipeline import Censor
     from detect.detections import Detector
 
-__all__ = ["detector_files", "file_sha256", "model_files"]
-
-
-def model_files(censor: Censor, *, weights: Path | None, classifiers: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of each network's file, by what it is called.
-
-    Args:
-        censor: With the networks that were loaded.
-        weights: The detector's file, if one was named.
-        classifiers: As they were typed; empty for the policy's.
-    """
-    from censor.loading import folder_of_models, parse_classifiers
-    from detect.installed import added_classifiers
-    from detect.models.storage import added_path
-
-    folder, named = folder_of_models(), parse_classifiers(classifiers)
-    asked = censor.policy.picture.counted(added_classifiers(folder)) if named is None else named
-    files = detector_files(censor.detector, weights, folder)
-    for model, each in zip(asked if censor.classifiers else (), censor.classifiers, strict=True):
-        path = model if isinstance(model, Path) or folder is None else added_path(folder, model)
-        files[each.name] = file_sha256(Path(path))
-    return files
+__all__ = ["detector_files", "file_sha256"]
 
 
 def detector_files(detector: Detector | None, weights: Path | None, folder: Path | None) -> dict[str, str]:

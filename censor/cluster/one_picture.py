@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from censor.cluster.job import Job
 from censor.cluster.sources import Row
 from censor.cluster.verdicts import DONE, FAILED, PASSED_OVER
+from censor.errors import WriteError
 from censor.gather import is_meant
 from censor.media.encoding import output_format
+from censor.media.film_kinds import FILMS, film_in, film_named
 from censor.report import Outcome
 from detect.errors import AnimatedImageError, LimitError
 from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
@@ -55,8 +57,10 @@ def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
         data: Its bytes; of one that has more than are taken, the first.
         job: What is done.
     """
-    kind = sniff(data[:SNIFF_BYTES])
-    refused = refused_kind(data[:SNIFF_BYTES]) is not None
+    start = data[:SNIFF_BYTES]
+    film = film_in(start)
+    kind = sniff(start) if film is None else film.name
+    refused = film is not None or refused_kind(start) is not None
     if data and not is_meant(Path(row.name), format=kind, refused=refused):
         return Worked(outcome=PASSED_OVER, record={}, size=row.size)
     stream = io.BytesIO(data)
@@ -74,32 +78,37 @@ def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
 
 def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
     size = stream.getbuffer().nbytes
-    try:
-        done = Outcome.of(row.uri, censor.check(stream, whole=job.whole))
-    except AnimatedImageError:
-        if not _may_move(kind):
-            raise
-        from censor.animation_report import animation_outcome
+    if kind not in FILMS:
+        try:
+            done = Outcome.of(row.uri, censor.check(stream, whole=job.whole))
+            return Worked(outcome=DONE, record=done.record, size=size)
+        except AnimatedImageError:
+            if not _may_move(kind):
+                raise
+    from censor.animation_report import animation_outcome
 
-        stream.seek(0)
-        done = animation_outcome(row.uri, censor.check_animation(stream))
+    stream.seek(0)
+    done = animation_outcome(row.uri, censor.check_animation(stream))
     return Worked(outcome=DONE, record=done.record, size=size)
 
 
 def _hidden(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
     size, target = stream.getbuffer().nbytes, f"{job.out.rstrip('/')}/{row.name}"
-    try:
-        result = censor.apply(stream)
-    except AnimatedImageError:
-        if not _may_move(kind):
-            raise
-        return _hidden_animation(censor, row, stream, target, job)
-    output = result.encode(output_format(result.picture, target=row.name), job.quality)
-    record = Outcome.of(row.uri, result, target).record
-    return Worked(outcome=DONE, record=record, output=output, size=size)
+    if kind not in FILMS:
+        if film_named(row.name) is not None:
+            raise WriteError(f"{row.uri}: a picture is not written as a film; rename it")
+        try:
+            result = censor.apply(stream)
+            output = result.encode(output_format(result.picture, target=row.name), job.quality)
+            record = Outcome.of(row.uri, result, target).record
+            return Worked(outcome=DONE, record=record, output=output, size=size)
+        except AnimatedImageError:
+            if not _may_move(kind):
+                raise
+    return _hidden_moving(censor, row, stream, target, job)
 
 
-def _hidden_animation(censor: Censor, row: Row, stream: io.BytesIO, target: str, job: Job) -> Worked:
+def _hidden_moving(censor: Censor, row: Row, stream: io.BytesIO, target: str, job: Job) -> Worked:
     from censor.animation_report import animation_outcome
 
     stream.seek(0)

@@ -248,8 +248,9 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     )
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # standard error is for what goes wrong here
     try:
-        ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        with _no_standard_error():
+            ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    except Exception as error:  # Ray raises bare ones too
         raise JobError(f"{cluster.address or 'Ray'}: cannot be reached: {' '.join(str(error).split())}") from error
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -260,3 +261,16 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _no_standard_error() -> Iterator[None]:
+    """Ray's own core says there which log level it was told to take; what goes wrong is raised."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

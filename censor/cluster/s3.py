@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any, BinaryIO, TypeVar
@@ -33,7 +34,7 @@ class Bucket:
         self.url = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
         if not self._bucket:
             raise StoreError(f"{url}: names no bucket")
-        self._fs = _filesystem()
+        self._fs = _filesystem(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
 
     def entries(self, below: str = "") -> Iterator[Entry]:
         """Every object, in the order of S3: by the bytes of its key. Marks of folders are no objects."""
@@ -159,7 +160,8 @@ async def _fetched(fs: Any, cap: int | None, asked: dict[str, Any]) -> tuple[byt
 
 
 @functools.cache
-def _filesystem() -> Any:
+def _filesystem(endpoint: str | None) -> Any:
+    """One for all buckets of an endpoint; None for the one that botocore finds."""
     try:
         import s3fs
     except ModuleNotFoundError as error:
@@ -168,7 +170,7 @@ def _filesystem() -> Any:
         ) from error
     s3fs.core.set_custom_error_handler(_is_a_conflict)
     retries = {"retries": {"mode": "standard", "max_attempts": _ATTEMPTS}}
-    return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs=retries)
+    return s3fs.S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs=retries)
 
 
 def _is_a_conflict(error: Exception) -> bool:

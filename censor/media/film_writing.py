@@ -73,7 +73,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
     try:
         formats = {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
         if info.pixel_format not in formats:
-            raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; see --video-codec")
+            raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; another codec might")
         with quiet(codec):
             context: Any = av.CodecContext.create(codec.encoder, "w")
             _describe(context, recipe)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from jobs import folder_of, job, picture, planned, worker
 
 from censor.cluster import planning
 from censor.cluster.names import PLANS
-from censor.cluster.planning import Shard, make_plan, plans, read_rows, shard_id, shards_of
+from censor.cluster.planning import Planned, Shard, make_plan, plans, read_rows, shard_id, shards_of
 from censor.cluster.sources import Row, open_source
 from censor.cluster.stores import Folder, Store
 from censor.errors import JobError
@@ -33,8 +34,8 @@ def test_every_row_is_in_one_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(planning, "_SHARDS_A_FILE", 2)
     store = Folder(tmp_path)
     plan = make_plan(rows(11), store, "key", size=3, hiding=True)
-    assert plan == (f"{PLANS}/000001.parquet", 11, 4, 0)
-    shards = list(shards_of(store, plan.plan or ""))
+    assert plan == Planned(f"{PLANS}/000001.parquet", 11, 4, 0)
+    shards = list(shards_of(store, f"{PLANS}/000001.parquet"))
     assert [(each.group, each.pictures) for each in shards] == [(0, 3), (1, 3), (0, 3), (1, 2)]
     assert len({each.part for each in shards}) == 2
     assert sum(each.bytes for each in shards) == sum(range(11))
@@ -69,7 +70,7 @@ def test_of_two_plans_made_at_once_one_holds(tmp_path: Path) -> None:
         made.append(make_plan(rows(4), store, "key", size=2, hiding=True))
         return rows(6)
 
-    def late():  # type: ignore[no-untyped-def]
+    def late() -> Iterator[Row]:
         yield from overtaken()
 
     second = make_plan(late(), store, "key", size=2, hiding=True)

@@ -77,7 +77,7 @@ def test_each_thing_that_moves_has_its_frames() -> None:
         assert not shown(small, 120, truth[0])
 
 
-def test_what_cannot_be_hidden_is_gray_and_says_why(encoded: Encode) -> None:
+def test_what_cannot_be_hidden_is_striped_and_says_why(encoded: Encode) -> None:
     """At each look there is something else."""
     data = encoded(blobs(), "PNG")
     looks = [[(LABEL, 0.9, (left, 10, left + 20, 30))] for left in (10, 40, 70, 100)]
@@ -85,7 +85,7 @@ def test_what_cannot_be_hidden_is_gray_and_says_why(encoded: Encode) -> None:
     plan = replace(censor_of().plan(data), models=censor.models)
     page = plan_sheet(Encoded(data, "a.png"), plan, censor)
     (small,) = pictures(page)
-    assert np.ptp(small) == 0
+    assert 110 < small.min() <= small.max() < 160  # nothing but stripes of two grays
     assert "after 3 looks at the output the detector still finds" in page
 
 

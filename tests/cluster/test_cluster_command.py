@@ -1,0 +1,120 @@
+"""What the command says and refuses, without a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from jobs import folder_of, load_red, picture
+
+from censor.cli import cluster, main
+from censor.cluster import running
+from censor.cluster.running import Progress
+from censor.cluster.shard_worker import ShardWorker
+from censor.cluster.verdicts import Tally
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command, whose networks look for red and whose shards are worked off in a loop."""
+
+    def told(ray: Any, shards: Any, work: Any, load: Any, chosen: Any) -> Any:
+        one = ShardWorker(work, load, chosen.cores)
+        for each in shards:
+            answer = one({name: [value] for name, value in each._asdict().items()})
+            yield {name: value[0] for name, value in answer.items()}
+
+    monkeypatch.setattr(running, "_told", told)
+    monkeypatch.setattr(running, "_connected", lambda _: nullcontext())
+    monkeypatch.setattr(cluster, "load", lambda cores, **_: load_red(cores))
+
+    def call(*arguments: object) -> Result:
+        result = CliRunner().invoke(main, ["cluster", *map(str, arguments)])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return call
+
+
+def test_verdicts_decide_the_exit_code(tmp_path: Path, run: Callable[..., Result]) -> None:
+    source = folder_of(tmp_path / "in", pictures=4)
+    assert run("check", source, "-o", tmp_path / "verdicts", "--policy", "boxes").exit_code == 3
+    assert run("hide", source, "-o", tmp_path / "out", "--policy", "boxes", "-q").output == ""
+    (source / "broken.png").write_bytes(picture(1)[:-20])
+    done = run("check", source, "-o", tmp_path / "verdicts", "--policy", "boxes")
+    assert done.exit_code == 1
+    assert done.output.endswith("5 of 5 objects, 2 safe, 0 review, 2 nsfw, 0 with hidden regions, 1 failed\n")
+    assert run("check", source, "-o", tmp_path / "verdicts", "--policy", "boxes", "--max-failures", "0").exit_code == 1
+
+
+def test_summary_and_page_are_written_and_not_overwritten(tmp_path: Path, run: Callable[..., Result]) -> None:
+    source = folder_of(tmp_path / "in", pictures=1)
+    given = ("hide", source, "-o", tmp_path / "out", "--policy", "boxes", "--price", "0.04",
+             "--summary", tmp_path / "s.json", "--page", tmp_path / "p.html")  # fmt: skip
+    assert run(*given).exit_code == 0
+    assert json.loads((tmp_path / "s.json").read_text())["outcomes"] == {"done": 1}
+    assert (tmp_path / "p.html").read_text().startswith("<!doctype html>")
+    refused = run(*given)
+    assert refused.exit_code == 2
+    assert "--summary" in refused.output
+    assert run(*given, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "said"),
+    [
+        ("nothing", "out", "no such file or folder"),
+        ("in", "in/out", "neither in the input"),
+        ("in", "full", "is not empty"),
+        ("s3://no-such-bucket", "out", "no such bucket"),
+        ("in", "s3://no-such-bucket/out", "no such bucket"),
+        ("in", "nonsense://out", "not known"),
+    ],
+)
+def test_one_line_says_what_is_wrong(
+    tmp_path: Path, run: Callable[..., Result], source: str, out: str, said: str, s3: Any
+) -> None:
+    folder_of(tmp_path / "in", pictures=1)
+    folder_of(tmp_path / "full", pictures=1)
+    at = [each if "://" in each else str(tmp_path / each) for each in (source, out)]
+    done = run("hide", at[0], "-o", at[1], "--policy", "boxes")
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith("Error: ")
+    assert said in line.lower()
+
+
+def test_another_policy_wants_another_output(tmp_path: Path, run: Callable[..., Result]) -> None:
+    source = folder_of(tmp_path / "in", pictures=1)
+    assert run("hide", source, "-o", tmp_path / "out", "--policy", "boxes").exit_code == 0
+    done = run("hide", source, "-o", tmp_path / "out", "--policy", "boxes", "--quality", "50")
+    assert done.exit_code == 1
+    assert "holds outputs of other options" in done.output
+
+
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "ray" else find(name, *more))
+    done = CliRunner().invoke(main, ["cluster", "hide", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.output == "Error: ray is not installed; install it with: pip install 'nsfw-censor[cluster]'\n"
+
+
+@pytest.mark.parametrize("given", [("hide", "", "-o", "x"), ("hide", "in"), ("hide", "in", "-o", "")])
+def test_what_is_no_use(given: tuple[str, ...], run: Callable[..., Result]) -> None:
+    assert run(*given).exit_code == 2
+
+
+def test_a_line_of_progress() -> None:
+    tally = Tally(seconds=1800.0)
+    tally.outcomes.update({"done": 1190, "failed": 10})
+    progress = Progress(pictures=10_000, tally=tally, seconds=60.0)
+    said = "1,200 of 10,000, 20.0/s, 10 failed, cost 0.02, 0:07:20 left"
+    assert cluster.progress_line(progress, price=0.04) == said
+    assert cluster.progress_line(Progress(pictures=3), price=None) == "0 of 3, 0.0/s"
