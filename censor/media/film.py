@@ -80,12 +80,14 @@ class Film:
         info: What it is.
         dropped: What of it does not come out, in words.
         codec: What it is written in; None for its own, or else the first that its container takes.
+        trying: Encode a few moments for trial, where no quality is asked for.
     """
 
     source: FilmSource
     info: FilmInfo
     dropped: tuple[str, ...] = ()
     codec: Codec | None = None
+    trying: bool = True
 
     @property
     def name(self) -> str:
@@ -142,13 +144,13 @@ class Film:
                 f"{self.name}: a film in HDR (PQ or HLG) is judged, but not censored: what it says of its light would "
                 "not be kept"
             )
-        encoder_opens(self._recipe(quality), self.name)
+        encoder_opens(self.recipe(quality), self.name)
 
     def write(self, parts: Iterable[Part], out: BinaryIO, *, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
         """Encode its pictures anew, each shown when it was before; sound and texts are copied as they are."""
         self.require_output(format, quality)
-        recipe = self._recipe(quality)
-        if quality is None:
+        recipe = self.recipe(quality)
+        if quality is None and self.trying:
             with quiet(recipe.codec):
                 trial = tried(self.source, self.info, recipe.codec, recipe.settings)
             recipe = replace(recipe, crf=crf_after(trial, recipe.codec))
@@ -158,7 +160,8 @@ class Film:
         """Close its file."""
         self.source.close()
 
-    def _recipe(self, quality: int | None) -> Recipe:
+    def recipe(self, quality: int | None = None) -> Recipe:
+        """In what it is written, before any trial."""
         kind = self.source.kind
         own = self.info.codec if self.info.codec in kind.codecs else kind.codecs[0]
         return Recipe(kind=kind, codec=self.codec or CODECS[own], info=self.info, quality=quality)

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from films import RedSeer, add_sound, blob, changing, film, frames_of, packets_of, red_in, times_of
+from film_files import RedSeer, add_sound, blob, changing, film, frames_of, packets_of, red_in, times_of
 from numpy.typing import NDArray
 
 import censor.media.film as film_module

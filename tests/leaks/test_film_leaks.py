@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 import pytest
-from films import RedSeer, blob, film, frames_of, packets_of, red_in
+from film_files import RedSeer, blob, film, frames_of, packets_of, red_in
 
 from censor import Censor
 from censor.policy import Policy

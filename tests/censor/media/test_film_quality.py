@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from films import blob, film
+from film_files import blob, film
 
 from censor.media.film import open_film
 from censor.media.film_kinds import CODECS
