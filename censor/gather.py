@@ -13,7 +13,7 @@ from censor.errors import CensorError
 from censor.media.film_kinds import film_in, named_format, suffix_of
 from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
-from detect.pictures.formats import SNIFF_BYTES, empty, refused_kind, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, empty, format_of, refused_kind, sniff, unsupported
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "is_meant", "mirrored"]
 
