@@ -184,7 +184,7 @@ def is_meant(path: Path, *, format: str | None, refused: bool) -> bool:  # noqa:
         format: What its first bytes announce.
         refused: They are those of a film, or of a picture of a kind that is not taken.
     """
-    by_suffix = named_format(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
+    by_suffix = format_of(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
     return format is not None or refused or by_suffix
 
 
