@@ -13,7 +13,7 @@ from censor.errors import CensorError
 from censor.media.film_kinds import film_in, named_format, suffix_of
 from detect.errors import DetectError, ReadError, UnsupportedImageError
 from detect.folders import PathBeneath, Stamp, open_file, walk
-from detect.pictures.formats import SNIFF_BYTES, empty, refused_kind, sniff, unsupported
+from detect.pictures.formats import SNIFF_BYTES, empty, format_of, refused_kind, sniff, unsupported
 
 __all__ = ["INFIX", "BatchItem", "Gathered", "beside", "gather", "is_meant", "mirrored"]
 
@@ -184,7 +184,7 @@ def is_meant(path: Path, *, format: str | None, refused: bool) -> bool:  # noqa:
         format: What its first bytes announce.
         refused: They are those of a film, or of a picture of a kind that is not taken.
     """
-    by_suffix = named_format(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
+    by_suffix = format_of(path) is not None or _ALSO_PICTURES.fullmatch(path.suffix) is not None
     return format is not None or refused or by_suffix
 
 
