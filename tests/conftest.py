@@ -18,7 +18,15 @@ from PIL import Image
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
-LONGEST = ("test_retinanet_sample_set.py", "test_retinanet_export.py", "test_train_retinanet.py", "test_benchmarks.py")
+LONGEST = (
+    "test_retinanet_sample_set.py",
+    "test_train_classifier.py",
+    "test_train_retinanet.py",
+    "test_on_ray.py",
+    "test_training_classifiers_docs.py",
+    "test_retinanet_export.py",
+    "test_benchmarks.py",
+)
 """Files that take minutes, the longest first."""
 
 

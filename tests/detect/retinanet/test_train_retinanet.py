@@ -204,7 +204,8 @@ def test_a_run_goes_on_with_the_labels_it_began_with(
     shutil.copytree(finished, out)
     file, folder = squares(3)
     file.write_text(file.read_text().replace('"BLUE"', '"GREEN"'))
-    assert script.main(["--out", str(out), "--resume", "--train", str(file), "--train-images", str(folder)]) == 1
+    files = [*("--train", str(file), "--train-images", str(folder)), *("--val", str(file), "--val-images", str(folder))]
+    assert script.main(["--out", str(out), "--resume", *files]) == 1
     assert "began with the labels RED, BLUE, and now they are RED, GREEN" in capsys.readouterr().err
 
 
