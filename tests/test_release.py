@@ -54,6 +54,12 @@ def test_what_agrees_is_released() -> None:
     assert check_release.faults(project(), LOG, "v1.2.3") == []
 
 
+def test_every_extra_is_described() -> None:
+    extras = set(tomllib.loads(PYPROJECT)["project"]["optional-dependencies"])
+    rows = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "docs" / "install.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(extras)
+
+
 def test_every_line_that_installs_us_names_our_distribution_and_extras_that_it_has() -> None:
     extras = set(tomllib.loads(PYPROJECT)["project"]["optional-dependencies"])
     files = [*ROOT.glob("*.md"), *ROOT.glob("Dockerfile"), *(ROOT / "docs").rglob("*.md")]
