@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,7 @@ class Machine:
         process = self._running()
         if process.poll() is not None:
             return  # its number may be another's by now
+        process.send_signal(signal.SIGSTOP)  # else it may see the others end, and end as it likes
         for number in reversed([process.pid, *_descendants(process.pid)]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, 9)

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from detect.atomic import write_whole
 from detect.detections import RGBImage
 
 __all__ = ["RunLog", "peak_memory"]
+
+
+@contextmanager
+def _without_boto3() -> Iterator[None]:
+    """TensorBoard imports it where it is installed, and that opens a socket for trial; our logs lie in a folder."""
+    with_it = "boto3" in sys.modules
+    sys.modules.setdefault("boto3", None)  # type: ignore[arg-type]  # what import takes for "there is none"
+    try:
+        yield
+    finally:
+        if not with_it:
+            del sys.modules["boto3"]
+
+
+with _without_boto3():
+    from torch.utils.tensorboard import SummaryWriter
 
 
 class RunLog:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.parametrize(
     ("name", "body", "says"),
     [("gone.jpg", None, "cannot be read: No such file"), ("empty.jpg", b"", "the file is empty"),
-     ("text.jpg", b"hello", "not a picture"), ("movie.mp4", b"\0\0\0\x18ftypmp42", "not a picture")],
+     ("text.jpg", b"hello", "not a picture"), ("movie.mp4", b"\0\0\0\x18ftypmp42", "the film is damaged or cut short")],
 )  # fmt: skip
 def test_files_that_are_no_pictures(censor: Censor, tmp_path: Path, name: str, body: bytes | None, says: str) -> None:
     if body is not None:
@@ -162,7 +162,7 @@ def test_names_that_are_not_unicode(censor: Censor, face: Path, tmp_path: Path) 
 def test_a_bug_in_one_picture_does_not_stop_the_others(
     censor: Censor, face: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from censor import pipeline
+    from censor import censoring
 
     (face.parent / "other.jpg").write_bytes(face.read_bytes())
     calls = iter([ZeroDivisionError("oops"), None])
@@ -173,7 +173,7 @@ def test_a_bug_in_one_picture_does_not_stop_the_others(
         return original(*arguments, **options)  # type: ignore[arg-type]
 
     original = judge
-    monkeypatch.setattr(pipeline, "judge", trap)
+    monkeypatch.setattr(censoring, "judge", trap)
     result = censor(face.parent, "--workers", 1, *FACES)
     assert result.exit_code == 1
     assert f"{face}: ZeroDivisionError: oops" in result.stderr
