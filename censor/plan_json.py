@@ -30,7 +30,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeVar
 
 from censor.errors import PlanError, PolicyError
@@ -39,6 +38,7 @@ from censor.models_used import ModelUsed
 from censor.plan import Plan, PlannedBox, PlannedThing
 from censor.policy import Policy
 from censor.policy_toml import format_policy, parse_policy
+from censor.text_files import read_text
 from detect.errors import UnknownLabelError
 
 __all__ = ["FORMAT", "VERSION", "format_plan", "load_plan", "parse_plan", "save_plan"]
@@ -67,14 +67,7 @@ def load_plan(path: str | os.PathLike[str]) -> Plan:
         PlanError: It cannot be read, or is no valid plan; see `parse_plan`.
     """
     name = os.fspath(path)
-    try:
-        with Path(path).open("rb") as stream:
-            content = stream.read(_LONGEST + 1)
-        text = content.decode("utf-8-sig")  # some editors begin with a byte order mark
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > _LONGEST:
-        raise PlanError(f"{name}: more than {_LONGEST:,} bytes, too long for a plan")
+    text = read_text(name, what="a plan", longest=_LONGEST, error=PlanError)
     return parse_plan(text, source=name)
 
 

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 from censor.errors import PolicyError
 from censor.policy import Policy, parse_color
 from censor.rules import HOW, NSFW_REGION, PictureRule, Rule, check_number
+from censor.text_files import read_text
 from detect.labels import canonical
 
 if TYPE_CHECKING:
@@ -79,14 +80,7 @@ def load_policy(source: str | os.PathLike[str]) -> Policy:
         near = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the presets are {', '.join(PRESETS)}"
         raise PolicyError(f"{name}: neither a preset nor a policy file; {hint}")
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(_LONGEST + 1)
-        text = content.decode("utf-8-sig")  # some editors begin with a byte order mark
-    except (OSError, ValueError) as error:
-        raise PolicyError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > _LONGEST:
-        raise PolicyError(f"{name}: more than {_LONGEST:,} bytes, too long for a policy")
+    text = read_text(name, what="a policy", longest=_LONGEST, error=PolicyError)
     return parse_policy(text, source=name)
 
 
