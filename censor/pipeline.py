@@ -15,31 +15,29 @@ import numpy as np
 from censor.calibration import calibrated_evidence
 from censor.censoring import censor_part, judge_part
 from censor.finding import Found, find, networks_for, recall
+from censor.in_time import InTime
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
 from censor.media.medium import Medium, Part
 from censor.media.opening import Encoded, moves, open_medium, read_encoded
-from censor.media.writing import room_for, write_atomic
+from censor.media.writing import write_atomic
 from censor.policy import Policy
 from censor.policy_toml import load_policy
 from censor.redact import Evidence, Frame, Redaction, load_sticker
 from censor.results import Censored, Checked
 from censor.timing import timed
-from censor.verdict import Level, Verdict
 from detect.classifier.scores import Classifier
 from detect.detections import Detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
 if TYPE_CHECKING:
-    from censor.first_pass import Progress
     from censor.models_used import ModelUsed
     from censor.plan import Plan
-    from censor.timeline import CensoredAnimation, CheckedAnimation
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
 
-class Censor:
+class Censor(InTime):
     """Hides in pictures what a policy says must not be shown.
 
     May be called from several threads; keeps no state between pictures. Whatever goes wrong raises, and then there is
@@ -224,94 +222,6 @@ class Censor:
             write_atomic(target, out, overwrite=overwrite)
         return done
 
-    def check_animation(
-        self,
-        source: Source,
-        *,
-        every: int | None = None,
-        first: bool = False,
-        progress: Progress | None = None,
-    ) -> CheckedAnimation:
-        """Judge something that moves, by its frames, without changing it.
-
-        Args:
-            source: A path, an encoded GIF, WebP or PNG of several frames or a film, or a binary file object.
-            every: Look at each so-many-th frame, and at the first and the last of each shot; by default at about eight
-                a second of a film, and at each of an animation.
-            first: Stop at the first frame that is NSFW: the film is, whatever follows.
-            progress: Told of frames that are done, and of how many there are; 0 where nobody knows.
-
-        Raises:
-            PolicyError: As for `require_verdict`.
-            CensorError: A frame could not be judged, or the extra `video` is missing.
-            DetectError: It is neither animation nor film, a frame could not be decoded, or the network failed.
-            TypeError: `source` is pixels or a Pillow image.
-            ValueError: `every` is below 1.
-        """
-        self.require_verdict()
-        from censor.moving import check_medium, open_moving  # few inputs move
-
-        with closing(open_moving(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)) as medium:
-            enough = _is_nsfw if first else None
-            return check_medium(medium, self._networks, self.policy, every=every, enough=enough, progress=progress)
-
-    def apply_animation(  # noqa: PLR0913  # what options of the command say
-        self,
-        source: Source,
-        target: str | os.PathLike[str],
-        *,
-        also: Iterable[Sequence[float]] = (),
-        keep: Iterable[Sequence[float]] = (),
-        plan: Plan | None = None,
-        format: str | None = None,  # noqa: A002  # Pillow's own word
-        quality: int | None = None,
-        overwrite: bool = False,
-        every: int | None = None,
-        codec: str | None = None,
-        progress: Progress | None = None,
-    ) -> CensoredAnimation:
-        """Censor something that moves into a file, written whole or not at all.
-
-        What is found in some frames is hidden in all in between and around; a mosaic goes with what it hides, and shows
-        no more of it in a hundred frames than in one.
-
-        Args:
-            source: As for `check_animation`.
-            target: Where it goes.
-            also: Boxes to hide in every frame, as for `apply`.
-            keep: Boxes to leave alone in every frame, as for `apply`.
-            plan: As for `apply`.
-            format: "GIF", "PNG" or "WEBP", or the film's own. By default what the suffix of `target` says, else that of
-                the source.
-            quality: As `censor.media.encoding.encode` takes it; of a film 1-100 along its encoder's scale.
-            overwrite: Replace `target` if it is there, as one step.
-            every: As for `check_animation`.
-            codec: "h264", "hevc", "vp9" or "av1", for films; by default the film's own.
-            progress: As for `check_animation`; every frame counts twice.
-
-        Raises:
-            BoxError: A box lies wholly outside the frames.
-            CensorError: A frame could not be judged or censored, the output could not be written, or the extra `video`
-                is missing.
-            DetectError: As for `check_animation`.
-            TypeError: As for `check_animation`.
-            ValueError: As for `apply`, or a quality out of range, or a codec that the film's container does not hold.
-        """
-        from censor.media.film_kinds import FILMS, named_format
-        from censor.moving import apply_medium, open_moving
-
-        checked = self._planned(source, plan, also, keep)
-        opened = open_moving(checked, max_bytes=self._max_bytes, max_pixels=self._max_pixels, codec=codec)
-        with closing(opened) as medium, room_for(target, large=medium.format in FILMS) as out:
-            done = apply_medium(
-                medium, out, self._networks, self.policy, sticker=self._sticker,
-                again=self._recheck or plan is not None, format=format or named_format(target), quality=quality,
-                also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"), every=every, progress=progress, planned=plan,
-            )  # fmt: skip
-            with timed(done.seconds, "write"):
-                write_atomic(target, out, overwrite=overwrite)
-        return done
-
     def plan(
         self, source: Source, *, also: Iterable[Sequence[float]] = (), keep: Iterable[Sequence[float]] = ()
     ) -> Plan:
@@ -392,7 +302,3 @@ class Censor:
             picture, frame, seconds, networks=self._networks, policy=self.policy, sticker=self._sticker,
             again=self._recheck or planned is not None, found=found, planned=planned,
         )  # fmt: skip
-
-
-def _is_nsfw(verdict: Verdict) -> bool:
-    return verdict.level is Level.NSFW

@@ -202,7 +202,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
         from censor.animation_report import animation_outcome
 
         with frames_bar(quiet=quiet) as progress:
-            moved = censor.apply_animation(
+            moved = censor.apply_medium(
                 source, target, **options, every=output.films.every, codec=output.films.video_codec, progress=progress
             )
         return animation_outcome(str(item.source), moved, str(target))
@@ -309,7 +309,7 @@ def check(
         from censor.animation_report import animation_outcome
 
         with frames_bar(quiet=quiet) as progress:
-            moved = censor.check_animation(source, every=every, first=first, progress=progress)
+            moved = censor.check_medium(source, every=every, first=first, progress=progress)
         return animation_outcome(str(item.source), moved)
 
     tally = work_off(

@@ -166,7 +166,7 @@ def _applied(
     if plan.moves:
         from censor.animation_report import animation_outcome
 
-        moved = censor.apply_animation(source, target, plan=plan, quality=quality, overwrite=overwrite)
+        moved = censor.apply_medium(source, target, plan=plan, quality=quality, overwrite=overwrite)
         done = animation_outcome(str(source), moved, str(target))
         besides = sum(each.first.track is None for each in moved.hidden)
     else:

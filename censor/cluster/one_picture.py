@@ -88,7 +88,7 @@ def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job
     from censor.animation_report import animation_outcome
 
     stream.seek(0)
-    done = animation_outcome(row.uri, censor.check_animation(stream))
+    done = animation_outcome(row.uri, censor.check_medium(stream))
     return Worked(outcome=DONE, record=done.record, size=size)
 
 
@@ -115,7 +115,7 @@ def _hidden_moving(censor: Censor, row: Row, stream: io.BytesIO, target: str, jo
     size = stream.getbuffer().nbytes
     with tempfile.TemporaryDirectory(prefix="censor-") as folder:  # what comes there is censored
         path = Path(folder, "moving").with_suffix(PurePosixPath(row.name).suffix)
-        result = censor.apply_animation(stream, path, quality=job.quality)
+        result = censor.apply_medium(stream, path, quality=job.quality)
         output = path.read_bytes()
     record = animation_outcome(row.uri, result, target).record
     return Worked(outcome=DONE, record=record, output=output, size=size)

@@ -78,7 +78,7 @@ class FilmSource:
             ReadError: It may not be read.
             UnsupportedImageError: It is no film of a kind that is taken.
         """
-        self._stream, self._lock, self.name = stream, Lock(), name
+        self._stream, self._lock, self.name, self._owned = stream, Lock(), name, False
         try:
             self.size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
@@ -113,10 +113,12 @@ class FilmSource:
         except (OSError, ValueError) as error:
             raise ReadError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
         try:
-            return cls(stream, name, max_bytes=max_bytes)
+            made = cls(stream, name, max_bytes=max_bytes)
         except BaseException:
             stream.close()
             raise
+        made._owned = True
+        return made
 
     def window(self) -> Window:
         """A view of it, from the beginning.
@@ -129,8 +131,9 @@ class FilmSource:
         return Window(self._stream, self._lock)
 
     def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+        """Close the file, unless somebody else opened it."""
+        if self._owned:
+            self._stream.close()
 
     def _now(self) -> Stamp | None:
         try:

@@ -40,8 +40,10 @@ def write_atomic(
 
 
 @contextmanager
-def room_for(target: str | os.PathLike[str], *, large: bool) -> Iterator[BinaryIO]:
+def room_for(target: str | os.PathLike[str] | BinaryIO, *, large: bool) -> Iterator[BinaryIO]:
     """A file in which an output grows until it is whole: in memory, or without a name in the folder that it goes to.
+
+    Where it goes into a file that somebody holds open, it grows there.
 
     Args:
         target: Where it goes in the end.
@@ -50,11 +52,14 @@ def room_for(target: str | os.PathLike[str], *, large: bool) -> Iterator[BinaryI
     Raises:
         WriteError: The folder is missing or may not be written.
     """
+    if not isinstance(target, str | os.PathLike):
+        yield target
+        return
     if not large:
         yield io.BytesIO()
         return
     try:
-        out = tempfile.TemporaryFile(dir=Path(target).parent)  # noqa: SIM115  # closed below
+        out = tempfile.TemporaryFile(dir=Path(target).parent, prefix=".censor-", suffix=".tmp")  # noqa: SIM115  # closed below
     except OSError as error:
         raise WriteError(f"{target}: cannot be written: {error.strerror or error}") from error
     with out:

@@ -36,7 +36,7 @@ def censored(
     data: bytes, target: Path, seer: Any = None, effect: str = "solid", **options: Any
 ) -> tuple[CensoredAnimation, bytes]:
     censor = Censor(policy(effect), detector=seer or RedSeer(), classifiers=())
-    done = censor.apply_animation(data, target, **options)
+    done = censor.apply_medium(data, target, **options)
     return done, target.read_bytes()
 
 
@@ -141,13 +141,13 @@ def test_check_says_when(tmp_path: Path) -> None:
     frames = [blob(60 + row if 12 <= row < 24 else -1) for row in range(48)]
     seer = RedSeer()
     censor = Censor(policy(), detector=seer, classifiers=())
-    checked = censor.check_animation(film(frames))
+    checked = censor.check_medium(film(frames))
     assert [each.verdict.level.value for each in checked.spans] == ["safe", "nsfw", "safe"]
     assert checked.spans[1].start == pytest.approx(0.5, abs=0.13)
     assert checked.spans[1].end == pytest.approx(1.0, abs=0.13)
     assert checked.spans[2].end == pytest.approx(2.0, abs=0.01)
     all_of_it, seer.calls = seer.calls, 0
-    assert censor.check_animation(film(frames), first=True).verdict == checked.verdict
+    assert censor.check_medium(film(frames), first=True).verdict == checked.verdict
     assert seer.calls < all_of_it
 
 
@@ -210,14 +210,14 @@ def test_what_cannot_be_decoded_whole_gives_nothing(tmp_path: Path) -> None:
         with pytest.raises(error, match=why):
             censored(data, target)
         with pytest.raises(error, match=why):
-            Censor(policy(), detector=RedSeer(), classifiers=()).check_animation(data)
+            Censor(policy(), detector=RedSeer(), classifiers=()).check_medium(data)
         assert not target.exists()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_caps_hold(tmp_path: Path) -> None:
     with pytest.raises(LimitError, match="over the cap of 1,000"):
-        Censor(policy(), detector=RedSeer(), classifiers=(), max_pixels=1000).check_animation(moving())
+        Censor(policy(), detector=RedSeer(), classifiers=(), max_pixels=1000).check_medium(moving())
 
 
 def test_a_film_of_one_frame_and_one_without_sound(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_what_players_show_in_other_ways_is_refused(tmp_path: Path, case: str) -
     with pytest.raises(UnsupportedImageError, match=why):
         censored(data, tmp_path / "out")
     with pytest.raises(UnsupportedImageError, match=why):
-        Censor(policy(), detector=RedSeer(), classifiers=()).check_animation(data)
+        Censor(policy(), detector=RedSeer(), classifiers=()).check_medium(data)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -271,7 +271,7 @@ def test_hdr_is_judged_as_a_screen_shows_it_and_not_written(tmp_path: Path) -> N
     )  # fmt: skip
     plain = film(grey, codec="libx265", pixels="yuv420p10le")
     for each in (data, plain):
-        Censor(policy(), detector=Light(), classifiers=()).check_animation(each)
+        Censor(policy(), detector=Light(), classifiers=()).check_medium(each)
     assert abs(seen[0] - seen[-1]) > 20
     with pytest.raises(UnsupportedImageError, match="HDR"):
         censored(data, tmp_path / "out")
@@ -318,7 +318,7 @@ def test_what_changes_between_the_passes_gives_nothing(tmp_path: Path) -> None:
             return super().detect(images)
 
     with pytest.raises(ReadError, match="was changed while it was read"):
-        Censor(policy(), detector=Swaps(), classifiers=()).apply_animation(source, tmp_path / "out.mp4")
+        Censor(policy(), detector=Swaps(), classifiers=()).apply_medium(source, tmp_path / "out.mp4")
     assert [each.name for each in tmp_path.iterdir()] == ["in.mp4"]
 
 
@@ -339,8 +339,8 @@ def test_nothing_is_said_on_standard_error(tmp_path: Path) -> None:
         "from test_films import RedSeer, Censor, policy",
         "censor = Censor(policy(), detector=RedSeer(), classifiers=())",
         "for codec in ('h264', 'hevc', 'av1'):",
-        "    censor.apply_animation('in.mp4', codec + '.mp4', codec=codec)",
-        "try: censor.apply_animation('bad.mp4', 'no.mp4')",
+        "    censor.apply_medium('in.mp4', codec + '.mp4', codec=codec)",
+        "try: censor.apply_medium('bad.mp4', 'no.mp4')",
         "except Exception as error: print(type(error).__name__)",
     ]
     paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))
@@ -371,3 +371,11 @@ def test_no_more_than_a_few_frames_are_held(tmp_path: Path) -> None:
         patched.setattr(film_module.FilmFrame, "__init__", counted)
         censored(film([blob(each % 120) for each in range(96)], audio=None), tmp_path / "out")
     assert 8 < most < 24
+
+
+def test_a_film_goes_from_one_open_file_into_another_and_both_stay_open() -> None:
+    source, out = io.BytesIO(film([blob(8 + 4 * each) for each in range(6)])), io.BytesIO()
+    done = Censor(policy(), detector=RedSeer(LABEL), classifiers=()).apply_medium(source, out)
+    assert done.frames == len(frames_of(out.getvalue())) == 6
+    assert not any(red_in(each).any() for each in frames_of(out.getvalue()))
+    assert source.seek(0) == out.seek(0) == 0

@@ -44,7 +44,7 @@ def censored(
     data: bytes, target: Path, detector: RedFinder, rules: Policy | None = None, **options: object
 ) -> tuple[CensoredAnimation, list[NDArray[np.uint8]]]:
     censor = Censor(rules or policy(), detector=detector, classifiers=())
-    done = censor.apply_animation(data, target, **options)  # type: ignore[arg-type]  # as the method says
+    done = censor.apply_medium(data, target, **options)  # type: ignore[arg-type]  # as the method says
     return done, [each.picture.pixels for each in decode_frames(target.read_bytes(), "out").frames]
 
 
@@ -88,7 +88,7 @@ def test_frames_in_which_the_detector_sees_nothing_do_not_leak(tmp_path: Path, s
         pixels[20, left] = pixels[35, left + 15] = pixels[20, left + 15] = pixels[35, left] = RED
         truth.append(pixels)
     censor = Censor(policy(effect="solid"), detector=Flaky(sees), classifiers=(), recheck=False)
-    censor.apply_animation(encoded(truth), tmp_path / "out.webp")
+    censor.apply_medium(encoded(truth), tmp_path / "out.webp")
     frames = [each.picture.pixels for each in decode_frames((tmp_path / "out.webp").read_bytes(), "out").frames]
     assert red_left(frames) == [0] * 12
 
@@ -131,7 +131,7 @@ def test_the_verdict_is_that_of_the_worst_frame_and_none_is_averaged_away(tmp_pa
     truth = [*[stripes()] * 3, red_square(10), *[stripes()] * 36]
     truth[20] = red_square(40)
     censor = Censor(policy(), detector=RedFinder(LABEL), classifiers=())
-    checked = censor.check_animation(encoded(truth))
+    checked = censor.check_medium(encoded(truth))
     assert checked.verdict.level is Level.NSFW
     assert (checked.where.frame, checked.frames) == (1, 5)  # an encoder makes one of frames that are alike
     levels = [(round(each.start, 2), round(each.end, 2), each.verdict.level.value) for each in checked.spans]
@@ -190,7 +190,7 @@ def test_a_frame_that_fails_fails_the_whole(tmp_path: Path) -> None:
         with pytest.raises(error):
             censored(source, target, detector)
         with pytest.raises(error):
-            Censor(policy(), detector=detector, classifiers=()).check_animation(source)
+            Censor(policy(), detector=detector, classifiers=()).check_medium(source)
         assert not target.exists()
 
 
@@ -214,7 +214,7 @@ def test_a_policy_that_judges_nothing_has_no_verdict(tmp_path: Path) -> None:
     assert done.spans == ()
     assert red_left(frames) == [0, 0]
     with pytest.raises(PolicyError):
-        Censor(only, detector=RedFinder(LABEL), classifiers=()).check_animation(data)
+        Censor(only, detector=RedFinder(LABEL), classifiers=()).check_medium(data)
 
 
 def test_frames_with_transparency_and_without_go_together(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_frames_with_transparency_and_without_go_together(tmp_path: Path) -> Non
 
 
 def test_presets_serve_what_moves() -> None:
-    checked = Censor("strict", detector=finder(), classifiers=()).check_animation(encoded([red_square(0), stripes()]))
+    checked = Censor("strict", detector=finder(), classifiers=()).check_medium(encoded([red_square(0), stripes()]))
     assert [each.verdict.level for each in checked.spans] == [Level.NSFW, Level.SAFE]
 
 
@@ -242,7 +242,7 @@ def test_without_a_look_again_the_heat_of_all_is_hidden_at_once(tmp_path: Path) 
     for recheck in (True, False):
         censor = Censor(heat, detector=Nobody(), classifiers=[RedSeer(), BlueSeer("blue")], recheck=recheck)
         target = tmp_path / f"{recheck}.webp"
-        done = censor.apply_animation(encoded(frames), target)
+        done = censor.apply_medium(encoded(frames), target)
         assert [each.first.classifier for each in done.hidden] == ["red", "blue"]
         for frame in decode_frames(target.read_bytes(), "out").frames:
             assert not frame.picture.pixels[96:112, 16:32].any()

@@ -180,8 +180,8 @@ def test_an_animations_plan_applied_is_what_hiding_gives(tmp_path: Path, kind: s
     data = moving([blobs(left, 120) for left in LEFTS], kind, duration=[100, 70] * 3)
     censor = censor_of(effect=effect, expand=0.1)
     plan = again(censor.plan(data))
-    censor.apply_animation(data, tmp_path / "once", format=kind)
-    done = censor.apply_animation(data, tmp_path / "planned", plan=plan, format=kind)
+    censor.apply_medium(data, tmp_path / "once", format=kind)
+    done = censor.apply_medium(data, tmp_path / "planned", plan=plan, format=kind)
     assert (tmp_path / "planned").read_bytes() == (tmp_path / "once").read_bytes()
     assert plan.times[:3] == (Fraction(0), Fraction(1, 10), Fraction(17, 100))
     assert plan.end == Fraction(51, 100)
@@ -194,7 +194,7 @@ def test_a_thing_that_moves_can_be_shown(tmp_path: Path) -> None:
     censor = censor_of()
     plan = censor.plan(moving(truth))
     things = (replace(plan.things[0], hide=False), plan.things[1])
-    censor.apply_animation(moving(truth), tmp_path / "out.webp", plan=again(replace(plan, things=things)))
+    censor.apply_medium(moving(truth), tmp_path / "out.webp", plan=again(replace(plan, things=things)))
     for left, frame, original in zip(LEFTS, frames_of(tmp_path / "out.webp"), truth, strict=True):
         assert shown(frame, left, original)
         assert not shown(frame, 120, original)
@@ -210,7 +210,7 @@ def test_times_can_be_changed(tmp_path: Path) -> None:
     for first, end in ((2, 5), (6, 10)):
         box = PlannedBox(first=first, end=end, xyxy=(30, 10, 60, 40))
         changed = replace(plan, things=(PlannedThing(boxes=(box,)),))
-        done = censor.apply_animation(moving(truth), tmp_path / "out.webp", plan=again(changed), overwrite=True)
+        done = censor.apply_medium(moving(truth), tmp_path / "out.webp", plan=again(changed), overwrite=True)
         black = [(each[10:40, 30:60] == 0).all() for each in frames_of(tmp_path / "out.webp")]
         assert [row for row, each in enumerate(black) if each] == list(range(first, end))
         assert (done.hidden[0].start, done.hidden[0].end) == pytest.approx((first / 10, (end - 1) / 10))
@@ -225,12 +225,12 @@ def test_what_is_no_longer_hidden_in_time_is_found_again_unless_it_is_kept(tmp_p
     (box,) = plan.things[0].boxes
     late = replace(plan.things[0], boxes=(replace(box, first=4),))
     early = replace(late, number=None, hide=False, boxes=(replace(box, end=4),))
-    done = censor.apply_animation(data, tmp_path / "hidden.webp", plan=replace(plan, things=(late,)))
+    done = censor.apply_medium(data, tmp_path / "hidden.webp", plan=replace(plan, things=(late,)))
     assert [shown(each, 20, of) for each, of in zip(frames_of(tmp_path / "hidden.webp"), truth, strict=True)] == [
         False
     ] * 8
     assert [each.first.rechecked for each in done.hidden] == [True, False]
-    censor.apply_animation(data, tmp_path / "shown.webp", plan=replace(plan, things=(late, early)))
+    censor.apply_medium(data, tmp_path / "shown.webp", plan=replace(plan, things=(late, early)))
     frames = frames_of(tmp_path / "shown.webp")
     assert [shown(each, 20, of) for each, of in zip(frames, truth, strict=True)] == [True] * 4 + [False] * 4
 
@@ -240,8 +240,8 @@ def test_heat_that_moves_round_trips(tmp_path: Path) -> None:
     censor = Censor(HEAT, detector=Nobody(), classifiers=[RedSeer()])
     plan = again(censor.plan(data))
     assert {each.effect for each in plan.things} == {"solid"}
-    censor.apply_animation(data, tmp_path / "planned.webp", plan=plan)
-    censor.apply_animation(data, tmp_path / "once.webp")
+    censor.apply_medium(data, tmp_path / "planned.webp", plan=plan)
+    censor.apply_medium(data, tmp_path / "once.webp")
     assert (tmp_path / "planned.webp").read_bytes() == (tmp_path / "once.webp").read_bytes()
 
 
@@ -265,8 +265,8 @@ def test_a_thing_that_one_frame_shows_solid_round_trips(tmp_path: Path) -> None:
     plan = again(censor.plan(data))
     assert plan.things[0].effect == "solid"
     assert [(each.first, each.end, each.effect) for each in plan.things[0].boxes] == [(0, 1, None), (1, 3, "pixelate")]
-    censor.apply_animation(data, tmp_path / "once.webp")
-    censor.apply_animation(data, tmp_path / "planned.webp", plan=plan)
+    censor.apply_medium(data, tmp_path / "once.webp")
+    censor.apply_medium(data, tmp_path / "planned.webp", plan=plan)
     assert (tmp_path / "planned.webp").read_bytes() == (tmp_path / "once.webp").read_bytes()
 
 
@@ -299,7 +299,7 @@ def test_an_animations_plan_is_refused_with_other_times(tmp_path: Path) -> None:
     data, censor = moving([blobs(20), blobs(24)]), censor_of()
     plan = censor.plan(data)
     with pytest.raises(PlanError, match="bytes: the plan's times are not those of its frames"):
-        censor.apply_animation(data, tmp_path / "out.webp", plan=replace(plan, times=(Fraction(0), Fraction(1, 7))))
+        censor.apply_medium(data, tmp_path / "out.webp", plan=replace(plan, times=(Fraction(0), Fraction(1, 7))))
     assert not list(tmp_path.iterdir())
 
 

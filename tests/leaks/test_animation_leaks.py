@@ -51,7 +51,7 @@ def test_no_marker_comes_through(tmp_path: Path, kind: str, target: str) -> None
     assert MARKER in data
     assert animated(data)
     out = tmp_path / "out"
-    Censor("boxes", detector=finder(), classifiers=()).apply_animation(data, out, format=target)
+    Censor("boxes", detector=finder(), classifiers=()).apply_medium(data, out, format=target)
     written = out.read_bytes()
     assert MARKER not in written
     assert len(list(decode_frames(written, "out").frames)) == 3
@@ -83,7 +83,7 @@ def test_nothing_hidden_stays_in_a_palette_or_a_later_frame(tmp_path: Path, kind
     out = tmp_path / "out"
     data = encoded([red_square(left) for left in (0, 4, 8)], "WEBP", duration=[100, 0, 100])
     policy = Censor("boxes", detector=finder(), classifiers=()).policy.each(effect="solid")
-    Censor(policy, detector=finder(), classifiers=()).apply_animation(data, out, format=kind)
+    Censor(policy, detector=finder(), classifiers=()).apply_medium(data, out, format=kind)
     written = out.read_bytes()
     for frame in decode_frames(written, "out").frames:
         assert (abs(frame.picture.pixels.astype(int) - (250, 10, 20)).max(axis=2) > 40).all()

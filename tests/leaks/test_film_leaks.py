@@ -79,7 +79,7 @@ def said(data: bytes, stream: Any) -> Any:
 
 
 def censored(data: bytes, target: Path) -> tuple[bytes, tuple[str, ...]]:
-    done = Censor(POLICY, detector=RedSeer(LABEL), classifiers=()).apply_animation(data, target)
+    done = Censor(POLICY, detector=RedSeer(LABEL), classifiers=()).apply_medium(data, target)
     return target.read_bytes(), done.dropped
 
 
@@ -164,4 +164,4 @@ def test_ffmpeg_opens_no_other_file(tmp_path: Path) -> None:
             with pytest.raises(UnsupportedImageError, match="not an animation"):
                 censored((tmp_path / name).read_bytes(), tmp_path / "out")
             with pytest.raises(UnsupportedImageError, match="not an animation"):
-                Censor(POLICY, detector=RedSeer(LABEL), classifiers=()).check_animation(tmp_path / name)
+                Censor(POLICY, detector=RedSeer(LABEL), classifiers=()).check_medium(tmp_path / name)

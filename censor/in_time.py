@@ -1,0 +1,147 @@
+"""What a `Censor` does with what moves: films and animations, as files and live."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from censor.finding import Networks
+from censor.manual import boxes_of
+from censor.media.writing import room_for, write_atomic
+from censor.policy import Policy
+from censor.timing import timed
+from censor.verdict import Level, Verdict
+from detect.pictures.still import Source
+
+if TYPE_CHECKING:
+    from censor.first_pass import Progress
+    from censor.plan import Plan
+    from censor.timeline import CensoredAnimation, CheckedAnimation
+
+__all__ = ["InTime"]
+
+
+class InTime(ABC):
+    """The methods of `Censor` for what moves; a class by itself for the length of its file alone."""
+
+    policy: Policy
+    _networks: Networks
+    _sticker: NDArray[np.uint8] | None
+    _recheck: bool
+    _max_bytes: int
+    _max_pixels: int
+
+    @abstractmethod
+    def require_verdict(self) -> None:
+        """Check that there can be a verdict."""
+
+    @abstractmethod
+    def _planned(
+        self, source: Source, plan: Plan | None, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]
+    ) -> Source:
+        """The source; where there is a plan, its bytes, which the plan is held against."""
+
+    def check_medium(
+        self,
+        source: Source,
+        *,
+        every: int | None = None,
+        first: bool = False,
+        progress: Progress | None = None,
+    ) -> CheckedAnimation:
+        """Judge something that moves, by its frames, without changing it.
+
+        Args:
+            source: A path, an encoded GIF, WebP or PNG of several frames or a film, or a binary file object.
+            every: Look at each so-many-th frame, and at the first and the last of each shot; by default at about eight
+                a second of a film, and at each of an animation.
+            first: Stop at the first frame that is NSFW: the film is, whatever follows.
+            progress: Told of frames that are done, and of how many there are; 0 where nobody knows.
+
+        Raises:
+            PolicyError: As for `require_verdict`.
+            CensorError: A frame could not be judged, or the extra `video` is missing.
+            DetectError: It is neither animation nor film, a frame could not be decoded, or the network failed.
+            TypeError: `source` is pixels or a Pillow image.
+            ValueError: `every` is below 1.
+        """
+        self.require_verdict()
+        from censor import moving  # few inputs move
+
+        opened = moving.open_moving(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        with closing(opened) as medium:
+            enough = _is_nsfw if first else None
+            return moving.check_medium(
+                medium, self._networks, self.policy, every=every, enough=enough, progress=progress
+            )
+
+    def apply_medium(  # noqa: PLR0913  # what options of the command say
+        self,
+        source: Source,
+        target: str | os.PathLike[str] | BinaryIO,
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
+        format: str | None = None,  # noqa: A002  # Pillow's own word
+        quality: int | None = None,
+        overwrite: bool = False,
+        every: int | None = None,
+        codec: str | None = None,
+        progress: Progress | None = None,
+    ) -> CensoredAnimation:
+        """Censor something that moves into a file, which is written whole or not at all.
+
+        What is found in some frames is hidden in all in between and around; a mosaic goes with what it hides, and shows
+        no more of it in a hundred frames than in one.
+
+        Args:
+            source: As for `check_medium`.
+            target: Where it goes: a path, or a binary file that can be written, read and sought in, and is of no use
+                after an error.
+            also: Boxes to hide in every frame, as for `apply`.
+            keep: Boxes to leave alone in every frame, as for `apply`.
+            plan: As for `apply`.
+            format: "GIF", "PNG" or "WEBP", or the film's own. By default what the suffix of `target` says, else that of
+                the source.
+            quality: As `censor.media.encoding.encode` takes it; of a film 1-100 along its encoder's scale.
+            overwrite: Replace `target` if it is there, as one step.
+            every: As for `check_medium`.
+            codec: "h264", "hevc", "vp9" or "av1", for films; by default the film's own.
+            progress: As for `check_medium`; every frame counts twice.
+
+        Raises:
+            BoxError: A box lies wholly outside the frames.
+            CensorError: A frame could not be judged or censored, the output could not be written, or the extra `video`
+                is missing.
+            DetectError: As for `check_medium`.
+            TypeError: As for `check_medium`.
+            ValueError: As for `apply`, or a quality out of range, or a codec that the film's container does not hold.
+        """
+        from censor import moving
+        from censor.media.film_kinds import FILMS, named_format
+
+        path = target if isinstance(target, str | os.PathLike) else None
+        named = None if path is None else named_format(path)
+        checked = self._planned(source, plan, also, keep)
+        opened = moving.open_moving(checked, max_bytes=self._max_bytes, max_pixels=self._max_pixels, codec=codec)
+        with closing(opened) as medium, room_for(target, large=medium.format in FILMS) as out:
+            done = moving.apply_medium(
+                medium, out, self._networks, self.policy, sticker=self._sticker,
+                again=self._recheck or plan is not None, format=format or named, quality=quality,
+                also=boxes_of(also, "also"), keep=boxes_of(keep, "keep"), every=every, progress=progress, planned=plan,
+            )  # fmt: skip
+            if path is not None:
+                with timed(done.seconds, "write"):
+                    write_atomic(path, out, overwrite=overwrite)
+        return done
+
+
+def _is_nsfw(verdict: Verdict) -> bool:
+    return verdict.level is Level.NSFW
