@@ -196,10 +196,11 @@ Record = CheckedRecord | CensoredRecord | FailedRecord | CheckedAnimationRecord 
 
 
 class OutcomeLine(TypedDict):
-    """What the log of a watched folder says of a picture that was censored; nothing of what it shows."""
+    """What the log of a watched folder says of what was censored; nothing of what it shows."""
 
     output: Annotated[str | None, "Where the censored copy is, below the public folder."]
     level: Annotated[LevelName | None, "The verdict's level; null where the policy has no rule for one."]
-    regions: Annotated[int, Range(least=0), "How many boxes were hidden."]
+    regions: Annotated[int, Range(least=0), "How many boxes were hidden; of what moves, how many things."]
+    frames: Annotated[int, Range(least=1), "How many frames there are; 1 for a still."]
     unhidden: Unhidden
     seconds: Annotated[float, "All stages together."]

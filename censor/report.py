@@ -25,6 +25,7 @@ from censor.records import (
 )
 from censor.results import Censored, Checked
 from censor.rules import NSFW_REGION
+from censor.timeline import CensoredAnimation
 from censor.verdict import Level, Reason, Verdict
 from censor.wording import in_short
 from detect.classifier.scores import Scores
@@ -101,12 +102,16 @@ def error_record(error: Exception) -> ErrorRecord:
     return {"type": type(error).__name__, "message": " ".join(str(error).split())}
 
 
-def log_line(result: Censored, output: str | None) -> OutcomeLine:
-    """What a log says of a picture that was censored; nothing of what it shows."""
+def log_line(result: Censored | CensoredAnimation, output: str | None) -> OutcomeLine:
+    """What a log says of what was censored; nothing of what it shows."""
+    frames, hidden = (
+        (result.frames, len(result.hidden)) if isinstance(result, CensoredAnimation) else (1, len(result.redactions))
+    )
     return {
         "output": output,
         "level": None if result.verdict is None else result.verdict.level.value,
-        "regions": len(result.redactions),
+        "regions": hidden,
+        "frames": frames,
         "unhidden": list(result.unhidden),
         "seconds": round(sum(result.seconds.values()), 3),
     }

@@ -166,12 +166,12 @@ def _advised(error: CensorError | DetectError) -> CensorError | DetectError:
 
 def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: bool) -> Outcome:
     from censor.errors import WriteError
-    from censor.media.animation import FORMATS as ANIMATIONS
     from censor.media.encoding import encode
-    from censor.media.film_kinds import FILMS, film_named
+    from censor.media.film_kinds import film_named
+    from censor.media.opening import still_or_moving
     from censor.media.writing import write_atomic
     from censor.report import Outcome, draw_boxes
-    from detect.errors import AnimatedImageError, UnsupportedImageError
+    from detect.errors import UnsupportedImageError
     from detect.pictures.formats import unsupported
     from detect.pictures.still import Picture
 
@@ -187,16 +187,16 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
         "quality": output.quality,
         "overwrite": item.overwrite,
     }
-    done = None
-    if item.format not in FILMS:
+
+    def still() -> Outcome:
         if film_named(target) is not None:
             raise WriteError(f"{item.source}: a picture is not written as a film; name another file")
-        try:
-            done = censor.apply_file(source, target, **options)
-        except AnimatedImageError:
-            if item.format not in ANIMATIONS:  # a second page of a TIFF is a reason to refuse it
-                raise
-    if done is None:
+        done = censor.apply_file(source, target, **options)
+        if drawn is not None:
+            write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
+        return Outcome.of(str(item.source), done, str(item.target))
+
+    def moving() -> Outcome:
         if drawn is not None:
             raise UnsupportedImageError(f"{item.source}: --boxes draws on still pictures, and this one moves")
         from censor.animation_report import animation_outcome
@@ -206,9 +206,8 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
                 source, target, **options, every=output.films.every, codec=output.films.video_codec, progress=progress
             )
         return animation_outcome(str(item.source), moved, str(target))
-    if drawn is not None:
-        write_atomic(drawn, encode(Picture(draw_boxes(done)), format="PNG"), overwrite=True)
-    return Outcome.of(str(item.source), done, str(item.target))
+
+    return still_or_moving(item.format, still=still, moving=moving)
 
 
 def _room_for_boxes(folder: Path, output: OutputOptions, item: BatchItem) -> PathBeneath:
@@ -277,10 +276,8 @@ def check(
     Prints level, score, file and reasons.
     """
     from censor.batch import BatchItem, gather
-    from censor.media.animation import FORMATS as ANIMATIONS
-    from censor.media.film_kinds import FILMS
+    from censor.media.opening import still_or_moving
     from censor.report import Outcome
-    from detect.errors import AnimatedImageError
 
     if piped := "-" in photos:
         if len(photos) > 1:
@@ -300,17 +297,18 @@ def check(
         if item.error is not None:
             raise item.error
         source = item.beneath or item.source
-        if item.format not in FILMS:
-            try:
-                return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
-            except AnimatedImageError:
-                if item.format not in ANIMATIONS:
-                    raise
-        from censor.animation_report import animation_outcome
 
-        with frames_bar(quiet=quiet) as progress:
-            moved = censor.check_medium(source, every=every, first=first, progress=progress)
-        return animation_outcome(str(item.source), moved)
+        def still() -> Outcome:
+            return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
+
+        def moving() -> Outcome:
+            from censor.animation_report import animation_outcome
+
+            with frames_bar(quiet=quiet) as progress:
+                moved = censor.check_medium(source, every=every, first=first, progress=progress)
+            return animation_outcome(str(item.source), moved)
+
+        return still_or_moving(item.format, still=still, moving=moving)
 
     tally = work_off(
         items,

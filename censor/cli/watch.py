@@ -110,10 +110,10 @@ def watch(  # noqa: PLR0913  # one for each option
     hiding: HidingOptions,
     shared: SharedOptions,
 ) -> None:
-    """Censor every upload that lands in INBOX, at any depth, into PUBLIC.
+    """Censor every picture and film that lands in INBOX, at any depth, into PUBLIC.
 
     Several may watch one inbox. Nothing is published in part, overwritten, lost or done twice, wherever the process is
-    killed. SIGTERM and Ctrl-C finish what was begun.
+    killed. SIGTERM and Ctrl-C finish the pictures that were begun, and leave films for the next start.
     """
     from censor.cli.groups import WatchOptions
 
@@ -199,6 +199,7 @@ def _watcher(censor: Censor, own: WatchOptions, *, quality: int | None, workers:
             originals=own.originals,
             quality=quality,
             attempts=own.attempts,
+            report=log,
         ),
         threads=workers,
         settle=own.settle,

@@ -5,24 +5,37 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from censor.media.animation import open_animation
-from censor.media.film_kinds import film_in
+from censor.media.animation import FORMATS, open_animation
+from censor.media.film_kinds import FILMS, film_in
 from censor.media.medium import Medium, Moving
 from censor.media.still import Still
-from detect.errors import ReadError
+from detect.errors import AnimatedImageError, ReadError
 from detect.folders import open_file
-from detect.pictures.formats import SNIFF_BYTES
+from detect.pictures.formats import SNIFF_BYTES, sniff
 from detect.pictures.source import read_source
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Source
 
-__all__ = ["Encoded", "EncodedFilm", "moves", "open_medium", "open_moving", "read_encoded"]
+__all__ = [
+    "Encoded",
+    "EncodedFilm",
+    "announced",
+    "moves",
+    "open_medium",
+    "open_moving",
+    "read_encoded",
+    "still_or_moving",
+]
+
+_S = TypeVar("_S")
+_M = TypeVar("_M")
 
 
 def open_medium(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Medium:
@@ -37,6 +50,38 @@ def open_medium(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int =
         max_pixels: Cap on width times height of a part.
     """
     return Still(source=source, max_bytes=max_bytes, max_pixels=max_pixels)
+
+
+def announced(source: Source) -> str | None:
+    """The name of the format that a source's first bytes announce, be it of a film or of a picture; None for neither.
+
+    Args:
+        source: A path, encoded bytes or a binary file object, which stays where it was.
+
+    Raises:
+        ReadError: It is missing or may not be read.
+    """
+    start = _start(source)
+    film = film_in(start)
+    return sniff(start) if film is None else film.name
+
+
+def still_or_moving(format: str | None, *, still: Callable[[], _S], moving: Callable[[], _M]) -> _S | _M:  # noqa: A002  # Pillow's own word
+    """Do what is done with a still; or with what moves, where it is a film or turns out to have several frames.
+
+    Args:
+        format: As `announced` says it.
+        still: Done with all but films; where it raises `AnimatedImageError`, `moving` is done in its place, unless
+            several pictures are a reason to refuse the format: a second page of a TIFF is one.
+        moving: Done with what moves.
+    """
+    if format not in FILMS:
+        try:
+            return still()
+        except AnimatedImageError:
+            if format not in FORMATS:
+                raise
+    return moving()
 
 
 def open_moving(

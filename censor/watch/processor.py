@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from censor.errors import CrashedError, OutputExistsError, WriteError
 from censor.gather import mirrored
 from censor.media.encoding import output_format
-from censor.media.writing import write_atomic
+from censor.media.opening import announced, still_or_moving
+from censor.media.writing import room_for, write_atomic
 from censor.pipeline import Censor
 from censor.report import as_json, error_record, log_line
 from censor.results import Censored
+from censor.timeline import CensoredAnimation
+from censor.timing import Standing
 from censor.watch.claims import Claim, Claims, Progress
 from censor.watch.moves import is_for_good, make_folder, move, move_to_free_name, names
 from detect.errors import ReadError
@@ -27,17 +33,21 @@ __all__ = ["DELETE", "KEEP", "Fate", "PostponedError", "UploadProcessor"]
 
 DELETE, KEEP = "delete", "keep"
 
+_SAID_EVERY = 30.0
+"""Seconds between two words on how far work on one upload has come."""
+
 
 class PostponedError(Exception):
     """Nothing is wrong with the upload, but it has to wait: a full disk, a missing mount, a writer not yet done.
 
     Attributes:
         changing: Whether it was the upload itself that was still being written.
+        broken_off: Whether the watcher was told to stop.
     """
 
-    def __init__(self, message: str, *, changing: bool = False) -> None:
+    def __init__(self, message: str, *, changing: bool = False, broken_off: bool = False) -> None:
         super().__init__(message)
-        self.changing = changing
+        self.changing, self.broken_off = changing, broken_off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +78,7 @@ class UploadProcessor:
         originals: str | Path,
         quality: int | None,
         attempts: int,
+        report: Callable[..., None],
     ) -> None:
         """Say where things go.
 
@@ -79,9 +90,16 @@ class UploadProcessor:
             originals: `DELETE`, `KEEP`, or a folder to move them to.
             quality: As `censor.media.encoding.encode` takes it.
             attempts: Looks at one picture that may end the process before it is refused.
+            report: Called now and then while work on what moves goes on, with "working" and, as keywords, how far it
+                has come.
         """
         self._censor, self._claims, self._quality, self._attempts = censor, claims, quality, attempts
         self._public, self._quarantine, self._originals = public, quarantine, originals
+        self._report, self._breaking_off = report, threading.Event()
+
+    def break_off(self) -> None:
+        """Leave for another time what moves and is worked on: it may take hours. May be called by signal handlers."""
+        self._breaking_off.set()
 
     def process(self, claim: Claim) -> Fate:
         """Bring an upload to where it belongs, from wherever an earlier try left it.
@@ -109,8 +127,9 @@ class UploadProcessor:
             return self._refuse(claim, self._reason(claim, error))
         self._count(claim)
         try:
-            done, data, target = self._look(claim, claim.path)
-            self._publish(claim, data, target)
+            with ExitStack() as stack:
+                done, data, target = self._look(claim, claim.path, stack)
+                self._publish(claim, data, target)
         except PostponedError:
             progress.attempts -= 1  # it was looked at, and the process lives
             with suppress(WriteError):
@@ -131,7 +150,9 @@ class UploadProcessor:
             claim.progress.attempts -= 1
             raise
 
-    def _look(self, claim: Claim, path: PathBeneath) -> tuple[Censored, bytes, Path]:
+    def _look(
+        self, claim: Claim, path: PathBeneath, stack: ExitStack
+    ) -> tuple[Censored | CensoredAnimation, bytes | BinaryIO, Path]:
         """Censor and encode, and make sure that the upload did not change while it was read."""
         try:
             stream = open_file(path)
@@ -142,17 +163,53 @@ class UploadProcessor:
         with stream:
             before = Stamp.of(os.fstat(stream.fileno()))
             try:
-                done = self._censor.apply(stream)
-                target = mirrored(Path(claim.progress.relative), done.picture.format)  # as `censor hide -o` would
-                kind = output_format(done.picture, target=target)
-                return done, done.encode(kind, self._quality), target
+                kind = announced(stream)
+                return still_or_moving(
+                    kind,
+                    still=lambda: self._still(claim, stream),
+                    moving=lambda: self._moving(claim, stream, kind, stack),
+                )
             finally:  # whatever came of a picture that was still being written, it counts for nothing
                 if Stamp.of(os.fstat(stream.fileno())) != before:
                     raise PostponedError("the upload changed while it was read", changing=True)
 
-    def _publish(self, claim: Claim, data: bytes, wanted: Path) -> None:
+    def _still(self, claim: Claim, stream: BinaryIO) -> tuple[Censored, bytes, Path]:
+        done = self._censor.apply(stream)
+        target = mirrored(Path(claim.progress.relative), done.picture.format)  # as `censor hide -o` would
+        return done, done.encode(output_format(done.picture, target=target), self._quality), target
+
+    def _moving(
+        self, claim: Claim, stream: BinaryIO, kind: str | None, stack: ExitStack
+    ) -> tuple[CensoredAnimation, BinaryIO, Path]:
+        """The output grows in a file without a name, in the folder that it goes to."""
+        stream.seek(0)
+        try:
+            out = stack.enter_context(room_for(self._public / "film", large=True))
+            done = self._censor.apply_medium(stream, out, quality=self._quality, progress=self._progress(claim))
+        except (OSError, WriteError) as error:
+            cause = error.__cause__ if isinstance(error, WriteError) else error
+            if type(cause).__module__ != "builtins" or is_for_good(cause):  # FFmpeg's own are about the film
+                raise
+            raise PostponedError(" ".join(str(error).split())) from error
+        return done, out, mirrored(Path(claim.progress.relative), kind)
+
+    def _progress(self, claim: Claim) -> Callable[[int, int], None]:
+        begun = said = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal said
+            if self._breaking_off.is_set():
+                raise PostponedError("told to stop", broken_off=True)
+            if (now := time.monotonic()) - said >= _SAID_EVERY:
+                said = now
+                standing = Standing(done=done, total=total, seconds=now - begun)
+                self._report("working", upload=claim.progress.relative, **standing.told())
+
+        return tell
+
+    def _publish(self, claim: Claim, data: bytes | BinaryIO, wanted: Path) -> None:
         """Take the first free name. The claim says beforehand which: so a successor knows its own from others'."""
-        claim.progress.digest = hashlib.sha256(data).hexdigest()
+        claim.progress.digest = _digest(data)
         try:
             make_folder(PathBeneath(self._public, wanted))
             for free in itertools.islice(names(wanted), 1000):
@@ -262,6 +319,13 @@ class UploadProcessor:
                 continue
             return True
         return False
+
+
+def _digest(data: bytes | BinaryIO) -> str:
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    data.seek(0)
+    return hashlib.file_digest(data, "sha256").hexdigest()  # type: ignore[arg-type]  # a file open for reading and writing
 
 
 def _holds(path: PathBeneath, content: bytes) -> bool:

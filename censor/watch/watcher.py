@@ -77,8 +77,9 @@ class Watcher:
         """Uploads by the event that ended them."""
 
     def stop(self) -> None:
-        """Finish what was begun and begin nothing else. May be called from a signal handler."""
+        """Begin nothing else, and finish the pictures that were begun. May be called from a signal handler."""
         self._stop.set()
+        self._processor.break_off()
         self._wake.set()
 
     def notice(self) -> None:
@@ -220,6 +221,10 @@ class Watcher:
             claim.retries = 0
             self._held.append((time.monotonic() + self._settle, claim))
             self._log("changing", upload=upload)
+            return
+        if isinstance(error, PostponedError) and error.broken_off:
+            claim.release()
+            self._log("broken off", upload=upload)
             return
         reason = str(error) if isinstance(error, PostponedError) else f"{type(error).__name__}: {error}"
         self._held.append((time.monotonic() + _pause_after(claim.retries), claim))

@@ -80,6 +80,7 @@ class WatchedFolders:
             originals=originals,
             quality=95,
             attempts=attempts,
+            report=self.log,
         )
 
     def watcher(
