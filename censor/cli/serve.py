@@ -56,6 +56,17 @@ _INT = click.IntRange(min=1)
 @click.option("--upload-seconds", type=float, metavar="SECONDS", help="Patience with slow uploads [default: 10].")
 @click.option("--upload-rate", type=_INT, metavar="N", help="Bytes a second asked of an upload [default: 16384].")
 @click.option("--upload-memory", type=_INT, metavar="N", help="Bytes of uploads held at once [default: 268435456].")
+@click.option(
+    "--film-bytes",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Refuse larger films as they come [default: 33554432].",
+)
+@click.option("--film-seconds", type=float, metavar="SECONDS", help="Of a film answered at once [default: 20].")
+@click.option("--film-workers", type=click.IntRange(min=0), metavar="N", help="Processes for films [default: 1].")
+@click.option("--job-seconds", type=float, metavar="SECONDS", help="Of a film sent as a job [default: 600].")
+@click.option("--jobs", type=click.IntRange(min=0), metavar="N", help="Jobs kept at once [default: 8].")
+@click.option("--job-ttl", type=float, metavar="SECONDS", help="How long a result waits for its client [default: 300].")
 @click.option("--batch", type=_INT, metavar="N", help="Pictures detected in one run of the network [default: 1].")
 @click.option("--batch-wait", type=float, metavar="SECONDS", help="Wait for others to join a run [default: 0].")
 @click.option(
@@ -67,7 +78,7 @@ _INT = click.IntRange(min=1)
 @click.option("--allowed-hosts", metavar="HOST,...", help="Names it may be called by [default: localhost; see docs].")
 @click.option("--page/--no-page", default=None, help="Serve the page at / [default: yes].")
 def serve(classifiers: tuple[str, ...], **options: str | float | Path | None) -> None:
-    """Censor pictures over HTTP, and serve a page to try it.
+    """Censor pictures and films over HTTP, and serve a page to try it.
 
     What no option says, the variable CENSOR_ and the option's name says, as in CENSOR_MAX_BYTES. API keys can stand in
     CENSOR_API_KEYS, separated by commas.

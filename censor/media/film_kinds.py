@@ -76,6 +76,7 @@ class FilmKind:
         title: As people call it.
         demuxer: FFmpeg's name of what reads it: no other is ever tried.
         muxer: FFmpeg's name of what writes it.
+        media_type: As it is called on the web.
         suffixes: Of files; new files get the first.
         codecs: Names of those of `CODECS` that it holds; the first stands for the others.
         options: What its muxer is told.
@@ -85,6 +86,7 @@ class FilmKind:
     title: str
     demuxer: str
     muxer: str
+    media_type: str
     suffixes: tuple[str, ...]
     codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -98,22 +100,28 @@ FILMS: Mapping[str, FilmKind] = MappingProxyType(
         each.name: each
         for each in (
             FilmKind(
-                name="MP4", title="MP4", demuxer="mov", muxer="mp4", suffixes=(".mp4", ".m4v"), codecs=_EVERY,
+                name="MP4", title="MP4", demuxer="mov", muxer="mp4", media_type="video/mp4",
+                suffixes=(".mp4", ".m4v"), codecs=_EVERY,
                 options=_FAST,
             ),
             FilmKind(
-                name="MOV", title="QuickTime", demuxer="mov", muxer="mov", suffixes=(".mov", ".qt"),
+                name="MOV", title="QuickTime", demuxer="mov", muxer="mov", media_type="video/quicktime",
+                suffixes=(".mov", ".qt"),
                 codecs=("h264", "hevc"), options=_FAST,
             ),
             FilmKind(
-                name="MKV", title="Matroska", demuxer="matroska", muxer="matroska", suffixes=(".mkv",), codecs=_EVERY
+                name="MKV", title="Matroska", demuxer="matroska", muxer="matroska", media_type="video/x-matroska",
+                suffixes=(".mkv",), codecs=_EVERY
             ),
             FilmKind(
-                name="WEBM", title="WebM", demuxer="matroska", muxer="webm", suffixes=(".webm",), codecs=("vp9", "av1")
+                name="WEBM", title="WebM", demuxer="matroska", muxer="webm", media_type="video/webm",
+                suffixes=(".webm",), codecs=("vp9", "av1")
             ),
-            FilmKind(name="AVI", title="AVI", demuxer="avi", muxer="avi", suffixes=(".avi",), codecs=("h264",)),
+            FilmKind(name="AVI", title="AVI", demuxer="avi", muxer="avi", media_type="video/x-msvideo",
+                suffixes=(".avi",), codecs=("h264",)),
             FilmKind(
-                name="TS", title="MPEG transport stream", demuxer="mpegts", muxer="mpegts", suffixes=(".ts",),
+                name="TS", title="MPEG transport stream", demuxer="mpegts", muxer="mpegts", media_type="video/mp2t",
+                suffixes=(".ts",),
                 codecs=("h264", "hevc"), options={"mpegts_copyts": "1"},
             ),
         )

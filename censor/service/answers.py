@@ -10,9 +10,19 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from censor.media.animation import FORMATS as ANIMATIONS
+from censor.media.film_kinds import FILMS
 from detect.pictures.formats import MEDIA_TYPES
 
-__all__ = ["JsonWithPicture"]
+__all__ = ["MOVING_TYPES", "TYPES", "JsonWithPicture"]
+
+MOVING_TYPES = {name: MEDIA_TYPES[name] for name in ANIMATIONS} | {
+    name: each.media_type for name, each in FILMS.items()
+}
+"""Format to media type, of films and animations."""
+
+TYPES = MEDIA_TYPES | MOVING_TYPES
+"""Format to media type, of all that is answered with."""
 
 _PIECE = 3 * 2**14
 """Bytes that become base64 at a time; three at a time make four characters."""
@@ -34,7 +44,7 @@ class JsonWithPicture(Response):
             kind: Its format as Pillow calls it.
             headers: Of the answer.
         """
-        picture = {"media_type": MEDIA_TYPES[kind], "base64": ""}
+        picture = {"media_type": TYPES[kind], "base64": ""}
         text = json.dumps({**document, "picture": picture}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self._before, self._after = text[:-3].encode(), text[-3:].encode()  # the empty string's quotes are open
         self._encoded = memoryview(encoded)

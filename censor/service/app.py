@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from censor.errors import CensorError
-from censor.service import documentation, health, page, routes
+from censor.service import documentation, health, job_routes, page, routes
 from censor.service.engine import Engine
 from censor.service.keys import KeyCheck
 from censor.service.logs import where
@@ -35,7 +35,7 @@ __all__ = ["create_app", "from_environment"]
 
 _LOG = logging.getLogger("censor.service")
 
-_SUMMARY = """Pictures in, censored pictures out, or a problem document: never the picture as it came.
+_SUMMARY = """Pictures and films in, censored ones out, or a problem document: never the picture as it came.
 
 Errors are problem documents (RFC 9457) whose `type` is stable; GET it to read what it means. Pictures are kept in
 memory for the time of their request and nowhere else. There is no way to pass a URL instead of a picture."""
@@ -72,10 +72,18 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = await Engine.load(settings, metrics, detector=detector, classifiers=classifiers, load=load)
         app.state.engine = engine
-        ready, bound = await engine.is_ready(), settings.bound_with(len(engine.pool.networks))
+        ready, networks = await engine.is_ready(), len(engine.pool.networks)
+        bound, films = settings.bound_with(networks), settings.film_bound_with(networks)
         _LOG.info(
             "started",
-            extra={"fields": {"ready": ready, "networks": list(engine.pool.networks), "memory_bound_mb": bound >> 20}},
+            extra={
+                "fields": {
+                    "ready": ready,
+                    "networks": list(engine.pool.networks),
+                    "memory_bound_mb": bound >> 20,
+                    "memory_bound_with_films_mb": bound + films >> 20,
+                }
+            },
         )
         yield
         await engine.close()
@@ -90,7 +98,8 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.include_router(routes.router, dependencies=[Depends(KeyCheck(digests).check)] if digests else [])
+    for each in (routes.router, job_routes.router):
+        app.include_router(each, dependencies=[Depends(KeyCheck(digests).check)] if digests else [])
     app.include_router(health.router)
     if settings.page:
         app.include_router(page.router)
@@ -106,9 +115,9 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Accept"],
-            expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Retry-After"],
+            expose_headers=["Censor-Verdict", "Censor-Score", "Censor-Regions", "Location", "Retry-After"],
         )
     app.add_middleware(HostMiddleware, patterns=settings.hosts)
     app.add_middleware(HeadRequestMiddleware)

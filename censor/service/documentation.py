@@ -7,16 +7,28 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from censor.service.answers import TYPES
 from censor.service.policies import Censoring, Judging
 from censor.service.problems import KINDS, MEDIA_TYPE, SECOND_LOOK
-from censor.service.schemas import Censored, Checked, ProblemDocument
-from detect.pictures.formats import MEDIA_TYPES
+from censor.service.schemas import Censored, Checked, JobStatus, ProblemDocument
 
-__all__ = ["CENSOR", "CHECK", "LABELS", "OPTIONS", "POLICIES", "complete", "problems"]
+__all__ = [
+    "CENSOR",
+    "CHECK",
+    "JOB",
+    "JOB_END",
+    "JOB_RESULT",
+    "LABELS",
+    "OPTIONS",
+    "POLICIES",
+    "complete",
+    "jobs",
+    "problems",
+]
 
 _PROBLEM = "#/components/schemas/ProblemDocument"
 
-_TAKEN = tuple(MEDIA_TYPES.values())
+_TAKEN = tuple(dict.fromkeys(TYPES.values()))
 
 
 def problems(*names: str) -> dict[int | str, dict[str, Any]]:
@@ -38,9 +50,13 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
 
 _UPLOAD_PROBLEMS = [
     name for name in KINDS
-    if name not in ("not-found", "method-not-allowed", "not-acceptable", "not-ready", "cannot-encode")
-    and name not in ("still-visible", "still-nsfw", "unknown-label", "policy-cannot-judge")
+    if name not in ("not-found", "no-such-job", "not-done", "method-not-allowed", "not-acceptable", "not-ready")
+    and name not in ("cannot-encode", "still-visible", "still-nsfw", "unknown-label", "policy-cannot-judge")
 ]  # fmt: skip
+
+
+_OF_WORK = ("time-limit", "worker-died", "detector-failed", "classifier-failed", "memory-limit", "too-large-result")
+"""What happens after an upload was received: of a job, its result says it."""
 
 
 def _request(options: type[Judging]) -> dict[str, Any]:
@@ -54,7 +70,7 @@ def _request(options: type[Judging]) -> dict[str, Any]:
     form = {
         "type": "object",
         "required": ["file"],
-        "properties": {"file": {**binary, "description": "The picture."}, **schema["properties"]},
+        "properties": {"file": {**binary, "description": "The picture, or the film."}, **schema["properties"]},
         "additionalProperties": False,
     }
     bare = {media_type: {"schema": binary} for media_type in (*_TAKEN, "application/octet-stream")}
@@ -101,6 +117,51 @@ CHECK: dict[str, Any] = {
     "response_model": Checked,
     "response_description": "The verdict.",
     "responses": problems(*_UPLOAD_PROBLEMS, "policy-cannot-judge"),
+}
+
+
+_JOB_PROBLEMS = ("unauthorized", "no-such-job", "unknown-host", "internal-error")
+
+
+def jobs(options: type[Judging]) -> dict[str, Any]:
+    """What the document says of POST /v1/jobs, given its options."""
+    headers = {"Location": {"schema": {"type": "string"}, "description": "Where to ask how it stands."}}
+    return {
+        "summary": "Begin a job",
+        "status_code": 202,
+        "openapi_extra": _request(options),
+        "response_model": JobStatus,
+        "responses": {
+            202: {"description": "It was received.", "headers": headers},
+            **problems(
+                *(each for each in _UPLOAD_PROBLEMS if each not in _OF_WORK), "unknown-label", "policy-cannot-judge"
+            ),
+        },
+    }
+
+
+JOB: dict[str, Any] = {
+    "summary": "Ask how a job stands",
+    "response_model": JobStatus,
+    "response_description": "How it stands.",
+    "responses": problems(*_JOB_PROBLEMS),
+}
+
+JOB_RESULT: dict[str, Any] = {
+    "summary": "Fetch the result of a job",
+    "response_model": Censored,
+    "responses": {
+        200: {**CENSOR["responses"][200], "description": "As of /v1/censor, or of /v1/check."},
+        **problems(*_UPLOAD_PROBLEMS, "no-such-job", "not-done", "not-acceptable", "cannot-encode", *SECOND_LOOK),
+    },
+}
+
+JOB_END: dict[str, Any] = {
+    "summary": "End a job",
+    "status_code": 204,
+    "response_model": None,
+    "response_description": "It is forgotten.",
+    "responses": problems(*_JOB_PROBLEMS),
 }
 
 

@@ -1,7 +1,8 @@
 """What the process that speaks HTTP and its workers say to each other: the only place that knows a message's fields.
 
 Over a pair of sockets go frames: the lengths of a header and of a body, the header, the body. Bodies are encoded
-pictures. Headers are pickles on the way to the worker. On the way back they are JSON, read field by field: whoever
+pictures. Films come as descriptors of files in memory, over a second pair of sockets, in the order of what asks for
+work on them. Headers are pickles on the way to the worker. On the way back they are JSON, read field by field: whoever
 takes a worker over through a decoder's fault must not hand its parent code to run.
 """
 
@@ -21,8 +22,8 @@ from censor.service.work import Job
 from detect.detections import Detector
 
 __all__ = [
-    "LENGTHS", "Answer", "Ask", "Cancel", "Failure", "FromWorker", "Hello", "StartFailure", "Terms", "ask", "begin",
-    "cancel", "read_answer", "read_greeting", "tell",
+    "LENGTHS", "Advance", "Answer", "Ask", "Cancel", "Failure", "FromWorker", "Hello", "StartFailure", "Terms", "ask",
+    "begin", "cancel", "read_answer", "read_greeting", "tell",
 ]  # fmt: skip
 
 LENGTHS = struct.Struct("!IQ")
@@ -144,7 +145,22 @@ class Failure:
     crowded: bool
 
 
-FromWorker = Hello | StartFailure | Answer | Failure
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """From a worker: work on what moves has come further.
+
+    Attributes:
+        number: That of the `Ask`.
+        done: Frames that are done.
+        total: How many there are; 0 where nobody knows.
+    """
+
+    number: int
+    done: int
+    total: int
+
+
+FromWorker = Hello | StartFailure | Answer | Failure | Advance
 
 
 def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
@@ -155,7 +171,7 @@ def ask(number: int, job: Job, *, trial: bool = False) -> bytes:
         job: The job.
         trial: Work on it also when all slots are taken.
     """
-    said = Ask(number=number, job=dataclasses.replace(job, data=b""), trial=trial)
+    said = Ask(number=number, job=dataclasses.replace(job, data=b"", source=None, out=None), trial=trial)
     return _frame(pickle.dumps(said), len(job.data))
 
 
@@ -188,13 +204,13 @@ def read_greeting(header: bytes | bytearray) -> Hello | StartFailure:
     return greeting
 
 
-def read_answer(header: bytes | bytearray) -> Answer | Failure:
+def read_answer(header: bytes | bytearray) -> Answer | Failure | Advance:
     """What a worker says of a picture.
 
     Raises:
-        ValueError: It is neither, or a field is missing, unknown or of another type.
+        ValueError: It is none of these, or a field is missing, unknown or of another type.
     """
-    answer: Answer | Failure = _read(header, (Answer, Failure))
+    answer: Answer | Failure | Advance = _read(header, (Answer, Failure, Advance))
     return answer
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from censor import errors
+from censor.media.film_kinds import FILMS
 from detect.errors import (
     AnimatedImageError,
     DetectError,
@@ -51,10 +52,16 @@ KINDS: dict[str, Kind] = {
     "malformed-upload": Kind(400, "Malformed upload", "The multipart body is broken, or ends before it should."),
     "unauthorized": Kind(401, "API key missing or wrong", "Send `Authorization: Bearer KEY` with a key that is valid."),
     "not-found": Kind(404, "Not found", "Nothing is served under this path."),
+    "no-such-job": Kind(
+        404,
+        "No such job",
+        "It never was, its result has been fetched or waited too long, or the service was restarted.",
+    ),
     "method-not-allowed": Kind(405, "Method not allowed", "The header `Allow` names the methods of this path."),
     "not-acceptable": Kind(
         406, "Nothing that is accepted", "The header `Accept` takes neither the censored picture's type nor JSON."
     ),
+    "not-done": Kind(409, "Job that is not done", "Ask again after the seconds in `Retry-After`.", 1),
     "upload-timeout": Kind(408, "Upload too slow", "The body did not arrive in time. Send it again, faster."),
     "too-large": Kind(413, "Too many bytes", "The picture has more bytes than are taken. The rest was not read."),
     "unsupported-media-type": Kind(
@@ -65,11 +72,22 @@ KINDS: dict[str, Kind] = {
     "unknown-host": Kind(421, "Unknown host", "The header `Host` is none of the hosts that this service answers to."),
     "no-picture": Kind(422, "No picture", "The body is empty, or the form has no part `file`."),
     "two-pictures": Kind(422, "More than one picture", "The form has several files. Send one picture a request."),
-    "not-a-picture": Kind(422, "Not a picture that is taken", f"{titles('and')} are taken."),
+    "film-not-taken": Kind(
+        422, "Films are not taken", "This service was set up without them, or lacks the extra `video`."
+    ),
+    "too-long": Kind(422, "Film that is too long", "It has more frames than are taken; as a job it may have more."),
+    "too-large-result": Kind(422, "Censored film too large", "It would have more bytes than there is memory for."),
+    "not-a-picture": Kind(
+        422,
+        "Not a picture that is taken",
+        f"{titles('and')} are taken, and {', '.join(each.title for each in FILMS.values())} where films are.",
+    ),
     "damaged-picture": Kind(
         422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
     ),
-    "animated-picture": Kind(422, "More than one frame", "Animations, films and several pages are not taken."),
+    "animated-picture": Kind(
+        422, "More than one frame", "Several pages are not taken, nor animations where films are not."
+    ),
     "too-many-pixels": Kind(422, "Too many pixels", "Width times height is over the limit. Nothing was decoded."),
     "memory-limit": Kind(
         422, "Picture that takes too much memory", "Work on this picture took more memory than any may take."
@@ -104,6 +122,7 @@ SECOND_LOOK = ("still-visible", "still-nsfw")
 """What a look at the output refuses."""
 
 _OF_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    (errors.ExtraError, "film-not-taken"),
     (UnsupportedImageError, "not-a-picture"),
     (AnimatedImageError, "animated-picture"),
     (LimitError, "too-many-pixels"),

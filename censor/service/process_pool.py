@@ -17,13 +17,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from censor.service.answers import MOVING_TYPES
 from censor.service.logs import where
-from censor.service.messages import Answer, Failure, Hello, StartFailure, Terms, ask, cancel
+from censor.service.messages import Advance, Answer, Failure, Hello, StartFailure, Terms, cancel
 from censor.service.networks import NetworkSet
 from censor.service.problems import Problem
 from censor.service.settings import Settings
 from censor.service.thread_pool import first_of
-from censor.service.work import ClientGone, Job, Result, time_limit
+from censor.service.work import ClientGone, Job, Progress, Result, time_limit
 from censor.service.worker_handle import PendingJob, WorkerHandle
 from detect.detections import Detector
 from detect.errors import DetectError
@@ -59,29 +60,32 @@ class _Starts:
 class ProcessPool:
     """A `Pool` of processes. To be made, and used, in one event loop."""
 
-    def __init__(self, settings: Settings, load: Callable[[], NetworkSet | Detector]) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], NetworkSet | Detector], *, films: bool = False) -> None:
         """Make the pool; `start` starts it.
 
         Args:
             settings: For the number of workers and the limits.
             load: Loads the networks, or a detector that works alone, in each worker; must be something that can be
                 pickled.
+            films: It is for what moves: as many processes as are set for that, one film at once in each.
         """
+        self._at_once = 1 if films else settings.at_once
         terms = Terms(
             load=load,
-            at_once=settings.at_once,
+            at_once=self._at_once,
             batch=settings.batch,
             batch_wait=settings.batch_wait,
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
             seconds=settings.picture_seconds,
-            memory=settings.worker_limit,
-            memory_further=settings.further_run,
+            memory=settings.film_limit if films else settings.worker_limit,
+            memory_further=settings.further_run // settings.at_once * self._at_once,
         )
         self._terms = pickle.dumps(terms)
-        self._settings = settings
         # Asked for at every turn, and each time settings would ask the system for its cores.
-        self._at_once, self._room = settings.at_once, settings.workers * settings.at_once + settings.queue
+        self._seconds = settings.picture_seconds
+        self._workers = settings.film_workers if films else settings.workers
+        self._room = self._workers * self._at_once + settings.queue
         self._most = 2**20 + 2 * settings.max_bytes + 8 * settings.max_pixels
         self._numbers = itertools.count()
         self._queue: deque[PendingJob] = deque()
@@ -97,7 +101,7 @@ class ProcessPool:
         Raises:
             DetectError: None can.
         """
-        self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._settings.workers)]
+        self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._workers)]
         try:
             self._hello = await asyncio.shield(self._starts.first)
         except BaseException:
@@ -151,11 +155,17 @@ class ProcessPool:
             raise Problem("busy")
 
     async def do(
-        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+        self,
+        job: Job,
+        *,
+        hold: Callable[[int], None],
+        disconnected: Callable[[], Awaitable[object]],
+        progress: Progress | None = None,
     ) -> Result:
         """See `Pool`."""
         self.refuse_if_full()
         pending = self._pending_job(job, hold)
+        pending.progress = progress
         self._queue.append(pending)
         self._dispatch()
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
@@ -211,16 +221,27 @@ class ProcessPool:
 
     def _assign(self, pending: PendingJob, handle: WorkerHandle) -> None:
         handle.pending[pending.number] = pending
-        handle.send(ask(pending.number, pending.job, trial=pending.trial), pending.job.data)
+        handle.send_job(pending)
 
     def _start_clock(self, pending: PendingJob, handle: WorkerHandle) -> None:
         pending.waited = time.perf_counter() - pending.submitted
-        loop, seconds = asyncio.get_running_loop(), self._settings.picture_seconds
-        pending.timer = loop.call_later(seconds, self._overdue, pending, handle)
+        self._set_clock(pending, handle)
+
+    def _set_clock(self, pending: PendingJob, handle: WorkerHandle) -> None:
+        pending.stop_clock()
+        pending.timer = asyncio.get_running_loop().call_later(self._seconds, self._overdue, pending, handle)
+
+    def _advanced(self, handle: WorkerHandle, advance: Advance) -> None:
+        """Work on a film has come further: it has its time anew."""
+        pending = handle.pending[advance.number]
+        if pending.job.frames and not pending.late:
+            self._set_clock(pending, handle)
+            if pending.progress is not None and not pending.answer.done():
+                pending.progress(advance.done, advance.total)
 
     def _overdue(self, pending: PendingJob, handle: WorkerHandle) -> None:
         pending.late = True
-        pending.fail(time_limit(self._settings.picture_seconds))
+        pending.fail(time_limit(self._seconds, moves=pending.job.frames > 0))
         pending.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._kill, handle)
 
     def _kill(self, handle: WorkerHandle) -> None:
@@ -247,7 +268,9 @@ class ProcessPool:
             async with asyncio.timeout(_START_SECONDS):
                 self._admit(handle, await handle.greeting())
             while True:
-                self._settle(handle, *await handle.receive(functools.partial(self._has_room, handle)))
+                keep = functools.partial(self._has_room, handle)
+                advanced = functools.partial(self._advanced, handle)
+                self._settle(handle, *await handle.receive(keep, advanced))
         except Exception as caught:  # noqa: BLE001  # dead, silent, or talking nonsense: it is replaced
             error = caught
         finally:
@@ -292,7 +315,7 @@ class ProcessPool:
                 self._retry_alone(pending)
             else:
                 pending.fail(Problem(answer.problem, answer.detail, where=answer.where))
-        elif pending.job.hide and not (body and answer.format in MEDIA_TYPES):
+        elif pending.job.hide and not _is_whole(pending.job, answer, len(body)):
             raise ValueError("an answer without a picture")
         else:
             pending.answer.set_result(
@@ -355,6 +378,13 @@ class ProcessPool:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
         await asyncio.gather(*self._endings)
+
+
+def _is_whole(job: Job, answer: Answer, size: int) -> bool:
+    """Whether an answer has the picture, or the film, that was asked for."""
+    if job.out is not None:
+        return 0 < job.out.size <= job.most and answer.format in MOVING_TYPES
+    return size > 0 and answer.format in MEDIA_TYPES
 
 
 def _not_ready() -> Problem:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
+from censor.media.animation import FORMATS as ANIMATIONS
+from censor.media.film_kinds import FILMS
 from censor.policy import MAX_CELLS, NSFW_REGION
 from censor.service import documentation as doc
-from censor.service.answers import JsonWithPicture
-from censor.service.engine import Engine
+from censor.service.answers import TYPES, JsonWithPicture
+from censor.service.engine import Engine, Waiting
 from censor.service.ledger import Account
 from censor.service.negotiation import preferred
 from censor.service.policies import Censoring, Judging, asked, merged
 from censor.service.problems import Problem
 from censor.service.schemas import (
     Bounds,
+    Films,
     Label,
     Labels,
     Limits,
     Networks,
     OfferedEffect,
+    OfferedFilm,
     OfferedFormat,
     OfferedPolicies,
     Options,
 )  # fmt: skip
+from censor.service.settings import Settings
 from censor.service.uploads import Upload, receive
 from censor.service.work import Result
 from detect.labels import ALIASES, CLASSES, KNOWN_LABELS
-from detect.pictures.formats import FORMATS, MEDIA_TYPES
+from detect.pictures.formats import FORMATS
 
-__all__ = ["engine_of", "router"]
+__all__ = ["censored_answer", "engine_of", "open_account", "received", "require_acceptable", "router"]
 
 router = APIRouter(prefix="/v1")
 
@@ -56,7 +62,7 @@ def engine_of(request: Request) -> Engine:
 
 @router.post("/censor", **doc.CENSOR)
 async def censor(request: Request) -> Response:
-    """Hide in a picture what a policy says must not be shown.
+    """Hide in a picture, an animation or a film what a policy says must not be shown.
 
     Send the picture as the part `file` of a form, or as the bare body. Options are query parameters, or fields of the
     form, which win. The answer is the censored picture, with the verdict on the original in headers; where `Accept`
@@ -64,17 +70,26 @@ async def censor(request: Request) -> Response:
     no rule for a verdict there is none: those headers are missing, and in JSON it is null.
     """
     engine = engine_of(request)
-    accept = ",".join(request.headers.getlist("accept"))
-    _choose(accept, *MEDIA_TYPES.values())  # before anything is read
+    require_acceptable(request)  # before anything is read
     engine.pool.refuse_if_full()
-    account = _account(request, engine)
-    upload, options = await _receive(request, engine, account, Censoring)
-    done = await engine.apply(upload.data, options, account, request.receive)
+    account = open_account(request, engine)
+    upload, options = await received(request, engine, account, Censoring)
+    sent = upload.size
+    done = await engine.apply(upload.data, options, account, _waiting(request, engine))
     account.drop_upload()
     account.hold_answer(len(done.encoded))
-    _tell(request, done, sent=len(upload.data))
+    _tell(request, done, sent=sent)
+    return censored_answer(request, done, account)
+
+
+def censored_answer(request: Request, done: Result, account: Account) -> Response:
+    """What was censored, as it is, or in JSON where that is preferred.
+
+    Raises:
+        Problem: "not-acceptable"; "busy", where there is no memory for JSON.
+    """
     headers = {"vary": "accept"}
-    if _choose(accept, MEDIA_TYPES[done.format]) == _JSON:
+    if _choose(request, TYPES[done.format]) == _JSON:
         response = JsonWithPicture(done.document, done.encoded, done.format, headers)
         account.hold_answer(response.held)
         return response
@@ -82,19 +97,20 @@ async def censor(request: Request) -> Response:
     if done.level is not None:  # who reads one all the same fails, and takes no new word for a harmless one
         headers["censor-verdict"] = done.level
         headers["censor-score"] = f"{done.record['verdict']['score']:.4f}"
-    return Response(done.encoded, media_type=MEDIA_TYPES[done.format], headers=headers)
+    return Response(done.encoded, media_type=TYPES[done.format], headers=headers)
 
 
 @router.post("/check", **doc.CHECK)
 async def check(request: Request) -> Response:
-    """Judge a picture: `safe`, `review` or `nsfw`, with the reasons. The picture is sent as to /v1/censor."""
+    """Judge a picture or a film: `safe`, `review` or `nsfw`, with the reasons. It is sent as to /v1/censor."""
     engine = engine_of(request)
     engine.pool.refuse_if_full()
-    account = _account(request, engine)
-    upload, options = await _receive(request, engine, account, Judging)
-    done = await engine.check(upload.data, options, account, request.receive)
+    account = open_account(request, engine)
+    upload, options = await received(request, engine, account, Judging)
+    sent = upload.size
+    done = await engine.check(upload.data, options, account, _waiting(request, engine))
     account.drop_upload()
-    _tell(request, done, sent=len(upload.data))
+    _tell(request, done, sent=sent)
     return JSONResponse(done.document)
 
 
@@ -146,6 +162,7 @@ async def options(request: Request) -> Options:
         shapes=list(SHAPES),
         cells=Bounds(minimum=1, maximum=MAX_CELLS),
         limits=Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
+        films=_films(settings),
         networks=Networks(
             detectors=[name for name in engine.pool.networks if name not in engine.says],
             classifiers={name: list(says) for name, says in engine.says.items()},
@@ -153,22 +170,55 @@ async def options(request: Request) -> Options:
     )
 
 
-def _choose(accept: str, *media_types: str) -> str:
+def _films(settings: Settings) -> Films | None:
+    if not settings.takes_films:
+        return None
+    taken = FILMS.values() if find_spec("av") is not None else ()
+    return Films(
+        formats=[OfferedFilm(title=each.title, media_type=each.media_type, suffix=each.suffixes[0]) for each in taken],
+        animations=[name.lower() for name in ANIMATIONS],
+        max_bytes=settings.film_bytes,
+        max_seconds=settings.film_seconds,
+        max_job_seconds=settings.job_seconds if settings.jobs else None,
+    )
+
+
+def _waiting(request: Request, engine: Engine) -> Waiting:
+    return Waiting(gone=request.receive, seconds=engine.settings.film_seconds)
+
+
+def require_acceptable(request: Request) -> None:
+    """Check that the client takes any answer at all.
+
+    Raises:
+        Problem: "not-acceptable".
+    """
+    _choose(request, *TYPES.values())
+
+
+def _choose(request: Request, *media_types: str) -> str:
     """One of the media types that a picture may have, or JSON, as the client wants it; the picture among equals."""
+    accept = ",".join(request.headers.getlist("accept"))
     chosen = preferred(accept, (*media_types, _JSON))
     if chosen is None:
         raise Problem("not-acceptable", headers={"vary": "accept"})
     return chosen
 
 
-def _account(request: Request, engine: Engine) -> Account:
+def open_account(request: Request, engine: Engine) -> Account:
     """An account that the outermost layer closes once the answer has gone out, or cannot."""
     account = Account(engine.ledger)
     request.scope.setdefault("state", {})["account"] = account
     return account
 
 
-async def _receive(request: Request, engine: Engine, account: Account, kind: type[_O]) -> tuple[Upload, _O]:
+async def received(request: Request, engine: Engine, account: Account, kind: type[_O]) -> tuple[Upload, _O]:
+    """What a request brings, and what it asks for.
+
+    Raises:
+        Problem: One of them cannot be taken.
+        ClientDisconnect: The client went away.
+    """
     query = asked(kind, request.query_params.multi_items())
     start = time.perf_counter()
     upload = await receive(request, engine.settings, account)

@@ -21,12 +21,15 @@ __all__ = [
     "Bounds",
     "Censored",
     "Checked",
+    "Films",
     "Health",
+    "JobStatus",
     "Label",
     "Labels",
     "Limits",
     "Networks",
     "OfferedEffect",
+    "OfferedFilm",
     "OfferedFormat",
     "OfferedPolicies",
     "OfferedPolicy",
@@ -220,6 +223,46 @@ class Networks(BaseModel):
     ]
 
 
+class ProblemDocument(BaseModel):
+    """Why there is no result: RFC 9457, section 3.1."""
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [f"/problems/{name}" for name in KINDS]})]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What is wrong with this request, for people.")]
+
+
+class OfferedFilm(BaseModel):
+    """A kind of film that is taken."""
+
+    title: Annotated[str, Field(description="As people call it.")]
+    media_type: str
+    suffix: Annotated[str, Field(pattern=r"^\.[a-z0-9]+$", description="What its files end in.")]
+
+
+class Films(BaseModel):
+    """What is taken of what moves."""
+
+    formats: Annotated[list[OfferedFilm], Field(description="Kinds of films; none where the extra `video` is missing.")]
+    animations: Annotated[list[str], Field(description="Those of `formats` that may have several frames.")]
+    max_bytes: Annotated[int, Field(ge=1, description="Of a film; an animation may have as many as a picture.")]
+    max_seconds: Annotated[float, Field(gt=0, description="That it may play, at sixty frames a second.")]
+    max_job_seconds: Annotated[float | None, Field(description="The same for a job; null where none is taken.")]
+
+
+class JobStatus(BaseModel):
+    """How a job stands."""
+
+    id: Annotated[str, Field(description="What alone gives access to it.")]
+    status: Literal["receiving", "working", "done", "failed"]
+    frames_done: Annotated[int, Field(ge=0, description="Each frame of a film that is hidden in counts twice.")]
+    frames_total: Annotated[int | None, Field(description="Of so many; null where nobody knows.")]
+    frames_a_second: Annotated[float, Field(ge=0, description="Since work began.")]
+    seconds_left: Annotated[float | None, Field(description="If it goes on like that; null where nobody knows.")]
+    problem: Annotated[ProblemDocument | None, Field(description="Why there will be no result.")]
+    expires_in: Annotated[float | None, Field(description="Seconds until it is forgotten; null until it has ended.")]
+
+
 class Options(BaseModel):
     """What requests may ask for, what they may send, and who looks; policies and labels are listed by themselves."""
 
@@ -228,6 +271,7 @@ class Options(BaseModel):
     shapes: list[Annotated[str, Field(json_schema_extra={"enum": list(SHAPES)})]]
     cells: Bounds
     limits: Limits
+    films: Annotated[Films | None, Field(description="Null where neither films nor animations are taken.")]
     networks: Networks
 
 
@@ -235,15 +279,6 @@ class Health(BaseModel):
     """One word."""
 
     status: Literal["alive", "ready"]
-
-
-class ProblemDocument(BaseModel):
-    """Why there is no result: RFC 9457, section 3.1."""
-
-    type: Annotated[str, Field(json_schema_extra={"enum": [f"/problems/{name}" for name in KINDS]})]
-    title: str
-    status: int
-    detail: Annotated[str, Field(description="What is wrong with this request, for people.")]
 
 
 class ProblemType(BaseModel):

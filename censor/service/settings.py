@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from censor.service.middleware.hosts import allowed, checked
+from censor.service.spool import can_spool
 from detect.runtime.sessions import cores
 
 __all__ = ["Settings"]
@@ -66,6 +67,14 @@ class Settings(BaseSettings):
         upload_seconds: How far a body, or the reading of an answer, may fall behind its pace.
         upload_rate: That pace, in bytes a second.
         upload_memory: Bytes of uploads and answers that are held at once, waiting ones included.
+        film_bytes: Bytes of an encoded film; 0 takes neither films nor animations.
+        film_seconds: How long a film or an animation may play that is sent to be answered at once, at sixty frames a
+            second.
+        film_workers: Processes that work on films and animations, one at once in each. They are started for the first
+            one that comes; 0 takes none.
+        job_seconds: How long a film may play that is sent as a job, at sixty frames a second.
+        jobs: Jobs that are kept at once, be they waiting, worked on, or done and not yet fetched; 0 takes none.
+        job_ttl: Seconds for which the result of a job waits to be fetched.
         batch: Pictures that are detected in one run of the network; 1 runs each by itself.
         batch_wait: Seconds that a picture waits for others to join its run.
         threads: Threads for one run of a network; by default the cores divided among all pictures in flight.
@@ -99,6 +108,12 @@ class Settings(BaseSettings):
     upload_seconds: Annotated[float, Field(gt=0)] = 10.0
     upload_rate: Annotated[int, Field(ge=1)] = 16 * 1024
     upload_memory: Annotated[int, Field(ge=1)] = 256 * 2**20
+    film_bytes: Annotated[int, Field(ge=0)] = 32 * 2**20
+    film_seconds: Annotated[float, Field(gt=0)] = 20.0
+    film_workers: Annotated[int, Field(ge=0, le=64)] = 1
+    job_seconds: Annotated[float, Field(gt=0)] = 600.0
+    jobs: Annotated[int, Field(ge=0, le=1024)] = 8
+    job_ttl: Annotated[float, Field(gt=0)] = 300.0
     batch: Annotated[int, Field(ge=1, le=256)] = 1
     batch_wait: Annotated[float, Field(ge=0, le=1)] = 0.0
     threads: Annotated[int | None, Field(ge=1)] = None
@@ -161,6 +176,26 @@ class Settings(BaseSettings):
         Drivers of devices set aside far more address space than they take, and would fail.
         """
         return self.slots_memory + _STACKS if self.provider == "cpu" else None
+
+    @property
+    def takes_films(self) -> bool:
+        """Whether films and animations are taken."""
+        return self.film_bytes > 0 and self.film_workers > 0 and can_spool()
+
+    @property
+    def _film_memory(self) -> int:
+        """Bytes that a film in one worker may take."""
+        return self.slots_memory // self.at_once
+
+    @property
+    def film_limit(self) -> int | None:
+        """As `worker_limit`, of a worker on films: each core has several threads of FFmpeg, and each a stack."""
+        return self._film_memory + _STACKS + 4 * cores() * 8 * 2**20 if self.provider == "cpu" else None
+
+    def film_bound_with(self, networks: int) -> int:
+        """Bytes that come to `bound_with` from the first film on."""
+        each = _BASE + self._film_memory + max(0, networks - 1) * (_FURTHER + _FURTHER_RUN)
+        return self.film_workers * each if self.takes_films else 0
 
     @property
     def further_run(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from censor.service.networks import NetworkSet
 from censor.service.problems import Problem
 from censor.service.settings import Settings
-from censor.service.work import ClientGone, Deadline, Job, Result, perform, time_limit
+from censor.service.work import ClientGone, Deadline, Job, Progress, Result, perform, time_limit
 from detect.detections import Detector
 
 __all__ = ["ThreadPool", "first_of"]
@@ -27,16 +27,18 @@ class ThreadPool:
     is. What ends the process ends all requests: `ProcessPool` has processes of their own for pictures.
     """
 
-    def __init__(self, loaded: NetworkSet | Detector, settings: Settings) -> None:
+    def __init__(self, loaded: NetworkSet | Detector, settings: Settings, *, films: bool = False) -> None:
         """Make the pool.
 
         Args:
             loaded: The networks, or a detector that works alone: safe to call from several threads.
             settings: For the limits.
+            films: It is for what moves: as many threads as there would be processes for that.
         """
         networks = NetworkSet.of(loaded)
         self.names, self.says, self.networks = networks.labels, networks.says, networks.names
-        self._slots, self._queue, self._seconds = settings.at_once_alone, settings.queue, settings.picture_seconds
+        slots = settings.film_workers if films else settings.at_once_alone
+        self._slots, self._queue, self._seconds = slots, settings.queue, settings.picture_seconds
         self._executor = ThreadPoolExecutor(max_workers=self._slots, thread_name_prefix="picture")
         self._trial_executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trial")
         self._deadlines: set[Deadline] = set()
@@ -71,7 +73,12 @@ class ThreadPool:
             raise Problem("busy")
 
     async def do(
-        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+        self,
+        job: Job,
+        *,
+        hold: Callable[[int], None],
+        disconnected: Callable[[], Awaitable[object]],
+        progress: Progress | None = None,
     ) -> Result:
         """See `Pool`."""
         self.refuse_if_full()
@@ -81,9 +88,13 @@ class ThreadPool:
         def run() -> Result:
             waited = time.perf_counter() - submitted
             loop.call_soon_threadsafe(started.set)
-            result = self._perform(job, deadline=deadline)
+            result = self._perform(job, deadline=deadline, progress=told)
             result.seconds["wait"] = waited
             return result
+
+        def told(done: int, total: int) -> None:
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, done, total)
 
         def release(done: Future[Result]) -> None:  # noqa: ARG001
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
@@ -109,8 +120,10 @@ class ThreadPool:
         gone: asyncio.Future[Any] = asyncio.ensure_future(disconnected())
         try:
             await first_of(answer, begun, gone)
-            if not answer.done() and not gone.done():
-                await first_of(answer, gone, timeout=self._seconds)
+            end = self._seconds
+            while not answer.done() and not gone.done() and end > 0:
+                await first_of(answer, gone, timeout=end)
+                end = deadline.left  # of what moves, each frame sets it back
             if answer.done():
                 return answer.result()
             if gone.done():

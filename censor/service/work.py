@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from censor.animation_report import animation_outcome
 from censor.errors import PolicyError
 from censor.finding import Networks, find
 from censor.media.encoding import output_format
+from censor.media.opening import announced
 from censor.pipeline import Censor
 from censor.policy import Policy
 from censor.records import CensoredAnswer, CheckedAnswer
@@ -18,10 +21,14 @@ from censor.report import Outcome, seconds_by_stage
 from censor.rules import PictureRule
 from censor.service.networks import NetworkSet, Watch, name_of
 from censor.service.problems import Problem
+from censor.service.spool import Spool
 from detect.errors import DetectError
 from detect.pictures.still import decode
 
-__all__ = ["ClientGone", "Deadline", "Job", "Pool", "Result", "perform", "time_limit"]
+__all__ = ["ClientGone", "Deadline", "Job", "Pool", "Progress", "Result", "perform", "time_limit"]
+
+Progress = Callable[[int, int], None]
+"""Told of frames that are done, and of how many there are; 0 where nobody knows."""
 
 
 class ClientGone(Exception):  # noqa: N818  # nothing of ours went wrong
@@ -38,6 +45,10 @@ class Job:
         hide: Censor and encode it; otherwise it is judged alone.
         format: Pillow's name of the format asked for; by default that of the picture.
         quality: As `censor.media.encoding.encode` takes it.
+        source: A film or an animation, in the place of `data`.
+        out: Where it goes, if it is to be censored.
+        frames: How many it may have.
+        most: Bytes that may go to `out`.
     """
 
     data: bytes
@@ -45,6 +56,10 @@ class Job:
     hide: bool
     format: str | None = None
     quality: int | None = None
+    source: Spool | None = None
+    out: Spool | None = None
+    frames: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +144,12 @@ class Pool(Protocol):
         ...
 
     async def do(
-        self, job: Job, *, hold: Callable[[int], None], disconnected: Callable[[], Awaitable[object]]
+        self,
+        job: Job,
+        *,
+        hold: Callable[[int], None],
+        disconnected: Callable[[], Awaitable[object]],
+        progress: Progress | None = None,
     ) -> Result:
         """Work on one picture.
 
@@ -137,6 +157,7 @@ class Pool(Protocol):
             job: The picture.
             hold: Called with the bytes of the answer before there is memory for it; raises where there is none.
             disconnected: Returns when the client has gone away.
+            progress: Told now and then of frames that are done, and of how many there are; 0 where nobody knows.
 
         Raises:
             Problem: "busy", "not-ready", "time-limit", "memory-limit", "worker-died", or what is wrong with the
@@ -174,7 +195,7 @@ class Deadline:
         self._cancelled = threading.Event()
 
     def begin(self) -> None:
-        """The clock runs from here on."""
+        """The clock runs from here on; again, where work has come further."""
         self._end = time.monotonic() + self.seconds
 
     def cancel(self) -> None:
@@ -185,6 +206,11 @@ class Deadline:
     def overdue(self) -> bool:
         """Whether the work has begun and should be over."""
         return self._end is not None and time.monotonic() > self._end
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; 0 where the time is over."""
+        return 0.0 if self._end is None else max(0.0, self._end - time.monotonic())
 
     def check(self) -> None:
         """Go on, or not.
@@ -197,7 +223,14 @@ class Deadline:
 
 
 def perform(
-    job: Job, *, networks: NetworkSet, deadline: Deadline, max_bytes: int, max_pixels: int, trial: bool = False
+    job: Job,
+    *,
+    networks: NetworkSet,
+    deadline: Deadline,
+    max_bytes: int,
+    max_pixels: int,
+    trial: bool = False,
+    progress: Progress | None = None,
 ) -> Result:
     """Do the work, in whatever thread this is called.
 
@@ -208,9 +241,10 @@ def perform(
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
         trial: Look with every network, whatever the policy needs.
+        progress: Told of each frame of what moves; that sets the deadline's clock back, too.
 
     Raises:
-        Problem: "time-limit", "policy-not-served".
+        Problem: "time-limit", "policy-not-served"; of what moves "too-long" and "too-large-result".
         CensorError: It could not be decoded, judged, censored or encoded.
         DetectError: The network failed.
     """
@@ -225,6 +259,8 @@ def perform(
     except PolicyError as error:  # of what is offered none but those that these networks serve
         raise Problem("policy-not-served", str(error)) from error
     try:
+        if job.source is not None:
+            return _moving(job, job.source, censor, watch, deadline, progress)
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive
             record = _record(Outcome.of("", checked), CheckedAnswer)
@@ -233,7 +269,7 @@ def perform(
         start = time.perf_counter()
         deadline.check()
     except _GivenUp:
-        raise time_limit(deadline.seconds) from None
+        raise time_limit(deadline.seconds, moves=job.source is not None) from None
     kind = output_format(done.picture, format=job.format)
     encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}
@@ -241,6 +277,46 @@ def perform(
         _look_with_rest(job.data, watched, watch)
     record = _record(Outcome.of("", done), CensoredAnswer)
     return Result(record=record, seconds=seconds, networks=watch.seconds, encoded=encoded, format=kind)
+
+
+def _moving(
+    job: Job, source: Spool, censor: Censor, watch: Watch, deadline: Deadline, progress: Progress | None
+) -> Result:
+    """A film or an animation, each frame of which sets the clock back."""
+    passes = 2 if job.hide else 1
+
+    def tell(done: int, total: int) -> None:
+        deadline.check()
+        deadline.begin()
+        if max(done, total) > passes * job.frames or (not total and done > job.frames):
+            raise Problem("too-long", f"A film may have {job.frames:,} frames here.")
+        if progress is not None:
+            progress(done, total)
+
+    def too_large(most: int) -> Problem:
+        return Problem("too-large-result", f"The censored film would have more than {most:,} bytes.")
+
+    with source.opened() as stream:
+        kind = announced(stream)
+        if job.out is None:
+            outcome = animation_outcome("", checked := censor.check_medium(stream, progress=tell))
+            return Result(record=_told(outcome), seconds=checked.seconds, networks=watch.seconds)
+        job.out.empty()  # a worker that died may have begun
+        with job.out.opened(most=job.most, refuse=too_large) as out:
+            done = censor.apply_medium(stream, out, format=job.format, quality=job.quality, progress=tell)
+    outcome = animation_outcome("", done)
+    return Result(record=_told(outcome), seconds=done.seconds, networks=watch.seconds, format=job.format or kind or "")
+
+
+_MOST_TOLD = 2**19
+"""Bytes of JSON that a client is told of one film at most: it is held until it has gone out."""
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    told = {key: value for key, value in outcome.record.items() if key not in ("file", "output")}
+    if len(json.dumps(told)) > _MOST_TOLD:
+        raise Problem("too-long", "There is more to say of this film than fits into an answer; send it in parts.")
+    return told
 
 
 _ALL = PictureRule(review_at=1.0, hide_at=0.0, heat_at=1.0)
@@ -263,6 +339,8 @@ def _record(outcome: Outcome, kind: type[CheckedAnswer | CensoredAnswer]) -> dic
     return {key: value for key, value in outcome.record.items() if key in kind.__annotations__}
 
 
-def time_limit(seconds: float) -> Problem:
-    """What a client is told whose picture took too long."""
+def time_limit(seconds: float, *, moves: bool = False) -> Problem:
+    """What a client is told whose picture took too long, or whose film came no further."""
+    if moves:
+        return Problem("time-limit", f"Work on one frame of a film may take {seconds:g} seconds.")
     return Problem("time-limit", f"Work on one picture may take {seconds:g} seconds.")

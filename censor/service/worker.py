@@ -9,23 +9,42 @@ import os
 import pickle
 import signal
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from censor.rlimits import limit_memory
 from censor.service.logs import where
-from censor.service.messages import LENGTHS, Answer, Ask, Cancel, Failure, FromWorker, Hello, StartFailure, Terms, tell
+from censor.service.messages import (
+    LENGTHS,
+    Advance,
+    Answer,
+    Ask,
+    Cancel,
+    Failure,
+    FromWorker,
+    Hello,
+    StartFailure,
+    Terms,
+    tell,
+)
 from censor.service.networks import NetworkSet
 from censor.service.problems import out_of_memory, problem_of
-from censor.service.work import Deadline, Job, perform
+from censor.service.spool import Spool
+from censor.service.work import Deadline, Job, Progress, perform
 
 __all__ = ["Worker", "main"]
+
+_SAID_EVERY = 0.25
+"""Seconds between two words on how far work on one film has come."""
 
 
 class Worker:
     """Works on what comes through a socket, several pictures at once, until the socket ends."""
 
-    def __init__(self, connection: socket.socket, networks: NetworkSet, terms: Terms) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: socket.socket, networks: NetworkSet, terms: Terms, films: socket.socket | None = None
+    ) -> None:
+        self._connection, self._films = connection, films
         networks, self._close = networks.batched(terms.batch, terms.batch_wait)
         self._perform = functools.partial(
             perform, networks=networks, max_bytes=terms.max_bytes, max_pixels=terms.max_pixels
@@ -45,10 +64,18 @@ class Worker:
                 if deadline := self._deadlines.get(said.number):
                     deadline.cancel()
                 continue
-            job = dataclasses.replace(said.job, data=received[1])
+            source, out = self._received_film(said.job)
+            job = dataclasses.replace(said.job, data=received[1], source=source, out=out)
             self._deadlines[said.number] = deadline = Deadline(self._seconds)
             executor = self._trial_executor if said.trial else self._executor
             executor.submit(self._do, said.number, job, deadline, said.trial)
+
+    def _received_film(self, job: Job) -> tuple[Spool | None, Spool | None]:
+        """The files of a job that has some: where it comes from, and where it goes if it is to be hidden."""
+        if not job.frames or self._films is None:
+            return None, None
+        _, descriptors, _, _ = socket.recv_fds(self._films, 1, 2)
+        return Spool(descriptors[0]), Spool(descriptors[1]) if job.hide else None
 
     def close(self) -> None:
         """End the threads, where the process does not end anyway."""
@@ -62,7 +89,7 @@ class Worker:
         body: bytes | memoryview
         beside = len(self._deadlines) > 1
         try:
-            result = self._perform(job, deadline=deadline, trial=trial)
+            result = self._perform(job, deadline=deadline, trial=trial, progress=self._progress(number))
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked
             crowded = out_of_memory(error) and (beside or len(self._deadlines) > 1)
             problem, body = problem_of(error), b""
@@ -79,7 +106,22 @@ class Worker:
                 format=result.format,
             )
         del self._deadlines[number]
+        for each in (job.source, job.out):
+            if each is not None:
+                each.let_go()
         self._post.submit(self._send, said, body)
+
+    def _progress(self, number: int) -> Progress:
+        """Says now and then how far work has come."""
+        said = 0.0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal said
+            if (now := time.monotonic()) - said >= _SAID_EVERY:
+                said = now
+                self._post.submit(self._send, Advance(number=number, done=done, total=total), b"")
+
+        return tell
 
     def _send(self, said: FromWorker, body: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):  # the parent is gone, and so will we be
@@ -87,11 +129,12 @@ class Worker:
             self._connection.sendall(body)
 
 
-def main(number: int) -> None:
+def main(number: int, films: int | None = None) -> None:
     """Be a worker, until the parent closes the socket or dies.
 
     Args:
         number: The socket's file descriptor.
+        films: That of the socket through which descriptors of films come; None where there will be none.
     """
     for each in (signal.SIGINT, signal.SIGTERM):  # may be sent to all of a terminal or a service; the parent decides
         signal.signal(each, signal.SIG_IGN)
@@ -110,7 +153,7 @@ def main(number: int) -> None:
             return
         says = {name: list(names) for name, names in networks.says.items()}
         connection.sendall(tell(Hello(names=list(networks.labels), says=says, networks=list(networks.names))))
-        Worker(connection, networks, terms).serve()
+        Worker(connection, networks, terms, None if films is None else socket.socket(fileno=films)).serve()
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, bytes] | None:

@@ -11,14 +11,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from censor.service.messages import LENGTHS, Answer, Failure, Hello, StartFailure, begin, read_answer, read_greeting
-from censor.service.work import Job, Result
+from censor.service.messages import (
+    LENGTHS,
+    Advance,
+    Answer,
+    Failure,
+    Hello,
+    StartFailure,
+    ask,
+    begin,
+    read_answer,
+    read_greeting,
+)
+from censor.service.work import Job, Progress, Result
 
 __all__ = ["PendingJob", "WorkerHandle"]
 
 _PROGRAM = (
-    "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
-    "main(int(sys.argv[1])); os._exit(0)"  # without waiting for threads: nobody waits for what they do
+    "import os, sys; sys.path[:] = sys.argv[3:]; from censor.service.worker import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2])); os._exit(0)"  # without waiting for threads: nobody waits for them
 )
 """Not multiprocessing, whose processes import the program that started the service once more."""
 
@@ -42,6 +53,7 @@ class PendingJob:
     late: bool = False
     waited: float = 0.0
     timer: asyncio.TimerHandle | None = None
+    progress: Progress | None = None
 
     def fail(self, error: Exception) -> None:
         """End it, if that has not been done, without a result."""
@@ -50,7 +62,7 @@ class PendingJob:
 
     def forget_picture(self) -> None:
         """Nobody will be given it any more, so its bytes need not be kept."""
-        self.job = dataclasses.replace(self.job, data=b"")
+        self.job = dataclasses.replace(self.job, data=b"", source=None, out=None)
 
     def stop_clock(self) -> None:
         """Its time no longer counts."""
@@ -80,16 +92,20 @@ class WorkerHandle:
             OSError: The system starts no more processes.
         """
         self._connection, theirs = socket.socketpair()
-        self._connection.setblocking(False)
+        self._films, their_films = socket.socketpair()
+        for each in (self._connection, self._films):
+            each.setblocking(False)
         environment = {name: value for name, value in os.environ.items() if name != "CENSOR_API_KEYS"}
-        command = [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path]
-        with theirs:
+        numbers = [theirs.fileno(), their_films.fileno()]
+        command = [sys.executable, "-c", _PROGRAM, *map(str, numbers), *sys.path]
+        with theirs, their_films:
             try:
                 self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                    command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
+                    command, stdin=subprocess.DEVNULL, pass_fds=numbers, env=environment
                 )
             except OSError:
                 self._connection.close()
+                self._films.close()
                 raise
         self._most = most
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
@@ -113,6 +129,17 @@ class WorkerHandle:
     def draining(self) -> bool:
         """Whether it should get nothing more: it may die of what it has, or be killed for it."""
         return any(each.died or each.late for each in self.pending.values())
+
+    def send_job(self, pending: PendingJob) -> None:
+        """Send what is to be done, and the picture, or the descriptors of the film.
+
+        Raises:
+            OSError: It takes no descriptor now.
+        """
+        job = pending.job
+        if job.source is not None:
+            socket.send_fds(self._films, [b"f"], [each.fileno() for each in (job.source, job.out) if each is not None])
+        self.send(ask(pending.number, job, trial=pending.trial), job.data)
 
     def send(self, *parts: bytes) -> None:
         """Send bytes, in their order, when it takes them."""
@@ -139,11 +166,14 @@ class WorkerHandle:
             raise ValueError("more bytes than a greeting has")
         return read_greeting(header)
 
-    async def receive(self, keep: Callable[[Answer | Failure, int], bool]) -> tuple[Answer | Failure, bytearray | None]:
+    async def receive(
+        self, keep: Callable[[Answer | Failure, int], bool], advanced: Callable[[Advance], None]
+    ) -> tuple[Answer | Failure, bytearray | None]:
         """The next answer, checked for its size: a worker may be in other hands.
 
         Args:
             keep: Called with an answer and the bytes of its picture: whether there is memory for it.
+            advanced: Called with what comes before it: how far work on what moves has come.
 
         Returns:
             The answer, and the picture or, where that was not kept, None.
@@ -152,8 +182,14 @@ class WorkerHandle:
             EOFError: It died.
             OSError, ValueError: It makes no sense.
         """
-        header, body = await self._header()
-        answer = read_answer(header)
+        while True:
+            header, body = await self._header()
+            answer = read_answer(header)
+            if not isinstance(answer, Advance):
+                break
+            if body:
+                raise ValueError("more bytes than a word on progress has")
+            advanced(answer)
         if keep(answer, body):
             return answer, await self._exactly(body)
         while body > 0:
@@ -181,4 +217,5 @@ class WorkerHandle:
         self._sender.cancel()
         await asyncio.gather(self._sender, return_exceptions=True)
         self._connection.close()
+        self._films.close()
         await asyncio.to_thread(self.process.wait)

@@ -37,8 +37,9 @@ _PIECE = 2**16
 
 _ROUTES = (
     "/", "/v1/censor", "/v1/check", "/v1/labels", "/v1/policies", "/v1/options", "/healthz", "/readyz", "/metrics",
-    "/openapi.json",
+    "/v1/jobs", "/openapi.json",
 )  # fmt: skip
+_JOB = "/v1/jobs/"
 
 
 class ExchangeMiddleware:
@@ -93,7 +94,7 @@ class ExchangeMiddleware:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         path = get_route_path(scope)
-        route = path if path in _ROUTES else "other"
+        route = path if path in _ROUTES else _JOB + "{name}" if path.startswith(_JOB) else "other"
         outcome = scope.get("state", {}).get("outcome") or ("ok" if status < 400 else "other")
         self._metrics.requests.labels(route, outcome).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
