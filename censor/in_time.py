@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,6 +21,7 @@ from detect.pictures.still import Source
 
 if TYPE_CHECKING:
     from censor.first_pass import Progress
+    from censor.live import Live, LiveFrame
     from censor.plan import Plan
     from censor.timeline import CensoredAnimation, CheckedAnimation
 
@@ -141,6 +142,43 @@ class InTime(ABC):
                 with timed(done.seconds, "write"):
                     write_atomic(path, out, overwrite=overwrite)
         return done
+
+    def frames(
+        self, source: str | os.PathLike[str] | Live, *, delay: float = 0.25, hide_unjudged: bool = False
+    ) -> Iterator[LiveFrame]:
+        """Censor frames as they come: from a camera, or from whatever gives them with their times.
+
+        Every frame is looked at, and again when it is hidden in. What is found in one is hidden in those of the quarter
+        of a second after it, and in those before it that still wait. All is hidden by solid colour: a mosaic that moves
+        would tell more with every frame.
+
+        Less is promised than of a file. Nobody knows what comes later than `delay`: a thing is not hidden before that
+        where it is found late, is not followed where it is lost for longer than a quarter of a second, and what has
+        been given out cannot be taken back. Where everything is there already, `apply_medium` hides more.
+
+        Args:
+            source: The second and the RGB pixels of each frame, uint8 (H, W, 3), one after the other, all of one size;
+                or the path of a film or an animation.
+            delay: Seconds by which frames come later than they were given, at most 64 frames.
+            hide_unjudged: Give a frame that could not be judged or hidden in as one that is black all over. By default
+                that is an error, and nothing more comes.
+
+        Returns:
+            As many frames as there were, in their order.
+
+        Raises:
+            ValueError: `delay` is negative.
+            CensorError: A frame could not be judged or censored.
+            DetectError: It could not be decoded, its size is another, its time does not follow, or a network failed.
+        """
+        if delay < 0:
+            raise ValueError(f"delay must be 0 or more, not {delay}")
+        from censor.live import censored_frames
+
+        return censored_frames(
+            source, self._networks, self.policy, delay=delay, hide_unjudged=hide_unjudged,
+            max_bytes=self._max_bytes, max_pixels=self._max_pixels,
+        )  # fmt: skip
 
 
 def _is_nsfw(verdict: Verdict) -> bool:

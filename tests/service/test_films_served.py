@@ -30,7 +30,7 @@ class Seer(RedSeer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.names = (self.names[0], *OTHERS)
+        self.names: tuple[str, ...] = (self.names[0], *OTHERS)  # type: ignore[assignment]  # wider than the parent's
 
     def _find(self, image: RGBImage) -> Detections:
         if image.shape[:2] == SLOW:
@@ -69,7 +69,7 @@ def _served(detector: Any, load: Any = None, **settings: Any) -> Iterator[httpx.
     from censor.service import Settings, create_app
     from censor.service.server import configured
 
-    chosen = Settings(port=0, jobs=2, api_keys="", **settings)
+    chosen = Settings(port=0, jobs=2, **settings)
     app = create_app(chosen, detector, load=load)
     server = uvicorn.Server(configured(app, chosen, log_config=None))
     thread = threading.Thread(target=server.run)
