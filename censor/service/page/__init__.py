@@ -12,7 +12,7 @@ __all__ = ["router"]
 router = APIRouter(include_in_schema=False)
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 
@@ -21,6 +21,7 @@ _FILES = {
     "page/style.css": ("style.css", "text/css; charset=utf-8"),
     "page/app.js": ("app.js", "text/javascript; charset=utf-8"),
     "page/api.js": ("api.js", "text/javascript; charset=utf-8"),
+    "page/films.js": ("films.js", "text/javascript; charset=utf-8"),
     "page/choices.js": ("choices.js", "text/javascript; charset=utf-8"),
     "page/words.js": ("words.js", "text/javascript; charset=utf-8"),
     "page/icon.svg": ("icon.svg", "image/svg+xml"),

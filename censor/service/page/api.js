@@ -55,7 +55,7 @@ async function call(path, options = {}) {
       if (error.name === "AbortError") throw error;
       throw new ProblemError(await noAnswer(options.body));
     }
-    if (response.ok) return response.json();
+    if (response.ok) return response.status === 204 ? null : response.json();
     const fallback = { title: `Answer ${response.status}`, status: response.status };
     const problem = await response.json().catch(() => fallback);
     options.signal?.throwIfAborted();
@@ -86,6 +86,18 @@ export function censor(file, options, signal) {
     signal,
   });
 }
+
+export function beginJob(file, options, signal) {
+  const query = new URLSearchParams(Object.entries(options).filter(([, value]) => value !== "" && value != null));
+  const type = file.type.startsWith("video/") ? file.type : "application/octet-stream";
+  return call(`v1/jobs?${query}`, { method: "POST", body: file, headers: { "Content-Type": type }, signal });
+}
+
+export const job = (id, signal) => call(`v1/jobs/${id}`, { signal });
+
+export const jobResult = (id, signal) => call(`v1/jobs/${id}/result`, { headers: { Accept: "application/json" }, signal });
+
+export const endJob = (id) => call(`v1/jobs/${id}`, { method: "DELETE" });
 
 export function blobOf(picture) {
   const bytes = Uint8Array.from(atob(picture.base64), (char) => char.charCodeAt(0));

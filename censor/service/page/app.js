@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import * as choices from "./choices.js";
+import * as films from "./films.js";
 import * as words from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -22,7 +23,7 @@ function add(files) {
   if (!pictures.length) return;
   if (!items.length) showWork(true);
   for (const file of pictures) {
-    const item = { file, beforeUrl: URL.createObjectURL(file), state: "waiting", version: -1 };
+    const item = { file, beforeUrl: URL.createObjectURL(file), state: "waiting", version: -1, film: films.isFilm(file, choices.all()) };
     item.thumb = makeThumb(item);
     items.push(item);
   }
@@ -47,6 +48,7 @@ function clear() {
   $("boxes").replaceChildren();
   for (const id of ["before", "after"]) $(id).removeAttribute("src");
   showVerdict({ state: "waiting" });
+  films.show(null);
   showWork(false);
 }
 
@@ -130,8 +132,13 @@ async function render(item) {
   try {
     if (!policies.length) await begin();
     const wanted = options(item);
-    let result = await api.censor(item.file, wanted, item.abort.signal);
-    if (!choices.isShown(result.picture.media_type)) { // the file's name had said something else
+    let result = item.film
+      ? await films.censor(item.file, wanted, item.abort.signal, (text) => {
+        item.progress = text;
+        if (item === current) $("veil-text").textContent = text;
+      })
+      : await api.censor(item.file, wanted, item.abort.signal);
+    if (!item.film && !choices.isShown(result.picture.media_type)) { // the file's name had said something else
       result = await api.censor(item.file, { ...wanted, format: choices.shown()[0].name }, item.abort.signal);
     }
     result.level = result.verdict?.level ?? "unjudged"; // null: the policy has no rule for a verdict
@@ -169,7 +176,8 @@ function changed() {
 
 function select(item) {
   current = item;
-  $("before").src = item.beforeUrl;
+  if (item.film) $("before").removeAttribute("src");
+  else $("before").src = item.beforeUrl;
   $("before").hidden = false;
   $("before-note").hidden = true;
   setSplit(50);
@@ -203,19 +211,21 @@ function show(item) {
   if (item !== current) return;
   const failed = item.state === "failed";
   $("stage").classList.toggle("empty", failed);
-  $("before-note").hidden = !$("before").hidden || !item.result;
+  $("before-note").hidden = !$("before").hidden || !item.result || item.film;
+  $("veil-text").textContent = item.progress ?? "Working…";
+  films.show(item);
   const picture = $("picture");
   picture.classList.toggle("failed", failed);
   $("veil").hidden = !stale;
   $("verdict").setAttribute("aria-busy", String(stale));
-  if (item.afterUrl) {
+  if (item.afterUrl && !item.film) {
     $("after").src = item.afterUrl;
     picture.classList.remove("pending");
   } else {
     $("after").removeAttribute("src");
     picture.classList.add("pending");
   }
-  if (item.result) setSize(item.result.width, item.result.height);
+  if (item.result && !item.film) setSize(item.result.width, item.result.height);
   showVerdict(item);
   showBoxes();
   const link = $("download");

@@ -20,7 +20,9 @@ export const shown = () => offered.formats.filter((each) => each.in_browsers);
 
 export const isShown = (type) => shown().some((each) => each.media_type === type);
 
-export const suffix = (type) => offered.formats.find((each) => each.media_type === type)?.suffix ?? "";
+export const all = () => offered;
+
+export const suffix = (type) => [...offered.formats, ...(offered.films?.formats ?? [])].find((each) => each.media_type === type)?.suffix ?? "";
 
 export const turned = (cells) => offered.cells.minimum + offered.cells.maximum - cells; // more strength, fewer cells
 
@@ -35,4 +37,6 @@ export function fill(given) {
   $("taken").textContent = words.taken(offered);
   const suffixes = offered.formats.map((each) => each.suffix);
   for (const id of ["pick-input", "photo-input"]) $(id).accept = ["image/*", ...suffixes].join(",");
+  const films = offered.films?.formats ?? [];
+  if (films.length) $("pick-input").accept += `,video/*,${films.map((each) => each.suffix).join(",")}`;
 }

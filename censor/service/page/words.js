@@ -33,6 +33,15 @@ export const title = (level) => TITLES[level];
 
 export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+export function progress(job) {
+  const total = job.frames_total ? ` of ${job.frames_total}` : "";
+  const rate = job.frames_a_second ? `, ${Math.round(job.frames_a_second)} a second` : "";
+  const left = job.seconds_left == null ? "" : `, about ${Math.ceil(job.seconds_left)} s left`;
+  return job.frames_done ? `${job.frames_done}${total} frames${rate}${left}` : "Waiting…";
+}
+
+export const span = (each) => `${each.start.toFixed(1)}–${each.end.toFixed(1)} s: ${title(each.level)}, ${percent(each.score)}`;
+
 export const sentence = (text) => capitalized(text).replace(/([^.!?])$/, "$1.");
 
 export function explanation(result) {
