@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ from censor.batch import run
 from censor.cluster.job import Job, Load, Loaded, read_job, same_job
 from censor.cluster.names import ATTEMPTS
 from censor.cluster.one_picture import Worked, work_on
+from censor.cluster.outputs import write_output
 from censor.cluster.planning import read_rows, shard_id
 from censor.cluster.sources import Row, Sources
 from censor.cluster.stores import open_store
 from censor.cluster.verdicts import Tally, encode_shard, read_shard, verdicts_name
-from censor.errors import ChangedObjectError, CrashedError, JobError, StoreError, WriteError
+from censor.errors import ChangedObjectError, CrashedError, JobError, StoreError
 from censor.report import error_record
 from detect.errors import ReadError
 from detect.pictures.formats import SNIFF_BYTES
@@ -174,14 +176,16 @@ class ShardWorker:
         return work_on(self._censor, read.row, read.data, self._job)
 
     def _write(self, row: Row, worked: Worked) -> Worked:
-        """The output under its final name. One that is there is this picture's: nobody else's may have that name."""
+        """The output under its final name; see `censor.cluster.outputs`."""
         if worked.output is None:
             return worked
         try:
-            self._out.create(row.name, worked.output)
-        except WriteError as error:
-            return Worked.failed(row.uri, error)
-        return worked
+            size = write_output(self._out, self._censor, row, worked.output, worked.hidden)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever happens to one picture is its own failure
+            return Worked.failed(row.uri, error, worked.size)
+        return replace(worked, output=None, hidden=None, written=size)
 
     def _record(self, row: Row, worked: Worked, shard: str) -> dict[str, Any]:
         return {
@@ -190,7 +194,7 @@ class ShardWorker:
             "outcome": worked.outcome,
             "etag": row.etag,
             "bytes": row.size if worked.size is None else worked.size,
-            "output_bytes": None if worked.output is None else len(worked.output),
+            "output_bytes": worked.written,
             "shard": shard,
             "finished": datetime.now(UTC),
         }
