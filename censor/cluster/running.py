@@ -14,7 +14,7 @@ from typing import Any
 
 from censor.cluster.job import Job, Load
 from censor.cluster.planning import Planned, Shard, make_plan, plans, shards_of
-from censor.cluster.sources import Source
+from censor.cluster.sources import Listing
 from censor.cluster.stores import Store
 from censor.cluster.verdicts import FAILED, Tally, committed, read_shard, verdicts_name
 from censor.errors import JobError
@@ -94,7 +94,7 @@ class Summary:
 def run_job(
     job: Job,
     load: Load,
-    source: Source,
+    source: Listing,
     store: Store,
     cluster: Cluster,
     *,
@@ -138,7 +138,7 @@ def run_job(
     return Summary(progress=progress, plans=sum(1 for _ in plans(store)), doubles=doubles)
 
 
-def _planned(job: Job, source: Source, store: Store, *, size: int, retry: bool) -> Planned:
+def _planned(job: Job, source: Listing, store: Store, *, size: int, retry: bool) -> Planned:
     return make_plan(source.rows(), store, job.key, size=size, hiding=job.kind == "hide", retry=retry)
 
 
