@@ -22,7 +22,7 @@ from detect.explain.skin1996 import Skin1996
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture
 from detect.reduction import MARGIN
 
-__all__ = ["DETECTOR", "Look", "Seen", "counted_by", "look_at"]
+__all__ = ["DETECTOR", "Look", "Seen", "counted_by", "look_at", "look_of", "scorers_of"]
 
 DETECTOR = "the detector"
 """What the detector is called beside the classifiers; no classifier's name has a space."""
@@ -112,18 +112,40 @@ def look_at(
         DetectError: A network failed.
         DetectorError: The detector raised something of its own, or broke its contract.
     """
+    answers = ask_pictures(
+        pictures, scorers_of(networks, facts), cache=cache, progress=progress, max_bytes=max_bytes,
+        max_pixels=max_pixels, spare=networks.reduction, threads=threads,
+    )  # fmt: skip
+    return look_of(answers, networks)
+
+
+def scorers_of(networks: Networks, facts: Mapping[str, Mapping[str, str]]) -> list[Scorer]:
+    """What says of a picture, as numbers, all that these networks find in it.
+
+    Args:
+        networks: Who looks.
+        facts: As for `look_at`.
+
+    Raises:
+        ValueError: Facts about a network are missing.
+    """
     detail = ",".join(str(networks.reduction(height, width)) for height in _SIDES for width in _SIDES)
     keys = {name: model_key(form=_FORM, detail=detail, **said) for name, said in facts.items()}
     if missing := [name for name in (DETECTOR, *networks.says) if name not in keys]:
         raise ValueError(f"facts about {', '.join(missing)} are missing")
     scorers: list[Scorer] = [_Boxes(networks, keys[DETECTOR])]
-    scorers += [_Probabilities(networks, each, keys[each.name]) for each in networks.classifiers]
-    answers = ask_pictures(
-        pictures, scorers, cache=cache, progress=progress, max_bytes=max_bytes, max_pixels=max_pixels,
-        spare=networks.reduction, threads=threads,
-    )  # fmt: skip
+    return [*scorers, *(_Probabilities(networks, each, keys[each.name]) for each in networks.classifiers)]
+
+
+def look_of(answers: Answers, networks: Networks) -> Look:
+    """What was found, from what `scorers_of` these networks said.
+
+    Raises:
+        EvaluationError: None of the pictures can be read.
+    """
     if not answers.pictures:
-        raise EvaluationError(f"none of {len(pictures)} pictures can be read; the first: {answers.unreadable[0][1]}")
+        count, (_, first) = len(answers.unreadable), answers.unreadable[0]
+        raise EvaluationError(f"none of {count} pictures can be read; the first: {first}")
     return Look(answers=answers, seen=tuple(_seen(said, networks) for said in answers.said))
 
 

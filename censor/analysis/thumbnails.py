@@ -140,6 +140,7 @@ class Thumbnails:
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
         threads: So many at once.
+        read: Given a path and a cap, brings the file's bytes, and what errors call it.
     """
 
     censor: Censor | None
@@ -148,6 +149,7 @@ class Thumbnails:
     max_bytes: int = MAX_BYTES
     max_pixels: int = MAX_PIXELS
     threads: int = 1
+    read: Callable[[Path, int], tuple[bytes, str]] = read_source
 
     def figures(self, wanted: Mapping[int, Wanted]) -> dict[int, Figure]:
         """Thumbnails with their captions, which say why where nothing is shown."""
@@ -179,7 +181,7 @@ class Thumbnails:
             return _refused(str(error), *sides, lasting=False)
 
     def _shown(self, wanted: Wanted, censor: Censor) -> Censored:
-        content, name = read_source(wanted.path, self.max_bytes)
+        content, name = self.read(wanted.path, self.max_bytes)
         if content_key(content) != wanted.content:
             raise CensorError(f"{wanted.path}: is another file than the one that was looked at")
         stream = io.BytesIO(content)

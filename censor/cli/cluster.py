@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -18,13 +18,21 @@ from censor.cli.preparing import make_censor, named_weights, preparing
 
 if TYPE_CHECKING:
     from censor.cli.groups import HidingOptions, SharedOptions
+    from censor.cli.labeled import LabeledOptions, Looked
     from censor.cluster.job import Job, Loaded
     from censor.cluster.running import Progress, Summary
+    from censor.cluster.scores import Scoring
     from censor.policy import Policy
 
 __all__ = ["cluster"]
 
 _EXTRA = ("fsspec", "pyarrow", "ray")
+
+_MANY = 1000
+"""Pictures for which networks are loaded: so many that what is quick in the long run is worth its beginning."""
+
+_RUNNING = ("provider", "engine", "precision")
+"""Facts of a network that say what runs it."""
 
 
 class ClusterOptions(NamedTuple):
@@ -135,6 +143,90 @@ def check(given: ClusterOptions, *, whole: bool) -> None:
     sys.exit(_run("check", given, None, whole=whole))
 
 
+@cluster.command("evaluate")
+@click.option("--report", type=FilePath(), required=True, metavar="DIR",
+              help="Folder for what `censor evaluate` writes; --force writes into one that is there.")  # fmt: skip
+@click.option("--worst", type=click.IntRange(min=0), default=12, show_default=True, metavar="N",
+              help="Show so many false alarms and misses, censored.")  # fmt: skip
+@_cluster_command
+def evaluate(given: ClusterOptions, *, report: Path, worst: int) -> None:
+    """Measure policy, classifiers and boxes on labelled pictures: `censor evaluate`, with the looking on the cluster.
+
+    IN is a folder on this machine with SAFE and NSFW, or a CSV file with path, label and, if wanted, group and weight;
+    a path may be a URL. What was said of each picture goes below OUT.
+    """
+    from censor.cli import evaluate as measuring
+    from censor.cli.labeled import LabeledOptions, require_extra
+
+    _require_extra(given)
+    require_extra()
+    _require_free(given)
+    labeled = LabeledOptions(Path(given.pictures), None, _resolved(given.shared))
+    measuring.check_folder(report, labeled.pictures, force=given.force)
+    look = functools.partial(_looked_at, given, labeled)
+    sys.exit(measuring.report(labeled, report, look, worst=worst))
+
+
+def _looked_at(given: ClusterOptions, labeled: LabeledOptions, policies: Sequence[Policy]) -> Looked:
+    """Look at all pictures on the cluster; ends the command where not all are looked at."""
+    from censor.analysis.looking import look_of
+    from censor.cli.labeled import Looked
+    from censor.cluster.job import Job, claim_output, require_apart
+    from censor.cluster.running import Cluster, run_job
+    from censor.cluster.scores import LabeledList, answers_of
+    from censor.cluster.stores import open_store
+    from detect.evaluation.labeled import read_labeled
+
+    listed = LabeledList(labeled.pictures.absolute(), read_labeled(labeled.pictures))
+    loading = functools.partial(load_scoring, labeled=labeled, policies=policies)
+    models, scoring = scorers_with_models(given.cores, labeled=labeled, policies=policies)
+    limits = given.shared.limits
+    with _failing():
+        store = open_store(given.out)
+        if labeled.pictures.is_dir():
+            require_apart(str(listed.root), store.url)
+        options = {"views": repr(given.shared.views), "max_pixels": str(limits.max_pixels),
+                   "max_bytes": str(limits.max_bytes)}  # fmt: skip
+        job = Job(kind="evaluate", root=str(listed.root), out=store.url, policy=policies[0].name, rules="",
+                  models=models, options=options, max_bytes=limits.max_bytes)  # fmt: skip
+        claim_output(store, job)
+        chosen = Cluster(address=given.address, workers=given.actors, cores=given.cores, gpus=given.gpus)
+        with _telling(given) as tell:
+            summary = run_job(
+                job, loading, listed, store, chosen,
+                size=given.shard, max_failures=given.max_failures, retry=given.retry_failed, tell=tell,
+            )  # fmt: skip
+        _told("evaluate", given, summary)
+        if summary.stopped or summary.progress.lost:
+            sys.exit(EXIT_FAILED)
+        answers = answers_of(store, listed, [each.name for each in scoring.scorers])
+        look = look_of(answers, scoring.networks)
+        return Looked(look, scoring.networks, scoring.facts, given.cores, listed.read)
+
+
+def load_scoring(cores: int, *, labeled: LabeledOptions, policies: Sequence[Policy]) -> Loaded:
+    """Who scores labelled pictures, on any machine; see `censor.cluster.job.Load`."""
+    from censor.cluster.job import Loaded
+
+    return Loaded(None, *scorers_with_models(cores, labeled=labeled, policies=policies))
+
+
+def scorers_with_models(
+    cores: int, *, labeled: LabeledOptions, policies: Sequence[Policy]
+) -> tuple[dict[str, str], Scoring]:
+    """Who scores, and what makes it another job: the networks' files, and not what runs them."""
+    from censor.analysis.looking import scorers_of
+    from censor.cli.labeled import asked_by
+    from censor.cluster.scores import Scoring
+    from detect.evaluation.score_cache import model_key
+
+    networks, facts = asked_by(labeled, policies, pictures=_MANY, workers=cores)
+    kept = {name: {key: said[key] for key in said if key not in _RUNNING} for name, said in facts.items()}
+    models = {name: model_key(**said) for name, said in kept.items()}
+    scoring = Scoring(networks, facts, scorers_of(networks, facts), labeled.shared.limits.max_pixels)
+    return models, scoring
+
+
 def load(cores: int, *, shared: SharedOptions, hiding: HidingOptions | None, policy: Policy) -> Loaded:
     """Policy and networks as options say, on any machine; see `censor.cluster.job.Load`."""
     from censor.cluster.job import Loaded
@@ -165,7 +257,8 @@ def _run(kind: Literal["hide", "check"], given: ClusterOptions, hiding: HidingOp
         source = open_source(given.pictures)
         store = open_store(given.out)
         require_apart(source.root, store.url)
-        job = _job(kind, given, hiding, loaded, whole=whole, root=source.root, out=store.url)
+        job = _job(kind, given, hiding, loaded.models, whole=whole, root=source.root, out=store.url,
+                   policy=policy if loaded.censor is None else loaded.censor.policy)  # fmt: skip
         del loaded
         claim_output(store, job)
         chosen = Cluster(address=given.address, workers=given.actors, cores=given.cores, gpus=given.gpus)
@@ -207,20 +300,21 @@ def _job(
     kind: Literal["hide", "check"],
     given: ClusterOptions,
     hiding: HidingOptions | None,
-    loaded: Loaded,
+    models: Mapping[str, str],
     *,
     whole: bool,
     root: str,
     out: str,
+    policy: Policy,
 ) -> Job:
     from censor.cluster.job import Job
     from censor.policy_toml import format_policy
 
-    shared, policy = given.shared, loaded.censor.policy
+    shared = given.shared
     options = {"views": repr(shared.views), "max_pixels": str(shared.limits.max_pixels)}
     options |= {"max_bytes": str(shared.limits.max_bytes), "recheck": str(hiding is None or not hiding.no_recheck)}
     return Job(
-        kind=kind, root=root, out=out, policy=policy.name, rules=format_policy(policy), models=loaded.models,
+        kind=kind, root=root, out=out, policy=policy.name, rules=format_policy(policy), models=models,
         options=options, quality=None if hiding is None else hiding.quality, whole=whole,
         max_bytes=shared.limits.max_bytes,
     )  # fmt: skip

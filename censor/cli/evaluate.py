@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import click
 from censor.cli.console import EXIT_FAILED, EXIT_USAGE, fail
 from censor.cli.labeled import (
     LabeledOptions,
+    Looked,
     labeled_command,
     looked_at,
     require_extra,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from censor.finding import Networks
     from censor.policy import Policy
 
-__all__ = ["evaluate"]
+__all__ = ["check_folder", "evaluate", "report"]
 
 _FOUR_CLASSES = "boxes"
 """The preset that goes by boxes alone: the rule to hold others beside."""
@@ -49,25 +52,47 @@ def evaluate(labeled: LabeledOptions, *, out: Path, force: bool, worst: int, det
     SOURCE is a folder with the folders SAFE and NSFW, or a CSV file with path, label and, if wanted, group and weight.
     What cannot be read is listed, and counts as neither safe nor NSFW.
     """
+    require_extra()
+    check_folder(out, labeled.pictures, force=force)
+    look = functools.partial(looked_at, labeled)
+    sys.exit(report(labeled, out, look, worst=worst, detector_report=detector_report))
+
+
+def report(
+    labeled: LabeledOptions,
+    out: Path,
+    look: Callable[[list[Policy]], Looked],
+    *,
+    worst: int,
+    detector_report: Path | None = None,
+) -> int:
+    """Look, measure, and write all files; the exit code. Options are those of the command.
+
+    Args:
+        labeled: Which pictures and what about them.
+        out: The folder.
+        look: Looks at all pictures, with everything that any of these policies may go by.
+        worst: So many false alarms and misses are shown.
+        detector_report: What the detector's own evaluation wrote.
+    """
     from censor.analysis import evaluate as measuring
 
-    require_extra()
-    _check_folder(out, labeled.pictures, force=force)
     with preparing():
         boxes = _detector_blocks(detector_report)
         policy = chosen_policy(labeled.shared.policy)
         policies = _beside(policy)
-        looked = looked_at(labeled, policies)
+        looked = look(policies)
         evaluation = measuring.evaluate(looked.look, _judging(policies, looked.networks), resamples=measuring.RESAMPLES)
         with thumbnails_of(looked, labeled.cache, labeled.shared.limits) as thumbnails:
             written = _write(evaluation, out, thumbnails=thumbnails, worst=worst, boxes=boxes)
     code = told_unreadable(looked.look)
     if not labeled.shared.messages.quiet:
         click.echo(_summary(evaluation, written))
-    sys.exit(code)
+    return code
 
 
-def _check_folder(out: Path, source: Path, *, force: bool) -> None:
+def check_folder(out: Path, source: Path, *, force: bool) -> None:
+    """Refuse a folder that is there, unless that is allowed, or that lies in the source."""
     if within(out, [source] if source.is_dir() else []):
         raise click.UsageError(f"-o {out}: must lie outside of the labelled pictures")
     if (out.exists() or out.is_symlink()) and not (force and out.is_dir()):

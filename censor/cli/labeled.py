@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LabeledOptions",
     "Looked",
+    "asked_by",
     "asking_options",
     "labeled_command",
     "looked_at",
@@ -56,12 +57,13 @@ class LabeledOptions(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What was found, by whom, and how many pictures are worked on at once."""
+    """What was found, by whom, how many pictures are worked on at once, and how their files are read again."""
 
     look: Look
     networks: Networks
     facts: Mapping[str, Mapping[str, str]]
     threads: int
+    read: Callable[[Path, int], tuple[bytes, str]] | None = None
 
 
 def labeled_command(command: Callable[..., object]) -> Callable[..., object]:
@@ -119,8 +121,7 @@ def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions,
     from detect.evaluation.score_cache import ScoreCache
 
     threads = _at_once(len(pictures))
-    networks, facts = _networks(options, policies, len(pictures), threads)
-    policies[0].require(networks.names, judging=True, classifiers=networks.says)
+    networks, facts = asked_by(options, policies, pictures=len(pictures), workers=threads)
     limits, quiet = options.shared.limits, options.shared.messages.quiet
     with ExitStack() as stack:
         cache = None if options.cache is None else stack.enter_context(ScoreCache(options.cache))
@@ -151,6 +152,7 @@ def thumbnails_of(looked: Looked, cache: Path | None, limits: LimitOptions) -> I
     from censor.analysis.thumbnails import Thumbnails, thumbnail_censor
     from censor.policy_toml import format_policy
     from detect.evaluation.score_cache import ScoreCache, model_key
+    from detect.pictures.source import read_source
 
     sizes = {"max_bytes": limits.max_bytes, "max_pixels": limits.max_pixels}
     censor = thumbnail_censor(looked.networks, **sizes)
@@ -159,7 +161,17 @@ def thumbnails_of(looked: Looked, cache: Path | None, limits: LimitOptions) -> I
     key = model_key(form="3", policy=policy, version=version("nsfw-censor"), **facts)
     with ExitStack() as stack:
         kept = None if cache is None else stack.enter_context(ScoreCache(cache))
-        yield Thumbnails(censor=censor, key=key, cache=kept, threads=looked.threads, **sizes)
+        read = looked.read or read_source
+        yield Thumbnails(censor=censor, key=key, cache=kept, threads=looked.threads, read=read, **sizes)
+
+
+def asked_by(
+    options: LabeledOptions, policies: Sequence[Policy], *, pictures: int, workers: int
+) -> tuple[Networks, dict[str, dict[str, str]]]:
+    """Who would look, and what is to be known of each, for so many pictures and so many at once."""
+    networks, facts = _networks(options, policies, pictures, workers)
+    policies[0].require(networks.names, judging=True, classifiers=networks.says)
+    return networks, facts
 
 
 def _at_once(pictures: int) -> int:

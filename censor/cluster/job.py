@@ -14,9 +14,12 @@ from censor.cluster.stores import Store, require_exclusive
 from censor.errors import ChangedObjectError, JobError
 
 if TYPE_CHECKING:
+    from censor.cluster.scores import Scoring
     from censor.pipeline import Censor
 
-__all__ = ["Job", "Load", "Loaded", "claim_output", "read_job", "require_apart", "same_job"]
+__all__ = ["Job", "Kind", "Load", "Loaded", "claim_output", "read_job", "require_apart", "same_job"]
+
+Kind = Literal["hide", "check", "evaluate"]
 
 _FORM = 1
 """Of what is kept below `KEPT`."""
@@ -28,10 +31,12 @@ class Loaded(NamedTuple):
     Attributes:
         censor: Policy and networks.
         models: The SHA-256 of each network's file, by what it is called.
+        scoring: Who scores labelled pictures, where that is what is done.
     """
 
-    censor: Censor
+    censor: Censor | None
     models: Mapping[str, str]
+    scoring: Scoring | None = None
 
 
 Load = Callable[[int], Loaded]
@@ -43,7 +48,7 @@ class Job:
     """What is done.
 
     Attributes:
-        kind: Whether pictures are censored or judged.
+        kind: Whether pictures are censored, judged, or scored.
         root: What outputs' names are relative to, or `MANIFEST`.
         out: URL or folder of the outputs.
         policy: Its name.
@@ -55,7 +60,7 @@ class Job:
         max_bytes: Cap on an encoded picture.
     """
 
-    kind: Literal["hide", "check"]
+    kind: Kind
     root: str
     out: str
     policy: str

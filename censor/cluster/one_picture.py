@@ -22,6 +22,7 @@ from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
 
 if TYPE_CHECKING:
     from censor.pipeline import Censor
+    from censor.redact import Redaction
 
 __all__ = ["Worked", "work_on"]
 
@@ -34,12 +35,16 @@ class Worked:
         outcome: One of `censor.cluster.verdicts.OUTCOMES`.
         record: Fields of `censor.records`.
         output: The censored picture's bytes, where there is one.
+        written: How many bytes there are under the output's name; None where there are none.
+        hidden: What was hidden in it; None for what moves.
         size: Bytes that were read; None where none were.
     """
 
     outcome: str
     record: Mapping[str, Any]
     output: bytes | None = None
+    written: int | None = None
+    hidden: tuple[Redaction, ...] | None = None
     size: int | None = None
 
     @classmethod
@@ -101,7 +106,7 @@ def _hidden(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job:
             result = censor.apply(stream)
             output = result.encode(output_format(result.picture, target=row.name), job.quality)
             record = Outcome.of(row.uri, result, target).record
-            return Worked(outcome=DONE, record=record, output=output, size=size)
+            return Worked(outcome=DONE, record=record, output=output, hidden=result.redactions, size=size)
         except AnimatedImageError:
             if not _may_move(kind):
                 raise

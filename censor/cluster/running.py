@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,7 +14,7 @@ from typing import Any
 
 from censor.cluster.job import Job, Load
 from censor.cluster.planning import Planned, Shard, make_plan, plans, shards_of
-from censor.cluster.sources import Source
+from censor.cluster.sources import Listing
 from censor.cluster.stores import Store
 from censor.cluster.verdicts import FAILED, Tally, committed, read_shard, verdicts_name
 from censor.errors import JobError
@@ -94,7 +94,7 @@ class Summary:
 def run_job(
     job: Job,
     load: Load,
-    source: Source,
+    source: Listing,
     store: Store,
     cluster: Cluster,
     *,
@@ -138,7 +138,7 @@ def run_job(
     return Summary(progress=progress, plans=sum(1 for _ in plans(store)), doubles=doubles)
 
 
-def _planned(job: Job, source: Source, store: Store, *, size: int, retry: bool) -> Planned:
+def _planned(job: Job, source: Listing, store: Store, *, size: int, retry: bool) -> Planned:
     return make_plan(source.rows(), store, job.key, size=size, hiding=job.kind == "hide", retry=retry)
 
 
@@ -211,17 +211,26 @@ def _told(ray: Any, shards: Sequence[Shard], job: Job, load: Load, cluster: Clus
         rows = [{"shard": each.shard, "part": each.part, "group": each.group} for each in wave]
         pool = data.ActorPoolStrategy(min_size=1, max_size=_actors(ray, cluster, len(wave)))
         told = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            ShardWorker, fn_constructor_args=(job, load, cluster.cores, count), batch_size=None, compute=pool,
+            ShardWorker, fn_constructor_args=(job, load, cluster.cores, count), batch_size=1, compute=pool,
             num_cpus=cluster.cores, num_gpus=cluster.gpus or None,
         )  # fmt: skip
         yield from told.iter_rows()
 
 
 def _actors(ray: Any, cluster: Cluster, shards: int) -> int:
-    if cluster.workers is not None:
-        return max(1, min(cluster.workers, shards))
-    there = int(ray.cluster_resources().get("CPU", 1) // cluster.cores)
-    return max(1, min(there, shards))
+    """As many actors as were asked for, or as there is room for: Ray would wait for ever for what no machine has."""
+    machines = [each["Resources"] for each in ray.nodes() if each["Alive"]]
+    room = sum(_room(each, cluster) for each in machines)
+    if not room:
+        wanted = f"{cluster.cores} cores" + (f" and {cluster.gpus:g} GPUs" if cluster.gpus else "")
+        raise JobError(f"no machine of the cluster has {wanted}, which is what one worker needs")
+    return max(1, min(cluster.workers or room, shards))
+
+
+def _room(machine: Mapping[str, float], cluster: Cluster) -> int:
+    """How many actors find room on one machine."""
+    room = machine.get("CPU", 0.0) // cluster.cores
+    return int(min(room, machine.get("GPU", 0.0) // cluster.gpus) if cluster.gpus else room)
 
 
 @contextmanager

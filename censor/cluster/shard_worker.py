@@ -10,21 +10,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from censor.batch import run
 from censor.cluster.job import Job, Load, Loaded, read_job, same_job
 from censor.cluster.names import ATTEMPTS
 from censor.cluster.one_picture import Worked, work_on
+from censor.cluster.outputs import write_output
 from censor.cluster.planning import read_rows, shard_id
+from censor.cluster.scores import score
 from censor.cluster.sources import Row, Sources
 from censor.cluster.stores import open_store
 from censor.cluster.verdicts import Tally, encode_shard, read_shard, verdicts_name
-from censor.errors import ChangedObjectError, CrashedError, JobError, StoreError, WriteError
+from censor.errors import ChangedObjectError, CrashedError, JobError, StoreError
 from censor.report import error_record
 from detect.errors import ReadError
 from detect.pictures.formats import SNIFF_BYTES
+
+if TYPE_CHECKING:
+    from censor.pipeline import Censor
 
 __all__ = ["ShardWorker"]
 
@@ -63,7 +69,7 @@ class ShardWorker:
             self._out = open_store(job.out)
             same_job(job.out, read_job(self._out), job)
             self._sources = Sources(job.root)
-            self._censor = _loaded(job, load, cores).censor
+            self._loaded = _loaded(job, load, cores)
         except Exception as error:  # noqa: BLE001  # whatever it is, it would be so for every picture on this machine
             self._fault = f"on {platform.node()}: {_one_line(error)}"
         self._part = functools.lru_cache(maxsize=2)(self._read_part)
@@ -171,17 +177,27 @@ class ShardWorker:
     def _work(self, read: _Read) -> Worked:
         if read.error is not None or read.data is None:
             return Worked.failed(read.row.uri, read.error or ReadError(f"{read.row.uri}: cannot be read"))
+        if self._loaded.scoring is not None:
+            return score(self._loaded.scoring, read.row, read.data, self._job)
         return work_on(self._censor, read.row, read.data, self._job)
 
+    @property
+    def _censor(self) -> Censor:
+        if self._loaded.censor is None:
+            raise JobError("nothing was loaded that judges pictures")
+        return self._loaded.censor
+
     def _write(self, row: Row, worked: Worked) -> Worked:
-        """The output under its final name. One that is there is this picture's: nobody else's may have that name."""
+        """The output under its final name; see `censor.cluster.outputs`."""
         if worked.output is None:
             return worked
         try:
-            self._out.create(row.name, worked.output)
-        except WriteError as error:
-            return Worked.failed(row.uri, error)
-        return worked
+            size = write_output(self._out, self._censor, row, worked.output, worked.hidden)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever happens to one picture is its own failure
+            return Worked.failed(row.uri, error, worked.size)
+        return replace(worked, output=None, hidden=None, written=size)
 
     def _record(self, row: Row, worked: Worked, shard: str) -> dict[str, Any]:
         return {
@@ -190,7 +206,7 @@ class ShardWorker:
             "outcome": worked.outcome,
             "etag": row.etag,
             "bytes": row.size if worked.size is None else worked.size,
-            "output_bytes": None if worked.output is None else len(worked.output),
+            "output_bytes": worked.written,
             "shard": shard,
             "finished": datetime.now(UTC),
         }

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from censor.cluster.names import is_local, is_manifest, output_fault, scheme, split_glob
 from censor.cluster.stores import Entry, Folder, Store, open_store
 from censor.errors import JobError, StoreError
 
-__all__ = ["MANIFEST", "Row", "Source", "Sources", "open_source"]
+__all__ = ["MANIFEST", "Listing", "Row", "Source", "Sources", "open_source"]
 
 MANIFEST = "manifest"
 """Stands for the root where a list names pictures anywhere."""
@@ -36,6 +36,14 @@ class Row(NamedTuple):
     etag: str | None
     size: int | None
     refused: str | None = None
+
+
+class Listing(Protocol):
+    """Anything that says which pictures are meant."""
+
+    def rows(self) -> Iterator[Row]:
+        """All pictures, as a stream; raises as `Source.rows` does."""
+        ...
 
 
 @dataclass(frozen=True)

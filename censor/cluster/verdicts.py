@@ -137,6 +137,9 @@ def schema() -> pa.Schema:
         pa.field("etag", pa.string()),
         pa.field("bytes", pa.int64()),
         pa.field("output_bytes", pa.int64()),
+        pa.field("content", pa.string()),
+        pa.field("looks", pa.string()),
+        pa.field("said", pa.string()),
         pa.field("shard", pa.string(), nullable=False),
         pa.field("finished", pa.timestamp("ms", tz="UTC"), nullable=False),
     ]

@@ -84,6 +84,10 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
         raise WriteError(f"{name}: {codec.encoder} does not take {size}: {error}") from error
 
 
+_THE_SAME = {"fflags": "+bitexact"}
+"""No random numbers: a film that is censored again is the same to the byte, by which its output is known again."""
+
+
 def write_film(source: FilmSource, recipe: Recipe, frames: Iterable[VideoFrame], out: BinaryIO) -> None:
     """Write a film.
 
@@ -113,8 +117,9 @@ def write_film(source: FilmSource, recipe: Recipe, frames: Iterable[VideoFrame],
         copied, _ = sorted_streams(source)
         try:
             with av.open(
-                out, "w", format=recipe.kind.muxer, container_options=dict(recipe.kind.options), io_open=reopen
-            ) as container:
+                out, "w", format=recipe.kind.muxer, container_options={**recipe.kind.options, **_THE_SAME},
+                io_open=reopen,
+            ) as container:  # fmt: skip
                 video = _video_stream(container, recipe, shown_stream(read, source.name))
                 others = _Others(read, [read.streams[each] for each in copied], container)
                 _mux(container, video, others, first, pictures)

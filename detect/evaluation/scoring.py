@@ -36,6 +36,7 @@ __all__ = [
     "DetectorScorer",
     "ScoreTable",
     "Scorer",
+    "ask_content",
     "ask_pictures",
     "score_pictures",
 ]
@@ -203,6 +204,27 @@ class Answers:
         return join_groups(given_groups(self.pictures), group_hashes(self.hashes, max_distance=max_distance))
 
 
+def ask_content(
+    content: bytes,
+    name: str,
+    scorers: Sequence[Scorer],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    spare: Callable[[int, int], int] | None = None,
+) -> tuple[PictureHash, Mapping[str, Mapping[str, float]], Mapping[str, float]]:
+    """Ask all scorers about one encoded picture: what it looks like, what they say, and how long each took.
+
+    Raises:
+        ReadError, ImageError: It cannot be decoded; errors call it by the name.
+        EvaluationError: A score is not finite.
+        DetectError: A scorer failed.
+    """
+    known = _Known.of(content, scorers, None)
+    asked = _Asked(name=name, content=content)
+    known = asked.asked(known, scorers, spare, max_pixels)
+    return known.looks, known.said, asked.seconds
+
+
 def ask_pictures(
     pictures: Sequence[LabeledPicture],
     scorers: Sequence[Scorer],
@@ -324,25 +346,30 @@ class _Asked:
 
     def completed(self, *, scorers: Sequence[Scorer], spare: Callable[[int, int], int] | None, max_pixels: int) -> Self:
         """With all that was missing. A picture that cannot be decoded is refused, a scorer that fails ends it all."""
-        content, self.content = self.content, b""  # results may wait for those before them
         if self.known is None or self.known.whole:
+            self.content = b""
             return self
-        stream = io.BytesIO(content)
-        stream.name = self.name  # what errors call it
         try:
-            with _timed(self.seconds, "decode"):
-                picture = decode(stream, max_pixels=max_pixels, spare=spare)
+            self.known = self.asked(self.known, scorers, spare, max_pixels)
         except (ReadError, ImageError) as error:
             self.known, self.refused = None, str(error)
-            return self
-        hashed = self.known.hash or hash_picture(on_white(picture))
-        self.known = replace(self.known, hash=hashed)
+        return self
+
+    def asked(
+        self, known: _Known, scorers: Sequence[Scorer], spare: Callable[[int, int], int] | None, max_pixels: int
+    ) -> _Known:
+        """All that is known of it, once what was missing has been asked."""
+        content, self.content = self.content, b""  # results may wait for those before them
+        stream = io.BytesIO(content)
+        stream.name = self.name  # what errors call it
+        with _timed(self.seconds, "decode"):
+            picture = decode(stream, max_pixels=max_pixels, spare=spare)
         for scorer in scorers:
-            if self.known.scores[scorer.name] is None:
+            if known.scores[scorer.name] is None:
                 with _timed(self.seconds, scorer.name):
                     self.found[scorer.name] = _ask(scorer, picture)
-        self.known = replace(self.known, scores={**self.known.scores, **self.found})
-        return self
+        hashed = known.hash or hash_picture(on_white(picture))
+        return replace(known, hash=hashed, scores={**known.scores, **self.found})
 
     def keep(self, scorers: Sequence[Scorer], cache: ScoreCache | None) -> None:
         """Put what was found out into the cache."""

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from jobs import folder_of, load_red, picture
+from labeled_pictures import labeled_folder, look_with, networks
 
 from censor.cli import cluster, main
 from censor.cluster import running
 from censor.cluster.running import Progress
 from censor.cluster.shard_worker import ShardWorker
+from censor.cluster.stores import open_store
 from censor.cluster.verdicts import Tally
 
 
@@ -96,6 +98,37 @@ def test_another_policy_wants_another_output(tmp_path: Path, run: Callable[..., 
     done = run("hide", source, "-o", tmp_path / "out", "--policy", "boxes", "--quality", "50")
     assert done.exit_code == 1
     assert "holds outputs of other options" in done.output
+
+
+def test_labelled_pictures_are_measured_as_the_command_measures_them(
+    tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, s3: Any
+) -> None:
+    """By the same numbers, of a picture in a bucket and of one that cannot be read too; and what is known is kept."""
+    labeled, place = labeled_folder(tmp_path / "labeled"), s3("in")
+    (labeled / "SAFE" / "broken.png").write_bytes(picture(1)[:-20])
+    there = sorted(labeled.rglob("*.png"))
+    lines = [f"{each},{each.parent.name},g{row // 3},{1 + row % 2}" for row, each in enumerate(there)]
+    (tmp_path / "here.csv").write_text("\n".join(["path,label,group,weight", *lines]))
+    open_store(place).create("a.png", there[0].read_bytes())
+    (tmp_path / "list.csv").write_text(
+        (tmp_path / "here.csv").read_text().replace(f"\n{there[0]},", f"\n{place}/a.png,")
+    )
+    look_with(monkeypatch, networks())
+    alone = CliRunner().invoke(main, ["evaluate", str(tmp_path / "here.csv"), "-o", str(tmp_path / "alone"), "-q"])
+    given = ("evaluate", tmp_path / "list.csv", "-o", tmp_path / "out", "--report", tmp_path / "report", "--shard", 5)
+    done = run(*given, "-q")
+    assert (alone.exit_code, done.exit_code) == (1, 1), done.output
+    assert "broken.png" in done.output
+    one, other = ((tmp_path / each / "scores.csv").read_text() for each in ("alone", "report"))
+    assert other == one.replace(str(there[0]), str(tmp_path / place.replace("://", ":/") / "a.png"))
+    said = [json.loads((tmp_path / each / "report.json").read_text()) for each in ("alone", "report")]
+    assert said[0]["policies"] == said[1]["policies"]
+    assert said[0]["judges"] == said[1]["judges"]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "is another file than" not in page
+    monkeypatch.setattr(ShardWorker, "work_off", lambda *_: pytest.fail("a picture is looked at again"))
+    assert run(*given, "-q").exit_code == 2
+    assert run(*given, "-q", "--force").exit_code == 1
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,30 @@ def test_a_shard_that_could_not_be_done_is_told_and_done_the_next_time(
     assert run(source, out).progress.tally.objects == 3
 
 
+class Machines:
+    """What is asked of Ray."""
+
+    def __init__(self, *resources: dict[str, float]) -> None:
+        self._nodes = [{"Alive": True, "Resources": each} for each in resources]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [*self._nodes, {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}]
+
+
+def test_as_many_actors_as_there_is_room_for() -> None:
+    machines = Machines({"CPU": 4.0}, {"CPU": 3.0, "GPU": 1.0})
+    assert running._actors(machines, Cluster(), 100) == 7
+    assert running._actors(machines, Cluster(), 5) == 5
+    assert running._actors(machines, Cluster(workers=2), 100) == 2
+    assert running._actors(machines, Cluster(cores=2), 100) == 3  # one core is left over on the second
+    assert running._actors(machines, Cluster(gpus=0.5), 100) == 2
+    assert running._actors(machines, Cluster(gpus=0.25), 100) == 3
+    with pytest.raises(JobError, match="no machine of the cluster has 1 cores and 2 GPUs"):
+        running._actors(machines, Cluster(gpus=2.0), 100)
+    with pytest.raises(JobError, match="no machine of the cluster has 5 cores, which"):
+        running._actors(machines, Cluster(cores=5, workers=1), 100)
+
+
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(JobError, match=r"pip install 'nsfw-censor\[cluster\]'"):

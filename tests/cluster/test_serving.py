@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from jobs import picture
+from processes import processes_below
 
 from censor.cluster.serving import replicas
 
@@ -52,24 +53,7 @@ def answered() -> str | None:
 
 def replica_processes(driver: int) -> list[int]:
     """The replicas of this driver's own cluster: below it, and called so."""
-    parents, names = {}, {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = path.read_text().rpartition(")")
-            command = (path.parent / "cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
-        process = int(path.parent.name)
-        parents[process], names[process] = int(rest.split()[1]), name + command
-
-    def below(process: int) -> bool:
-        while process > 1:
-            process = parents.get(process, 0)
-            if process == driver:
-                return True
-        return False
-
-    return [process for process, name in names.items() if "ray::ServeReplica" in name and below(process)]
+    return processes_below(driver, "ray::ServeReplica")
 
 
 @pytest.mark.slow  # two replicas load networks of their own, in processes of their own: half a minute and more

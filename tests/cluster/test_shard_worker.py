@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from animations import encoded, red_square, stripes
 from fakes import RED
+from film_files import film
 from jobs import folder_of, job, load_red, picture, planned, worker
 
 from censor.cluster.job import Job
@@ -220,6 +222,44 @@ def test_an_animation_is_hidden_frame_by_frame(tmp_path: Path) -> None:
     assert row["frames"] > 1
     assert row["spans"]
     assert Path(row["output"]).read_bytes()[:3] == b"GIF"
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.mkv", "moving.mp4"])
+def test_what_moves_is_the_same_to_the_byte_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Or no worker could go on with what a dead one has written."""
+    source = folder_of(tmp_path / "in", pictures=1)
+    frames = [red_square(10), red_square(14), stripes()]
+    container = {".mkv": "matroska", ".mp4": "mp4"}.get(Path(name).suffix)
+    (source / name).write_bytes(encoded(frames, "GIF") if container is None else film(frames, container))
+    work = job(str(source), str(tmp_path / "out"))
+    store, _ = planned(work, str(source))
+    dying = worker(work)
+    monkeypatch.setattr(dying, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        work_off(store, [dying])
+    while not store.entry(name):
+        time.sleep(0.01)  # the thread that writes it outlives the shard
+    assert dict(work_off(store, [worker(work)]).outcomes) == {"done": 2}
+
+
+def test_a_picture_that_somebody_put_under_an_outputs_name_is_no_output(tmp_path: Path) -> None:
+    source, out = folder_of(tmp_path / "in", pictures=3), tmp_path / "out"
+    work = job(str(source), str(out))
+    store, _ = planned(work, str(source))
+    (out / "below").mkdir()
+    foreign = out / "below" / "001.png"
+    foreign.write_bytes((source / "below" / "001.png").read_bytes())
+    tally = work_off(store, [worker(work)])
+    assert (dict(tally.outcomes), dict(tally.errors)) == ({"done": 2, "failed": 1}, {"OutputExistsError": 1})
+    row = verdicts(store)[str(source / "below" / "001.png")]
+    assert "exists already, and is not what comes of" in row["error"]["message"]
+    assert (row["output"], row["output_bytes"], row["verdict"]) == (None, None, None)
+    foreign.unlink()
+    planned(work, str(source), retry=True)
+    assert work_off(store, [worker(work)]).outcomes["done"] == 3
+    assert not (decode(foreign).pixels == RED).all(axis=2).any()
 
 
 def test_a_name_that_lies_about_its_format_keeps_its_place(tmp_path: Path) -> None:
