@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from censor.media.medium import Moving, Part, Where
 from censor.policy import Policy
 from censor.redact import Frame
 from censor.timeline import Span, Timeline
-from censor.track import Track, Tracker
+from censor.track import Track, Tracker, known_between
 from censor.verdict import Verdict, judge
 
 __all__ = ["LOOKS_A_SECOND", "Progress", "Seen", "Worst", "look_through"]
@@ -25,6 +25,7 @@ LOOKS_A_SECOND = 8
 """About so many frames of a second are looked at, where one is much like the next."""
 
 _LONGEST = 0.2  # seconds between two looks, whatever the rate
+_HELD_PIXELS = 2**26  # of frames between two looks, which may turn out to be worth one
 
 Progress = Callable[[int, int], None]
 """Told of frames that are done, and of how many there are; 0 where nobody knows."""
@@ -112,19 +113,31 @@ def look_through(
 
 @dataclass(kw_only=True, eq=False)
 class _Waiting:
-    """A frame of which it is not known yet whether its shot ends with it."""
+    """A frame that the tracker has not been told of.
 
-    part: Part
+    Attributes:
+        part: It; None where there were too many to be held.
+        seconds: When it is shown.
+        look: It in grey and small.
+        cut: Whether a shot begins with it.
+        due: Whether it is to be looked at, whatever others show.
+        found: What was found in it; None before, and if it is not looked at.
+    """
+
+    part: Part | None
+    seconds: float
     look: Gray
     cut: bool
     due: bool
+    found: Found | None = None
 
 
 class _FirstPass:
     def __init__(self, networks: Networks, policy: Policy, *, step: int, longest: float | None) -> None:
         self._networks, self._policy, self._step, self._longest = networks, policy, step, longest
         self._judging = policy.judges(networks.names, networks.says)
-        self._waiting: _Waiting | None = None
+        self._waiting: list[_Waiting] = []
+        self._edge: _Waiting | None = None  # the last that was looked at
         self._tracker: Tracker | None = None
         self._timeline = Timeline()
         self._looked: list[int] = []
@@ -136,53 +149,87 @@ class _FirstPass:
         self.verdict: Verdict | None = None
 
     def add(self, part: Part) -> None:
-        """Take the next frame; the one before is looked at now, if it is to be."""
+        """Take the next frame; those before are looked at now, if they are to be."""
         look, number, seconds = part.look(), self._count, part.where.seconds or 0.0
-        cut = self._waiting is None or is_cut(self._waiting.look, look)
+        before = self._waiting[-1] if self._waiting else self._edge
+        cut = before is None or is_cut(before.look, look)
         late = self._longest is not None and seconds - self._last[1] >= self._longest
         due = cut or number - self._last[0] >= self._step or late
         if due:
             self._last = (number, seconds)
-        self._settle(last=cut)
-        self._waiting = _Waiting(part=part, look=look, cut=cut, due=due)
+        if self._waiting and (cut or self._waiting[-1].due):
+            self._settle()
+        self._waiting.append(_Waiting(part=part, seconds=seconds, look=look, cut=cut, due=due))
+        self._let_go()
         self._count += 1
 
-    def _settle(self, *, last: bool) -> None:
-        """Look at the frame that waits, if it is its turn or the last of its shot."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is None:
-            return
-        part = waiting.part
-        number, seconds = self._count - 1, part.where.seconds or 0.0
-        found = self._look_at(part, number) if waiting.due or last else None
+    def _let_go(self) -> None:
+        """Hold no more frames than memory has room for."""
+        room = max(1, _HELD_PIXELS // max(1, self._size[0] * self._size[1]))
+        for each in self._waiting[: max(0, len(self._waiting) - 1 - room)]:
+            each.part = None
+
+    def _settle(self) -> None:
+        """Look at the last frame that waits, and at those before that may show what no look has seen."""
+        self._look_at(self._waiting[-1])
         if self._tracker is None:
             self._tracker = Tracker(rule_for=self._policy.rule_for, size=self._size)
-        boxes = None if found is None else found.visible.boxes
-        self._tracker.add(seconds, boxes, waiting.look, cut=waiting.cut)
+        if self._edge is not None and not self._waiting[0].cut:
+            self._look_between([self._edge, *self._waiting])
+        for each in self._waiting:
+            self._record(each)
+        self._edge = replace(self._waiting[-1], part=None)
+        self._waiting = []
 
-    def _look_at(self, part: Part, number: int) -> Found:
-        picture = part.picture
+    def _look_between(self, frames: list[_Waiting]) -> None:
+        """Look at frames between two looks, from the middle on, as long as nobody knows what was where in them."""
+        first, middle, last = frames[0], frames[len(frames) // 2], frames[-1]
+        if len(frames) < 3 or first.found is None or last.found is None or middle.part is None:
+            return
+        boxes = first.found.visible.boxes, last.found.visible.boxes
+        looks = [each.look for each in frames]
+        if not known_between(looks, *boxes, rule_for=self._policy.rule_for, size=self._size):
+            self._look_at(middle)
+            self._look_between(frames[: len(frames) // 2 + 1])
+            self._look_between(frames[len(frames) // 2 :])
+
+    def _look_at(self, frame: _Waiting) -> None:
+        if frame.part is None:
+            return
+        picture = frame.part.picture
         self._size = picture.width, picture.height
         self._transparent = self._transparent or picture.pixels.shape[2] == 4
         same = self._before is not None and np.array_equal(self._before[0], picture.pixels) and picture.beneath is None
-        found = self._before[1] if same and self._before is not None else find(picture, self._networks)
-        self._before = (picture.pixels, found)
+        frame.found = self._before[1] if same and self._before is not None else find(picture, self._networks)
+        self._before = (picture.pixels, frame.found)
+
+    def _record(self, frame: _Waiting) -> None:
+        """Tell of the next frame what was found in it, if anybody looked."""
+        number, found = len(self._tracker.times) if self._tracker is not None else 0, frame.found
+        if found is not None and frame.part is not None:
+            self._judge(number, frame.part, found)
+        if self._tracker is not None:
+            boxes = None if found is None else found.visible.boxes
+            self._tracker.add(frame.seconds, boxes, frame.look, cut=frame.cut)
+
+    def _judge(self, number: int, part: Part, found: Found) -> None:
         self._looked.append(number)
+        width, height = self._size
         verdict = None
         if self._judging:
-            verdict = self.verdict = judge(found.everything, self._policy, width=picture.width, height=picture.height)
+            verdict = self.verdict = judge(found.everything, self._policy, width=width, height=height)
             worse = self._timeline.add(verdict, part.where)
         else:
             worse = self._worst is None
         if worse:
             self._worst = Worst(verdict=verdict, evidence=found.visible, where=part.where)
-        if remaining(found.visible, self._policy, Frame(width=picture.width, height=picture.height)):
+        if remaining(found.visible, self._policy, Frame(width=width, height=height)):
             self._evidence[number] = found.visible
-        return found
 
     def seen(self, medium: Moving) -> Seen:
         """What was found in all frames."""
-        self._settle(last=True)
+        if self._waiting:
+            self._settle()
         if self._worst is None or self._tracker is None:
             raise ValueError("a medium without parts")
         tracks = self._tracker.finish()

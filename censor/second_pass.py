@@ -29,12 +29,12 @@ from censor.views import Canvas, Views
 from detect.classifier.scores import Scores
 from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections
-from detect.errors import DamagedImageError
+from detect.errors import DamagedImageError, LimitError
 from detect.pictures.still import Picture
 
 __all__ = ["SecondPass"]
 
-_HELD = 64  # frames at most that wait for what a later look says
+_HELD_PIXELS = 2**30  # of frames that wait for what a later look says
 
 
 @dataclass(kw_only=True, eq=False)
@@ -96,6 +96,7 @@ class SecondPass:
         Raises:
             BoxError: A box lies wholly outside the frames.
             DamagedImageError: They are not the frames that were looked at.
+            LimitError: More of them must be held at once than memory has room for.
             RecheckError: The last look at one still finds something.
             ClassifierError, DetectError, DetectorError: As for `find`.
         """
@@ -115,6 +116,7 @@ class SecondPass:
                 self._carried = []
             self._take(number, part, next(planned))
             yield from self._released(times[number])
+            self._require_held()
             count = number + 1
             if progress is not None:
                 progress(len(times) + count, 2 * len(times))
@@ -167,9 +169,16 @@ class SecondPass:
         """Frames of which no later look can say anything, painted; all of them, where a shot has ended."""
         while self._waiting:
             first = self._waiting[0]
-            if now is not None and now - first.seconds <= HOLD_SECONDS and len(self._waiting) < _HELD:
+            if now is not None and self._checked and now - first.seconds <= HOLD_SECONDS:
                 return
             yield self._finished(self._waiting.popleft())
+
+    def _require_held(self) -> None:
+        if len(self._waiting) * self._seen.width * self._seen.height > _HELD_PIXELS:
+            raise LimitError(
+                f"{self._medium.name}: {len(self._waiting)} frames of {self._seen.width} x {self._seen.height} pixels "
+                f"within {HOLD_SECONDS:g} s, which are more than are held at once"
+            )
 
     def _finished(self, one: _Waiting) -> Part:
         redactions = one.redactions + one.more

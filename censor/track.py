@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from censor.association import TWICE, Box, Rules, Times, Track, around, associate, hidden, manner, moved, overlap
 from censor.follow import Gray, walk
-from censor.rules import Rule, reached
-from detect.boxes import iou
+from censor.stitching import stitch
 from detect.detections import Detections
 
-__all__ = ["FLOOR", "HOLD_SECONDS", "LONGEST_GAP", "LOOKS_KEPT", "Rules", "Track", "Tracker", "cover"]
-
-FLOOR = 0.25
-"""Boxes of this share of the score that hides are worth associating."""
+__all__ = ["HOLD_SECONDS", "LONGEST_GAP", "LOOKS_KEPT", "Rules", "Track", "Tracker", "cover", "known_between"]
 
 LONGEST_GAP = 0.75
 """Seconds without a box that are bridged by interpolation."""
@@ -35,56 +30,12 @@ HOLD_SECONDS = 0.25
 LOOKS_KEPT = 750
 """Small grey frames that are remembered, to follow a thing in: half a minute of a film, and 11 MB."""
 
-_SAME = 0.2  # IoU with where a thing should be by now
-_TWICE = 0.5  # IoU of two finds in one frame
-_NEAR = 0.75  # of its own size: how far a small, fast one may be from there, …
-_FURTHER = 0.15  # … and as much again for each of so many seconds
+_ARRIVED = 0.2  # IoU of where a thing was followed to and where one was found
 _SMOOTHING = 0.1  # seconds, to both sides
+_FAST = 0.25  # of its own side, from frame to frame: it may go faster yet
 _GROWTH = 0.3  # share of a side for each second between two boxes: nobody knows the way in between
 
-Box = NDArray[np.float64]
-Times = Sequence[float]
 _Row = tuple[Box, float, int, int]  # score, label and number of the track
-Rules = Callable[[str], Rule | None]
-"""What is done about a label; None for nothing."""
-
-
-@dataclass
-class Track:
-    """One thing in one shot.
-
-    Attributes:
-        frames: Numbers of the frames that it was found in, ascending.
-        boxes: Where, xyxy.
-        scores: How surely.
-        labels: As what.
-        followed: Where its look alone was found, by frame.
-        shot: Number of the frame that its shot begins with, and of the one after its last.
-        sure: Whether a box of it was sure enough to be hidden.
-    """
-
-    frames: list[int] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    followed: dict[int, Box] = field(default_factory=dict)
-    shot: tuple[int, int] = (0, 0)
-    sure: bool = False
-
-    def add(self, frame: int, box: Box, score: float, label: str) -> None:
-        """Add what was found in a later frame."""
-        self.frames.append(frame)
-        self.boxes.append(box)
-        self.scores.append(score)
-        self.labels.append(label)
-
-    def expected(self, frame: int, times: Times) -> Box:
-        """Where it should be in a later frame, if it goes on as it went."""
-        if len(self.frames) < 2:
-            return self.boxes[-1]
-        before, last = times[self.frames[-2]], times[self.frames[-1]]
-        share = (times[frame] - last) / (last - before) if last > before else 0.0
-        return np.asarray(self.boxes[-1] + _moved(self.boxes[-2], self.boxes[-1]) * min(share, 3.0))
 
 
 class Tracker:
@@ -132,12 +83,14 @@ class Tracker:
         if found is None:
             return
         self._open = [each for each in self._open if seconds - self.times[each.frames[-1]] <= LONGEST_GAP]
-        self._open += _associate(self._open, found, frame, self.times, self._rule_for)
+        self._open += associate(self._open, found, frame, self.times, self._rule_for)
         for each in self._open:
-            if each.frames[-1] == frame and not each.sure and _hidden(each.labels[-1], each.scores[-1], self._rule_for):
+            if each.frames[-1] == frame and not each.sure and hidden(each.labels[-1], each.scores[-1], self._rule_for):
                 each.sure, each.shot = True, (self.shots[-1], frame)
                 self._of_shot.append(each)
                 self._follow(each, -1, frame + 1)
+            if each.frames[-1] == frame:
+                self._follow_between(each)
 
     def finish(self) -> list[Track]:
         """End the last shot.
@@ -149,6 +102,7 @@ class Tracker:
         ends = [*self.shots[1:], len(self.times)]
         for each in self._sure:
             each.shot = (each.shot[0], ends[bisect_right(self.shots, each.shot[0]) - 1])
+        stitch(self._sure, self.times, rule_for=self._rule_for)
         return sorted(self._sure, key=lambda each: each.frames[0])
 
     def _end_shot(self, frame: int) -> None:
@@ -166,6 +120,16 @@ class Tracker:
         box = track.boxes[0] if direction < 0 else track.boxes[-1]
         walked = walk(self._looks, edge, box / self._size, shot, direction)
         track.followed |= {frame: place * self._size for frame, place in walked.items()}
+
+    def _follow_between(self, track: Track) -> None:
+        """Follow its look from its last box but one on, and from its last one back, through the frames between."""
+        first, last = track.frames[-2:][0], track.frames[-1]
+        if last - first < 2 or self._looks.none or first < self._looks.first:
+            return
+        for start, box, direction in ((first, track.boxes[-2], 1), (last, track.boxes[-1], -1)):
+            for frame, place in walk(self._looks, start, box / self._size, (first + 1, last), direction).items():
+                known = track.followed.get(frame)
+                track.followed[frame] = place * self._size if known is None else around(known, place * self._size)
 
 
 class _Looks:
@@ -195,6 +159,38 @@ class _Looks:
 
     def __getitem__(self, frame: int) -> Gray:
         return self._kept[frame - self.first]
+
+
+def known_between(
+    looks: Sequence[Gray], before: Detections, after: Detections, *, rule_for: Rules, size: tuple[int, int]
+) -> bool:
+    """Whether what was found in two frames can be followed by its look through those between.
+
+    Where it cannot, it has moved too fast or changed too much for anybody to know where it was, has come or has gone.
+
+    Args:
+        looks: The frames in grey and small, from the first to the second.
+        before: What was found in the first.
+        after: What was found in the second.
+        rule_for: Says from which score on boxes of a label are hidden.
+        size: Columns and rows of a frame.
+    """
+    ends = [
+        [found.xyxy[row].astype(np.float64) for row in range(len(found)) if _counts(found, row, rule_for)]
+        for found in (before, after)
+    ]
+    scale, last = np.array([*size, *size], np.float64), len(looks) - 1
+    for start, end, direction in ((0, last, 1), (last, 0, -1)):
+        there = ends[int(end > 0)]
+        for box in ends[int(start > 0)]:
+            place = walk(looks, start, box / scale, (0, last + 1), direction).get(end)
+            if place is None or (there and max(overlap(place * scale, each) for each in there) < _ARRIVED):
+                return False
+    return True
+
+
+def _counts(found: Detections, row: int, rule_for: Rules) -> bool:
+    return hidden(found.label(row), float(found.scores[row]), rule_for)
 
 
 def cover(tracks: Sequence[Track], times: Times, names: tuple[str, ...], *, rule_for: Rules) -> Iterator[Detections]:
@@ -229,7 +225,7 @@ class _Shown:
         self.number, self.path, self.last = number, path, max(path)
         self._best = max(track.scores)
         rows = zip(track.frames, track.labels, track.scores, strict=True)
-        sure = {frame: label for frame, label, score in rows if _hidden(label, score, rule_for)}
+        sure = {frame: label for frame, label, score in rows if hidden(label, score, rule_for)}
         self._frames, self._labels = list(sure), list(sure.values())
 
     def row(self, frame: int, names: tuple[str, ...]) -> _Row:
@@ -251,17 +247,13 @@ def _merged(rows: Sequence[_Row], names: tuple[str, ...], rule_for: Rules) -> li
     merged: list[_Row] = []
     for box, score, label, number in rows:
         for row, (other, best, name, first) in enumerate(merged):
-            alike = _manner(names[label], rule_for) == _manner(names[name], rule_for)
-            if alike and _overlap(box, other) > _TWICE:
-                merged[row] = (_around(other, box), max(best, score), name, first)
+            alike = manner(names[label], rule_for) == manner(names[name], rule_for)
+            if alike and overlap(box, other) > TWICE:
+                merged[row] = (around(other, box), max(best, score), name, first)
                 break
         else:
             merged.append((box, score, label, number))
     return merged
-
-
-def _overlap(one: Box, other: Box) -> float:
-    return float(iou(np.array([one], np.float32), np.array([other], np.float32))[0, 0])
 
 
 def _detections(rows: Sequence[_Row], names: tuple[str, ...]) -> Detections:
@@ -269,77 +261,6 @@ def _detections(rows: Sequence[_Row], names: tuple[str, ...]) -> Detections:
         return Detections.empty(names)
     boxes, scores, labels, numbers = zip(*rows, strict=True)
     return Detections(np.array(boxes), np.array(scores), np.array(labels), names, track_ids=np.array(numbers))
-
-
-def _associate(tracks: Sequence[Track], seen: Detections, frame: int, times: Times, rule_for: Rules) -> list[Track]:
-    """Give each track the find that is most likely its own, best pair first; the other finds begin tracks."""
-    finds = _finds(seen, rule_for)
-    taken: set[int] = set()
-    if tracks and finds:
-        expected = np.array([each.expected(frame, times) for each in tracks])
-        boxes = np.array([box for box, _, _ in finds])
-        likeness = np.maximum(
-            iou(expected.astype(np.float32), boxes.astype(np.float32)),
-            _nearness(expected, boxes, [times[frame] - times[each.frames[-1]] for each in tracks]),
-        )
-        given: set[int] = set()
-        for flat in np.argsort(-likeness, axis=None, kind="stable").tolist():
-            track, row = divmod(flat, len(finds))
-            if likeness[track, row] < _SAME:
-                break
-            alike = _manner(tracks[track].labels[-1], rule_for) == _manner(finds[row][2], rule_for)
-            if alike and track not in given and row not in taken:
-                given.add(track)
-                taken.add(row)
-                tracks[track].add(frame, *finds[row])
-    begun = []
-    for row, find in enumerate(finds):
-        if row not in taken:
-            begun.append(Track())
-            begun[-1].add(frame, *find)
-    return begun
-
-
-def _finds(seen: Detections, rule_for: Rules) -> list[tuple[Box, float, str]]:
-    """What is worth associating: a box around all that are about one thing, and hidden alike; best score first."""
-    finds: list[tuple[Box, float, str]] = []
-    for row in np.argsort(-seen.scores, kind="stable").tolist():
-        box, score, label = seen.xyxy[row].astype(np.float64), float(seen.scores[row]), seen.label(row)
-        rule = rule_for(label)
-        if rule is None or rule.censor_at is None or score < rule.censor_at * FLOOR:
-            continue
-        for number, (other, best, name) in enumerate(finds):
-            same = _overlap(box, other) > _TWICE
-            if same and _manner(label, rule_for) == _manner(name, rule_for):
-                finds[number] = (_around(other, box), best, name)
-                break
-        else:
-            finds.append((box, score, label))
-    return finds
-
-
-def _manner(label: str, rule_for: Rules) -> tuple[object, ...]:
-    """How boxes of a label are hidden: what is hidden otherwise is another thing."""
-    rule = rule_for(label)
-    return () if rule is None else (rule.effect, rule.shape, rule.expand)
-
-
-def _nearness(expected: NDArray[np.float64], boxes: NDArray[np.float64], gaps: Sequence[float]) -> NDArray[np.float64]:
-    """As good as IoU where middles are near and sizes alike, at most half: overlap tells more."""
-    size = [
-        np.sqrt(np.maximum((each[:, 2] - each[:, 0]) * (each[:, 3] - each[:, 1]), 1e-6)) for each in (expected, boxes)
-    ]
-    middles = [(each[:, :2] + each[:, 2:]) / 2 for each in (expected, boxes)]
-    away = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=2) / size[0][:, None]
-    near = _NEAR * (1 + np.array(gaps)[:, None] / _FURTHER)
-    ratio = size[0][:, None] / size[1][None]
-    alike = np.minimum(ratio, 1 / ratio)
-    return np.where((away < near) & (alike > 0.6), 0.5 * (1 - away / near) * alike + _SAME, 0.0)
-
-
-def _hidden(label: str, score: float, rule_for: Rules) -> bool:
-    rule = rule_for(label)
-    return rule is not None and reached(score, rule.censor_at)
 
 
 def _path(track: Track, times: Times) -> dict[int, Box]:
@@ -351,9 +272,10 @@ def _path(track: Track, times: Times) -> dict[int, Box]:
         for frame in range(first + 1, last):
             share = (times[frame] - times[first]) / span if span > 0 else 0.5
             likely[frame] = _grown(one * (1 - share) + other * share, _GROWTH * span)
-    likely |= track.followed
-    smooth = {frame: _around(box, _mean(likely, frame, times)) for frame, box in likely.items()}
-    return _held(smooth, times, track.shot)
+    for frame, place in track.followed.items():
+        likely[frame] = around(likely[frame], place) if frame in likely else place
+    smooth = {frame: around(box, _mean(likely, frame, times)) for frame, box in likely.items()}
+    return _held(smooth, likely, times, track.shot)
 
 
 def _mean(boxes: dict[int, Box], frame: int, times: Times) -> Box:
@@ -366,30 +288,36 @@ def _mean(boxes: dict[int, Box], frame: int, times: Times) -> Box:
     return np.asarray(np.mean([boxes[each] for each in near], axis=0))
 
 
-def _held(boxes: dict[int, Box], times: Times, shot: tuple[int, int]) -> dict[int, Box]:
+def _held(boxes: dict[int, Box], likely: dict[int, Box], times: Times, shot: tuple[int, int]) -> dict[int, Box]:
     """The same, and the time before and after: where it was first and last, and where it may have come from or gone."""
     held = dict(boxes)
     ordered = sorted(boxes)
-    for edge, inner, step in ((ordered[0], ordered[:4][-1], -1), (ordered[-1], ordered[-4:][0], 1)):
+    for edge, inner, step in ((ordered[0], ordered[1:4], -1), (ordered[-1], ordered[-4:-1][::-1], 1)):
         until = times[edge] + step * HOLD_SECONDS
         ends = (bisect_left(times, until), edge) if step < 0 else (edge + 1, bisect_right(times, until))
-        span = abs(times[edge] - times[inner])
-        speed = _moved(boxes[inner], boxes[edge]) / span if span > 0 else np.zeros(4)
         for frame in range(max(shot[0], ends[0]), min(shot[1], ends[1])):
-            gone = boxes[edge] + speed * abs(times[frame] - times[edge])
-            held[frame] = _around(boxes[edge], gone)
+            held[frame] = around(boxes[edge], *_gone(likely, times, (edge, *inner), frame))
     return held
 
 
-def _moved(one: Box, other: Box) -> Box:
-    """By how much a box has moved, its size left aside."""
-    middle = ((other[:2] + other[2:]) - (one[:2] + one[2:])) / 2
-    return np.concatenate([middle, middle])
+def _gone(likely: dict[int, Box], times: Times, known: Sequence[int], frame: int) -> list[Box]:
+    """Where a thing may be in a frame, by where it was in up to four, the nearest to it first."""
+    edge, *inner = known
+    away = abs(times[frame] - times[edge])
+    speeds = [_speed(likely, times, each, edge) for each in inner]
+    places = [likely[edge] + speed * away for speed in speeds[:1] + speeds[1:][-1:]]
+    if len(speeds) > 1:
+        latest, before = speeds[0], _speed(likely, times, inner[1], inner[0])
+        step = abs(times[edge] - times[inner[0]])
+        if step > 0 and (np.abs(latest[:2]) * step > _FAST * (likely[edge][2:] - likely[edge][:2])).any():
+            places.append(likely[edge] + latest * away + (latest - before) / step * away * (away + step) / 2)
+    return places
 
 
-def _around(*boxes: Box) -> Box:
-    stacked = np.stack(boxes)
-    return np.concatenate([stacked[:, :2].min(axis=0), stacked[:, 2:].max(axis=0)])
+def _speed(boxes: dict[int, Box], times: Times, inner: int, edge: int) -> Box:
+    """How far a thing goes in a second, by where it was in two frames."""
+    span = abs(times[edge] - times[inner])
+    return moved(boxes[inner], boxes[edge]) / span if span > 0 else np.zeros(4)
 
 
 def _grown(box: Box, share: float) -> Box:

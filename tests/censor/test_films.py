@@ -16,7 +16,7 @@ from film_files import RedSeer, add_sound, blob, changing, film, frames_of, pack
 from numpy.typing import NDArray
 
 import censor.media.film as film_module
-from censor import Censor
+from censor import Censor, second_pass
 from censor.errors import ExtraError, WriteError
 from censor.policy import Policy
 from censor.rules import Rule
@@ -379,3 +379,24 @@ def test_a_film_goes_from_one_open_file_into_another_and_both_stay_open() -> Non
     assert done.frames == len(frames_of(out.getvalue())) == 6
     assert not any(red_in(each).any() for each in frames_of(out.getvalue()))
     assert source.seek(0) == out.seek(0) == 0
+
+
+def test_what_a_late_look_finds_is_hidden_in_all_the_time_before_it_whatever_the_rate(tmp_path: Path) -> None:
+    """At 480 frames a second a quarter of a second has 120 of them; only that at frame 90 sees."""
+
+    class Late(RedSeer):
+        def _find(self, image: Any) -> Any:
+            return super()._find(image if image[:8, :8].mean() > 200 else image[:1])
+
+    frames = [blob(40) for _ in range(121)]
+    frames[90][:8, :8] = 255
+    data = film(frames, rate=480, base=Fraction(1, 48_000), audio=None)
+    _, out = censored(data, tmp_path / "out", Late())
+    assert left_of(out) == [0] * 121
+
+
+def test_more_frames_than_can_be_held_give_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_pass, "_HELD_PIXELS", 5 * 96 * 160)
+    with pytest.raises(LimitError, match=r"6 frames of 160 x 96 pixels within 0.25 s"):
+        censored(moving(audio=None), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from animations import stripes
 
 from censor.follow import Gray, is_cut, look_of, walk
 from censor.rules import Rule
-from censor.track import HOLD_SECONDS, LONGEST_GAP, Rules, Track, Tracker, cover
+from censor.track import HOLD_SECONDS, LONGEST_GAP, Rules, Track, Tracker, cover, known_between
 from detect.boxes import iou
 from detect.detections import Detections
 
@@ -174,3 +174,38 @@ def test_what_has_no_look_is_not_followed() -> None:
 def test_a_cut_changes_everything(level: int, cut: bool) -> None:
     before = np.full((90, 160), 100, np.uint8)
     assert is_cut(before, before + np.uint8(level)) is cut
+
+
+def test_what_becomes_faster_is_held_where_it_may_be_by_then() -> None:
+    """By 10, 20, 30, 40 columns a frame, and so on; then nobody sees it any more."""
+    found = [seen(at(100 + 5 * each * (each + 1))) if each < 5 else seen() for each in range(8)]
+    covered = list(cover(link(found, times(8), [0], rule_for=rules), times(8), NAMES, rule_for=rules))
+    for frame in range(8):
+        x0, _, x1, _ = covered[frame].xyxy[0]
+        assert x0 <= 100 + 5 * frame * (frame + 1)
+        assert x1 >= 140 + 5 * frame * (frame + 1)
+
+
+def test_the_way_between_two_finds_is_known_where_a_look_goes_all_along_it() -> None:
+    thing = np.random.default_rng(1).integers(0, 255, (24, 24, 3)).astype(np.uint8)
+
+    def looks(lefts: Sequence[int]) -> list[Gray]:
+        made = []
+        for left in lefts:
+            pixels = stripes(90, 160).copy()
+            if left >= 0:
+                pixels[30:54, left : left + 24] = thing
+            made.append(look_of(pixels))
+        return made
+
+    def known(lefts: Sequence[int]) -> bool:
+        ends = [seen((left, 30, left + 24, 54, 0.9)) if left >= 0 else seen() for left in (lefts[0], lefts[-1])]
+        return known_between(looks(lefts), *ends, rule_for=rules, size=(160, 90))
+
+    assert known([20, 26, 32, 38])
+    assert known([-1, -1, -1])
+    assert not known([20, 90, 20])  # there and back, faster than anything can be followed
+    assert not known([20, 26, -1])
+    assert not known([-1, 26, 32])
+    low = seen((20, 30, 44, 54, 0.2))
+    assert known_between(looks([20, -1, -1]), low, seen(), rule_for=rules, size=(160, 90))  # was never sure
