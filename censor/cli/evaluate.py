@@ -15,6 +15,7 @@ from censor.cli.labeled import (
     labeled_command,
     looked_at,
     require_extra,
+    require_place,
     thumbnails_of,
     told_unreadable,
 )
@@ -69,6 +70,7 @@ def _check_folder(out: Path, source: Path, *, force: bool) -> None:
     if (out.exists() or out.is_symlink()) and not (force and out.is_dir()):
         what = "use --force to write into it" if out.is_dir() else "name a folder"
         raise click.UsageError(f"-o {out}: exists already; {what}")
+    require_place(out)
 
 
 def _beside(policy: Policy) -> list[Policy]:

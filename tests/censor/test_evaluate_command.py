@@ -171,6 +171,9 @@ def write(path: Path, content: str) -> Path:
         ("path,label\na.png,naked\n", 'label must be safe or nsfw, not "naked"'),
         ("path,label\na.png,safe\na.png,nsfw\n", "has two labels"),
         ("path,label\na.png,safe\nb.png,nsfw\n", "none of 2 pictures can be read"),
+        ("path;label\na.png;safe\n", "columns are separated by semicolons; expected commas"),
+        ("path\tlabel\na.png\tsafe\n", "columns are separated by tabs; expected commas"),
+        ("label\nsafe\n", "column path is missing"),
         ("path,label,mood\na.png,safe,good\n", 'column "mood" is unknown'),
         ("path,label,weight\na.png,safe,nan\n", "weight must be a number"),
     ],
@@ -181,6 +184,36 @@ def test_bad_tables_end_in_one_line(censor: Censor, tmp_path: Path, faked: Netwo
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_may_come_from_a_spreadsheet(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
+    lines = [f"{side}/{row:03}.png,{side.lower()}" for side in ("SAFE", "NSFW") for row in range(3)]
+    (labeled / "t.csv").write_bytes("\r\n".join(["\ufeffpath,label", *lines, ""]).encode())
+    done = censor("evaluate", labeled / "t.csv", "-o", tmp_path / "out", "-q", "--worst", 0)
+    assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_label_of_which_nothing_can_be_read_is_named_with_the_reason(
+    censor: Censor, labeled: Path, tmp_path: Path, faked: Networks
+) -> None:
+    for path in (labeled / "NSFW").iterdir():
+        path.write_bytes(b"no picture")
+    done = censor("evaluate", labeled, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert re.search(r"none of 10 nsfw pictures can be read; the first: .*000.png: ", done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["calibrate"], ["rank"], ["map", "--by", "open_nsfw"], ["mine"]], ids=lambda each: each[0]
+)
+def test_where_nothing_could_be_written_nothing_is_looked_at(
+    censor: Censor, labeled: Path, tmp_path: Path, faked: Networks, command: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = censor(*command, labeled, "-o", tmp_path / "file" / "out")
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: {tmp_path}/file/out: cannot be written: {tmp_path}/file: Not a directory\n"
+    assert faked.detector.calls == 0  # type: ignore[union-attr]  # RedFinder
 
 
 def test_one_picture_under_two_labels_ends_it(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
