@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tiny_classifiers import Reds
 
+from censor.analysis.collection import Collection, unlabeled
 from censor.analysis.looking import DETECTOR, Look, look_at
 from censor.finding import Networks
 from detect.evaluation.labeled import LabeledPicture, read_labeled
@@ -56,3 +57,12 @@ def look_with(monkeypatch: pytest.MonkeyPatch, given: Networks, facts: Mapping[s
     """Let commands look with these networks in the place of those that are installed, and draw few times."""
     monkeypatch.setattr("censor.cli.labeled._networks", lambda *_: (given, facts))
     monkeypatch.setattr("censor.analysis.evaluate.RESAMPLES", 20)
+
+
+def collection(folder: Path, *, count: int = 12) -> Collection:
+    """So many pictures, ever redder; the last is there twice, and one cannot be read. The third has a box."""
+    save(folder, [row / count for row in range(count)], boxes=[2])
+    Image.fromarray(colored((count - 1) / count, count - 1)).resize((96, 72)).save(folder / "copy.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    look = look_at(unlabeled(sorted(folder.iterdir())), networks(), FACTS)
+    return Collection.of(look, ["film.mp4: a film"])

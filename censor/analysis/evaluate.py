@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from censor.analysis.looking import Look, Seen
+from censor.analysis.looking import Look, Seen, counted_by
+from censor.analysis.measured import Judge, JudgedPolicy, Kind, Rate
+from censor.analysis.mining import Reason, disagreements
 from censor.calibration import calibrated_scores
 from censor.policy import Policy
+from censor.policy_toml import load_policy
 from censor.verdict import Level, Verdict
 from detect.errors import EvaluationError
 from detect.evaluation.agreement import Agreement, agreement
 from detect.evaluation.curves import areas
 from detect.evaluation.intervals import Interval, bootstrap_all, wilson
 from detect.evaluation.operating import (
-    Confusion,
     OperatingPoint,
     at_best_f1,
     at_false_alarm_rate,
     at_miss_rate,
+    confusion_at,
 )
 from detect.evaluation.scored import Scored
+from detect.labels import CLASSES
 
-__all__ = ["CALIBRATED", "PEOPLE", "RESAMPLES", "Evaluation", "Judge", "JudgedPolicy", "Rate", "evaluate"]
+__all__ = [
+    "CALIBRATED",
+    "PEOPLE",
+    "RESAMPLES",
+    "Evaluation",
+    "Judge",
+    "JudgedPolicy",
+    "Rate",
+    "evaluate",
+    "four_classes",
+]
 
 PEOPLE = "people"
 """Those who labelled the pictures, among those who agree or not."""
@@ -37,8 +52,6 @@ CALIBRATED = ", calibrated"
 RESAMPLES = 1000
 """How often groups are drawn for an interval: its ends then move by a few in a thousand from draw to draw."""
 
-Kind = Literal["policy", "classifier", "label"]
-
 _POINTS: Mapping[str, Callable[[Scored], OperatingPoint]] = {
     "best F1": at_best_f1,
     "misses 1 %": lambda data: at_miss_rate(data, 0.01),
@@ -47,90 +60,6 @@ _POINTS: Mapping[str, Callable[[Scored], OperatingPoint]] = {
     "false alarms 1 %": lambda data: at_false_alarm_rate(data, 0.01),
 }
 """Thresholds that somebody may want, by what they are for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """A measure, and where it would lie on other pictures of the same kind.
-
-    Attributes:
-        value: In [0, 1].
-        interval: None where there are too few groups to say.
-    """
-
-    value: float
-    interval: Interval | None
-
-    def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        ends = None if self.interval is None else [self.interval.low, self.interval.high]
-        return {"value": self.value, "interval": ends}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judge:
-    """One that gives each picture a score: a label's best box, a classifier, a policy's verdict.
-
-    Attributes:
-        name: Label, classifier or policy.
-        kind: Which of these.
-        data: Its scores with the pictures' labels, weights and groups.
-        counts: Whether the policy that is evaluated goes by it.
-        auc: The area under the ROC curve.
-        ap: Average precision.
-        points: Thresholds and what they do, by what they are for.
-    """
-
-    name: str
-    kind: Kind
-    data: Scored
-    counts: bool
-    auc: Rate
-    ap: Rate
-    points: Mapping[str, OperatingPoint]
-
-    def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        points = {
-            name: {"threshold": point.threshold if np.isfinite(point.threshold) else None, **rates(point.confusion)}
-            for name, point in self.points.items()
-        }
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "auc": self.auc.to_dict(),
-            "average_precision": self.ap.to_dict(),
-            "points": points,
-        }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class JudgedPolicy:
-    """A policy's verdicts on all pictures.
-
-    Attributes:
-        policy: Which one.
-        verdicts: One for each picture.
-        weights: Level to the weight of the safe pictures and of the NSFW ones that got it.
-        missed: Share of the NSFW pictures whose level lies below another, by that one.
-        flagged: Share of the safe pictures whose level is this or a graver one, by level.
-    """
-
-    policy: Policy
-    verdicts: tuple[Verdict, ...]
-    weights: Mapping[Level, tuple[float, float]]
-    missed: Mapping[Level, Rate]
-    flagged: Mapping[Level, Rate]
-
-    def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        levels = [Level.REVIEW, Level.NSFW]
-        return {
-            "policy": self.policy.name,
-            "weights": {level.value: {"safe": safe, "nsfw": nsfw} for level, (safe, nsfw) in self.weights.items()},
-            "missed": {f"below {level}": self.missed[level].to_dict() for level in levels},
-            "false_alarms": {f"at least {level}": self.flagged[level].to_dict() for level in levels},
-        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,6 +73,7 @@ class Evaluation:
         judges: Policies, classifiers, and the labels of which any box was found.
         silent: The labels of which none was.
         agreements: Of each pair of those who flag pictures, each flagging at what the policy calls NSFW.
+        disputed: The row of each picture on which the detector and classifiers disagree, to why; the widest gap first.
     """
 
     look: Look
@@ -152,11 +82,13 @@ class Evaluation:
     judges: tuple[Judge, ...]
     silent: tuple[str, ...]
     agreements: Mapping[tuple[str, str], Agreement]
+    disputed: Mapping[int, Reason]
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
         answers, truth = self.look.answers, self.truth
         return {
+            "policy": self.policies[0].policy.name,
             "pictures": {
                 "safe": int((~truth.labels).sum()),
                 "nsfw": int(truth.labels.sum()),
@@ -169,28 +101,50 @@ class Evaluation:
             "policies": [each.to_dict() for each in self.policies],
             "judges": [each.to_dict() for each in self.judges],
             "labels_never_found": list(self.silent),
-            "agreements": [_agreement_dict(pair, found) for pair, found in self.agreements.items()],
+            "agreements": self.agreement_rows(),
+            "disputed": [
+                {"file": str(answers.pictures[row].path), "kind": why.kind, "detail": why.text, "gap": why.strength}
+                for row, why in self.disputed.items()
+            ],
             "seconds_per_picture": {
-                stage: {"pictures": len(times), "median": float(np.median(times))}
+                stage: {"pictures": len(times), "median": float(np.median(times)), "total": float(sum(times))}
                 for stage, times in answers.seconds.items()
                 if len(times)
             },
         }
+
+    def agreement_rows(self) -> list[dict[str, object]]:
+        """`agreements` for JSON and tables."""
+        return [
+            {
+                "first": first,
+                "second": second,
+                **dataclasses.asdict(found),
+                "agreement": found.rate,
+                "kappa": found.kappa if np.isfinite(found.kappa) else None,
+            }
+            for (first, second), found in self.agreements.items()
+        ]
+
+    @property
+    def asked_several(self) -> bool:
+        """Whether there are several networks, which may contradict each other."""
+        first = self.look.seen[0].evidence
+        return bool(first.boxes.names) + len(first.classifiers) > 1
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """Each judge's scores by a name of its own, (N,)."""
         return {f"{each.kind} {each.name}": each.data.scores for each in self.judges}
 
 
-def rates(confusion: Confusion) -> dict[str, float | None]:
-    """What a threshold does, for JSON."""
-    precision = confusion.precision
-    return {
-        "miss_rate": confusion.miss_rate,
-        "false_alarm_rate": confusion.false_alarm_rate,
-        "precision": precision if np.isfinite(precision) else None,
-        "f1": confusion.f1,
-    }
+def four_classes() -> Policy:
+    """The oldest rule of this kind, to hold others beside: a picture is NSFW for a box of one of four trained classes.
+
+    Belly and male chest are the other two. Thresholds are those of the preset `boxes`; nobody else is asked.
+    """
+    boxes = load_policy("boxes")
+    rules = {label: rule for label, rule in boxes.rules.items() if label in CLASSES}
+    return dataclasses.replace(boxes, name="four classes", rules=rules)
 
 
 def evaluate(look: Look, policies: Sequence[Policy], *, resamples: int = RESAMPLES, seed: int = 0) -> Evaluation:
@@ -229,7 +183,10 @@ def evaluate(look: Look, policies: Sequence[Policy], *, resamples: int = RESAMPL
             counts=each.counts,
             auc=next(rates),
             ap=next(rates),
-            points={aim: find(each.data) for aim, find in _POINTS.items()},
+            points={
+                **_policy_points(each, policies[0]),
+                **{aim: find(each.data) for aim, find in _POINTS.items()},
+            },
         )
         for each in heard
     ]
@@ -241,6 +198,7 @@ def evaluate(look: Look, policies: Sequence[Policy], *, resamples: int = RESAMPL
         judges=tuple(judges),
         silent=tuple(each.name for each in said if each not in heard),
         agreements=_agreements(judged, judges, truth),
+        disputed=_disputed(look.seen, policies[0]),
     )
 
 
@@ -254,6 +212,28 @@ class _Said(NamedTuple):
 
 
 _GRAVER = (Level.REVIEW, Level.NSFW)
+
+
+def _policy_points(said: _Said, policy: Policy) -> dict[str, OperatingPoint]:
+    """What the policy's thresholds for a classifier or a label would do if nobody else were asked.
+
+    Of a classifier whose scores the policy makes probabilities they are about these.
+    """
+    if not said.counts or said.kind == "policy" or (said.kind == "classifier" and said.name in policy.calibrations):
+        return {}
+    rule = policy.picture if said.kind == "classifier" else policy.rule_for(said.name)
+    thresholds = {} if rule is None else {"review_at": rule.review_at, "nsfw_at": rule.nsfw_at}
+    return {
+        f"policy's {key}": OperatingPoint(at, confusion_at(said.data, float(np.float32(at))))  # as `reached` has it
+        for key, at in thresholds.items()
+        if at is not None
+    }
+
+
+def _disputed(seen: Sequence[Seen], policy: Policy) -> dict[int, Reason]:
+    widest = {row: max(disagreements(each, policy), default=None) for row, each in enumerate(seen)}
+    found = [(row, why) for row, why in widest.items() if why is not None]
+    return dict(sorted(found, key=lambda each: -each[1].strength))
 
 
 def _rates(
@@ -311,9 +291,11 @@ def _scores(
     for policy, given in zip(policies, verdicts, strict=True):
         yield policy.name, "policy", np.array([verdict.score for verdict in given]), policy is main
     first = seen[0].evidence
+    asked = counted_by(main, first.classifiers)
+    judging = main.picture.judged_by({name: first.classifiers[name] for name in asked})
     for name in first.classifiers:
         scores = np.array([each.evidence.scores[name].probability for each in seen])
-        counted = name in main.picture.judged_by(first.classifiers)
+        counted = name in judging
         yield name, "classifier", scores, counted
         if name in main.calibrations:
             yield f"{name}{CALIBRATED}", "classifier", _probabilities(seen, name, main), counted
@@ -351,17 +333,4 @@ def _agreements(
         (one, other): agreement(flags[one], flags[other], weights=truth.weights)
         for row, one in enumerate(names)
         for other in names[row + 1 :]
-    }
-
-
-def _agreement_dict(pair: tuple[str, str], found: Agreement) -> dict[str, object]:
-    return {
-        "first": pair[0],
-        "second": pair[1],
-        "both": found.both,
-        "first_only": found.first_only,
-        "second_only": found.second_only,
-        "neither": found.neither,
-        "agreement": found.rate,
-        "kappa": found.kappa if np.isfinite(found.kappa) else None,
     }

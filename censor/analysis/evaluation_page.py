@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
 
-from censor.analysis.evaluate import PEOPLE, Evaluation, Judge, JudgedPolicy, Rate
+from censor.analysis.evaluate import PEOPLE, Evaluation
+from censor.analysis.measured import Judge, JudgedPolicy, Rate
 from censor.analysis.page import Block, Figure, Gallery, Paragraph, Section, Table, render_page
 from censor.analysis.thumbnails import HIDING, Thumbnails, Wanted
 from censor.verdict import Level
 from detect.detections import RGBImage
 from detect.evaluation.curves import precision_recall_curve, roc_curve
 from detect.evaluation.plots import draw_precision_recall, draw_reliability, draw_roc
-from detect.evaluation.reliability import brier_score, reliability
 
-__all__ = ["PLOTS", "detector_table", "evaluation_page", "evaluation_plots", "scores_csv"]
+__all__ = ["PLOTS", "detector_classes", "detector_table", "evaluation_page", "evaluation_plots"]
 
 PLOTS = {
     "roc.png": "ROC: the share of NSFW pictures that are flagged over the share of safe ones, at every threshold",
@@ -26,6 +26,8 @@ PLOTS = {
     "reliability.png": "Reliability: what classifiers' scores say against the share of NSFW pictures among them",
 }
 """Names of the files with plots, and what each shows."""
+
+_UNSAID: Mapping[int, str] = MappingProxyType({})
 
 UNKNOWN = "-"
 """In the place of a number that cannot be said."""
@@ -65,6 +67,7 @@ def evaluation_page(
         Section("Are scores probabilities?", _probabilities(evaluation, plots)),
         Section("Who agrees with whom", _agreements(evaluation)),
         *_worst(evaluation, thumbnails, worst),
+        *_disputed(evaluation, thumbnails, worst),
         *([Section("The detector's boxes", detector)] if detector else []),
         Section("Pictures and time", _pictures(evaluation)),
     ]
@@ -80,25 +83,9 @@ def evaluation_plots(evaluation: Evaluation) -> dict[str, bytes]:
             {name: precision_recall_curve(data) for name, data in drawn.items()}
         ),
     }
-    if tables := {each.name: reliability(each.data) for each in _classifiers(evaluation)}:
+    if tables := {each.name: found for each in evaluation.judges if (found := each.reliability) is not None}:
         plots["reliability.png"] = draw_reliability(tables)
     return {name: _png(pixels) for name, pixels in plots.items()}
-
-
-def scores_csv(evaluation: Evaluation) -> str:
-    """A line for each picture that could be read: what people say, and all scores."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    columns = evaluation.columns()
-    levels = {f"level {each.policy.name}": each.verdicts for each in evaluation.policies}
-    writer.writerow(["path", "label", "group", "weight", *levels, *columns])
-    truth = evaluation.truth
-    for row, picture in enumerate(evaluation.look.answers.pictures):
-        said = [verdicts[row].level.value for verdicts in levels.values()]
-        scores = [f"{column[row]:.6g}" for column in columns.values()]
-        label = "nsfw" if picture.nsfw else "safe"
-        writer.writerow([str(picture.path), label, int(truth.groups[row]), f"{picture.weight:g}", *said, *scores])
-    return out.getvalue().encode("utf-8", "backslashreplace").decode()
 
 
 def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
@@ -111,15 +98,31 @@ def detector_table(metrics: Mapping[str, object], source: str) -> list[Block]:
     Raises:
         ValueError: It is something else.
     """
-    fields = ("boxes", "ap", "ap50", "ar")
-    classes = metrics.get("classes")
-    if not isinstance(classes, list) or not all(
-        isinstance(each, dict) and {"name", *fields} <= set(each) for each in classes
-    ):
-        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate`")
-    rows = [[str(each["name"]), str(each["boxes"]), *(_number(each[key]) for key in fields[1:])] for each in classes]
+    rows = [
+        [str(each["name"]), str(each["boxes"]), *(_number(each[key]) for key in ("ap", "ap50", "ar"))]
+        for each in detector_classes(metrics, source)
+    ]
     caption = f"Boxes against boxes that people drew, from {source}"
     return [Table(["label", "boxes", "AP", "AP50", "AR"], rows, caption)]
+
+
+def detector_classes(metrics: Mapping[str, object], source: str) -> list[dict[str, object]]:
+    """The same for JSON: a row for each label.
+
+    Args:
+        metrics: See `detector_table`.
+        source: See `detector_table`.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    fields = ("name", "boxes", "ap", "ap50", "ar")
+    classes = metrics.get("classes")
+    if not isinstance(classes, list) or not all(
+        isinstance(each, dict) and set(fields) <= set(each) for each in classes
+    ):
+        raise ValueError(f"{source}: is no metrics.json of `python -m detect evaluate`")
+    return [{key: each[key] for key in fields} for each in classes]
 
 
 def _in_short(evaluation: Evaluation) -> list[Block]:
@@ -198,12 +201,13 @@ def _thresholds(evaluation: Evaluation) -> list[Block]:
 
 
 def _probabilities(evaluation: Evaluation, plots: Mapping[str, bytes]) -> list[Block]:
-    if not _classifiers(evaluation):
-        return [Paragraph("No classifier was asked; scores of boxes are no probabilities.")]
     rows = [
-        [each.name, f"{reliability(each.data).expected_calibration_error:.3f}", f"{brier_score(each.data):.3f}"]
-        for each in _classifiers(evaluation)
+        [each.name, f"{found.expected_calibration_error:.3f}", f"{each.brier_score:.3f}"]
+        for each in evaluation.judges
+        if (found := each.reliability) is not None
     ]
+    if not rows:
+        return [Paragraph("No classifier was asked; scores of boxes are no probabilities.")]
     return [
         Paragraph(
             "Where a score is a probability, of the pictures that get .8 eight in ten are NSFW. The expected "
@@ -263,18 +267,38 @@ def _worst(evaluation: Evaluation, thumbnails: Thumbnails | None, count: int) ->
     ]
 
 
-def _gallery(evaluation: Evaluation, rows: Sequence[int], thumbnails: Thumbnails, *, none: str) -> list[Block]:
+def _disputed(evaluation: Evaluation, thumbnails: Thumbnails | None, count: int) -> list[Section]:
+    """Pictures on which models contradict each other, whoever is right."""
+    if thumbnails is None or not count or not evaluation.asked_several:
+        return []
+    said = {row: f"{why.kind}: {why.text}" for row, why in evaluation.disputed.items()}
+    shown = _gallery(evaluation, list(said)[:count], thumbnails, none="No two contradict each other.", why=said)
+    if len(said) > count:
+        shown.append(Paragraph(f"The widest gaps of {len(said)}; all are in the column disputed of scores.csv."))
+    return [Section("Where models contradict each other", [Paragraph(_SURE), *shown])]
+
+
+_SURE = (
+    "A box makes a picture NSFW and a classifier gives it less than .2; or no box counts and a classifier gives .8 or "
+    "more; or one classifier gives that and another less than .2."
+)
+
+
+def _gallery(
+    evaluation: Evaluation, rows: Sequence[int], thumbnails: Thumbnails, *, none: str, why: Mapping[int, str] = _UNSAID
+) -> list[Block]:
+    """What went wrong, or what is said of each picture in `why`."""
     if not rows:
         return [Paragraph(none)]
     answers, seen, wanted = evaluation.look.answers, evaluation.look.seen, {}
     for row in rows:
         picture, verdict = answers.pictures[row], evaluation.policies[0].verdicts[row]
-        why = "; ".join(map(str, verdict.reasons[:2])) or "nothing met a rule"
+        text = why.get(row) or "; ".join(map(str, verdict.reasons[:2])) or "nothing met a rule"
         wanted[row] = Wanted(
             path=picture.path,
             content=answers.contents[row],
             seen=seen[row],
-            caption=f"{picture.path.name}: {verdict.level} {verdict.score:.2f}; {why}",
+            caption=f"{picture.path.name}: {verdict.level} {verdict.score:.2f}; {text}",
             hidden="hidden: people call it NSFW" if picture.nsfw else None,
             harmless=not picture.nsfw,
         )
@@ -304,10 +328,6 @@ def _pictures(evaluation: Evaluation) -> list[Block]:
             Table(["stage", "pictures", "median", "together"], rows, "Time, of those that were not in the cache")
         )
     return blocks or [Paragraph("All was in the cache: no picture was looked at.")]
-
-
-def _classifiers(evaluation: Evaluation) -> list[Judge]:
-    return [judge for judge in evaluation.judges if judge.kind == "classifier"]
 
 
 def _title(judge: Judge) -> str:

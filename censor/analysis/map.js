@@ -25,13 +25,22 @@ for (const map of document.querySelectorAll(".map")) {
     const box = plane.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  const choose = (event) => {
-    const point = event.target.closest(".point");
+  const choose = (point) => {
     map.querySelector(".chosen")?.classList.remove("chosen");
     if (point) {
       point.classList.add("chosen");
       said.textContent = point.title;
     }
+  };
+
+  const next = () => {  // without a pointer: from the middle of what is seen outwards
+    const box = plane.getBoundingClientRect();
+    const away = (point) => {
+      const at = point.getBoundingClientRect();
+      return Math.hypot(at.x + at.width / 2 - box.x - box.width / 2, at.y + at.height / 2 - box.y - box.height / 2);
+    };
+    const points = [...map.querySelectorAll(".point")].sort((one, other) => away(one) - away(other));
+    choose(points[(points.findIndex((point) => point.classList.contains("chosen")) + 1) % points.length]);
   };
 
   map.querySelector(".tools").hidden = false;
@@ -66,7 +75,7 @@ for (const map of document.querySelectorAll(".map")) {
   });
   for (const end of ["pointerup", "pointercancel"]) {
     plane.addEventListener(end, (event) => {
-      if (end === "pointerup" && moved < 5) choose(event);
+      if (end === "pointerup" && moved < 5) choose(event.target.closest(".point"));
       held.delete(event.pointerId);
     });
   }
@@ -75,7 +84,8 @@ for (const map of document.querySelectorAll(".map")) {
     const ways = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
     const zooms = { "+": 2, "=": 2, "-": 0.5, "0": 0 };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in zooms) closer(zooms[event.key], middle(), middle());
+    if (event.key === "Enter") next();
+    else if (event.key in zooms) closer(zooms[event.key], middle(), middle());
     else if (event.key in ways && zoom > 1) {
       x += ways[event.key][0];
       y += ways[event.key][1];

@@ -112,7 +112,7 @@ def map_page(collection: Collection, places: Places, by: str, thumbnails: Thumbn
     lead = (
         f"{len(collection.paths)} pictures, {len(points)} of them no near-duplicates of others. "
         f"{HIDING}. {TIMES}3 stands for three that look alike. Move with a finger or the arrow keys; closer with +, "
-        "the wheel or two fingers."
+        "the wheel or two fingers; Enter chooses one after the other, from the middle on."
     )
     sections = [Section("Map", [Map(points, caption)]), *unreadable_section(collection)]
     return render_page("Map", sections, lead=lead), figures

@@ -17,7 +17,18 @@ from detect.annotations.convert import category_records
 from detect.annotations.document import Document
 from detect.labels import canonical
 
-__all__ = ["HIGH", "LOW", "Mined", "Reason", "coco_document", "mine", "mined_csv", "names_below", "reasons"]
+__all__ = [
+    "HIGH",
+    "LOW",
+    "Mined",
+    "Reason",
+    "coco_document",
+    "disagreements",
+    "mine",
+    "mined_csv",
+    "names_below",
+    "reasons",
+]
 
 LOW, HIGH = 0.2, 0.8
 """Probabilities from which a classifier has made up its mind.
@@ -100,15 +111,29 @@ def reasons(seen: Seen, policy: Policy, *, margin: float = 0.05, harmless: bool 
     verdict = seen.judged(policy)
     if harmless and verdict.level is not Level.SAFE:
         yield Reason(verdict.score, "false alarm", f"{verdict.level.value}: {verdict.reasons[0]}")
-    boxes = _judged_boxes(seen, policy)
-    said = {name: scores.probability for name, scores in seen.evidence.scores.items()}
-    yield from _against(boxes, said, policy)
+    yield from disagreements(seen, policy)
+    yield from _near(_judged_boxes(seen, policy), _said(seen, policy), policy, margin)
+
+
+def disagreements(seen: Seen, policy: Policy) -> Iterator[Reason]:
+    """Where the detector and a classifier, or two classifiers, contradict each other: both are sure, and one is wrong.
+
+    Args:
+        seen: What was found in a picture.
+        policy: From which score on a box counts.
+    """
+    said = _said(seen, policy)
+    yield from _against(_judged_boxes(seen, policy), said, policy)
     if len(said) > 1:
         high, low = max(said, key=lambda name: said[name]), min(said, key=lambda name: said[name])
         if said[high] >= HIGH and said[low] < LOW:
             text = f"{high} {said[high]:.2f}, {low} {said[low]:.2f}"
             yield Reason(said[high] - said[low], "classifiers disagree", text)
-    yield from _near(boxes, said, policy, margin)
+
+
+def _said(seen: Seen, policy: Policy) -> dict[str, float]:
+    """What classifiers say, but for those that are asked for comparison only."""
+    return {name: scores.probability for name, scores in seen.counted(policy).scores.items()}
 
 
 def _judged_boxes(seen: Seen, policy: Policy) -> list[tuple[str, float]]:

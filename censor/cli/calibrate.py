@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from censor.cli.console import EXIT_FAILED, fail, printable
-from censor.cli.labeled import LabeledOptions, Looked, labeled_command, looked_at, require_extra, told_unreadable
+from censor.cli.labeled import (
+    LabeledOptions,
+    Looked,
+    labeled_command,
+    looked_at,
+    require_extra,
+    require_place,
+    told_unreadable,
+)
 from censor.cli.options import FilePath, within
 from censor.cli.preparing import chosen_policy, preparing
 
@@ -96,6 +104,7 @@ def _check_file(path: Path, pictures: Path, *, force: bool) -> None:
     if path.is_dir() or ((path.exists() or path.is_symlink()) and not force):
         what = "is a folder" if path.is_dir() else "exists already; use --force to overwrite it"
         raise click.UsageError(f"{path}: {what}")
+    require_place(path, make=False)
 
 
 def _methods(given: tuple[str, ...], policy: Policy, looked: Looked) -> dict[str, str]:

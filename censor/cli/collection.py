@@ -19,6 +19,7 @@ from censor.cli.labeled import (
     asking_options,
     looked_at_these,
     require_extra,
+    require_place,
     thumbnails_of,
 )
 from censor.cli.options import FilePath, photos_argument
@@ -268,6 +269,7 @@ def _outputs(given: CollectionOptions, *names: str) -> dict[str, Path]:
     for path in paths.values():
         if (path.exists() or path.is_symlink()) and not given.force:
             raise click.UsageError(f"{path}: exists already; use --force to overwrite it")
+    require_place(given.out)
     return paths
 
 

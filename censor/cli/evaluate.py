@@ -18,6 +18,7 @@ from censor.cli.labeled import (
     labeled_command,
     looked_at,
     require_extra,
+    require_place,
     thumbnails_of,
     told_unreadable,
 )
@@ -26,20 +27,16 @@ from censor.cli.preparing import chosen_policy, preparing
 
 if TYPE_CHECKING:
     from censor.analysis.evaluate import Evaluation
-    from censor.analysis.page import Block
     from censor.analysis.thumbnails import Thumbnails
     from censor.finding import Networks
     from censor.policy import Policy
 
 __all__ = ["check_folder", "evaluate", "report"]
 
-_FOUR_CLASSES = "boxes"
-"""The preset that goes by boxes alone: the rule to hold others beside."""
-
 
 @click.command()
 @click.option("-o", "--output", "out", type=FilePath(), required=True, metavar="DIR",
-              help="Folder for report.html, report.json, scores.csv and the plots.")  # fmt: skip
+              help="Folder for report.html, report.json, CSV files and the plots.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Write into a folder that is there, over what it holds of these names.")
 @click.option("--worst", type=click.IntRange(min=0), default=12, show_default=True, metavar="N",
               help="Show so many false alarms and misses, censored.")  # fmt: skip
@@ -78,13 +75,13 @@ def report(
     from censor.analysis import evaluate as measuring
 
     with preparing():
-        boxes = _detector_blocks(detector_report)
+        metrics = {} if detector_report is None else _metrics(detector_report)
         policy = chosen_policy(labeled.shared.policy)
         policies = _beside(policy)
         looked = look(policies)
         evaluation = measuring.evaluate(looked.look, _judging(policies, looked.networks), resamples=measuring.RESAMPLES)
         with thumbnails_of(looked, labeled.cache, labeled.shared.limits) as thumbnails:
-            written = _write(evaluation, out, thumbnails=thumbnails, worst=worst, boxes=boxes)
+            written = _write(evaluation, out, thumbnails=thumbnails, worst=worst, metrics=metrics)
     code = told_unreadable(looked.look)
     if not labeled.shared.messages.quiet:
         click.echo(_summary(evaluation, written))
@@ -98,18 +95,17 @@ def check_folder(out: Path, source: Path, *, force: bool) -> None:
     if (out.exists() or out.is_symlink()) and not (force and out.is_dir()):
         what = "use --force to write into it" if out.is_dir() else "name a folder"
         raise click.UsageError(f"-o {out}: exists already; {what}")
+    require_place(out)
 
 
 def _beside(policy: Policy) -> list[Policy]:
-    """The policy, and the one by boxes alone unless that is the same."""
+    """The policy, and the rule of four classes."""
     import dataclasses
 
-    from censor.policy_toml import load_policy
+    from censor.analysis.evaluate import four_classes
 
-    other = load_policy(_FOUR_CLASSES)
-    if dataclasses.replace(policy, name=other.name) == other:
-        return [policy]
-    return [policy, dataclasses.replace(other, name=f"{other.name} (preset)") if policy.name == other.name else other]
+    other = four_classes()
+    return [policy, dataclasses.replace(other, name=f"{other.name} (rule)") if policy.name == other.name else other]
 
 
 def _judging(policies: list[Policy], networks: Networks) -> list[Policy]:
@@ -118,33 +114,42 @@ def _judging(policies: list[Policy], networks: Networks) -> list[Policy]:
     return [first, *(policy for policy in others if policy.judges(networks.names, networks.says))]
 
 
-def _detector_blocks(folder: Path | None) -> list[Block]:
-    from censor.analysis.evaluation_page import detector_table
+def _metrics(folder: Path) -> dict[str, list[dict[str, object]]]:
+    """Where the detector's own measures lie, and what they are."""
+    from censor.analysis.evaluation_page import detector_classes
 
-    if folder is None:
-        return []
     path = folder / "metrics.json"
     try:
-        metrics = json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except OSError as error:
         fail(OSError(f"{path}: cannot be read: {error.strerror or error}"), EXIT_USAGE)
     except ValueError as error:
         fail(ValueError(f"{path}: is no JSON: {error}"), EXIT_USAGE)
-    return detector_table(metrics if isinstance(metrics, dict) else {}, str(path))
+    return {str(path): detector_classes(found if isinstance(found, dict) else {}, str(path))}
 
 
-def _write(evaluation: Evaluation, out: Path, *, thumbnails: Thumbnails, worst: int, boxes: list[Block]) -> Path:
+def _write(
+    evaluation: Evaluation,
+    out: Path,
+    *,
+    thumbnails: Thumbnails,
+    worst: int,
+    metrics: dict[str, list[dict[str, object]]],
+) -> Path:
     """All files, the page last: it stands for the others. Its path."""
-    from censor.analysis.evaluation_page import evaluation_page, evaluation_plots, scores_csv
+    from censor.analysis.evaluation_page import detector_table, evaluation_page, evaluation_plots
+    from censor.analysis.evaluation_tables import evaluation_tables
     from censor.errors import CensorError
     from censor.media.writing import write_atomic
     from censor.report import as_json
 
     plots = evaluation_plots(evaluation)
+    boxes = [block for source, classes in metrics.items() for block in detector_table({"classes": classes}, source)]
+    said = [{"source": source, "classes": classes} for source, classes in metrics.items()]
     files = {
         **plots,
-        "scores.csv": scores_csv(evaluation).encode(),
-        "report.json": (as_json(evaluation.to_dict(), indent=1) + "\n").encode(),
+        **evaluation_tables(evaluation),
+        "report.json": (as_json({**evaluation.to_dict(), "detector": said}, indent=1) + "\n").encode(),
         "report.html": evaluation_page(evaluation, plots, thumbnails=thumbnails, worst=worst, detector=boxes).encode(),
     }
     try:

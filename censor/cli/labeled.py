@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,6 +36,7 @@ __all__ = [
     "looked_at",
     "looked_at_these",
     "require_extra",
+    "require_place",
     "thumbnails_of",
     "told_unreadable",
 ]
@@ -99,6 +102,23 @@ def require_extra(*more: str) -> None:
         fail(what, EXIT_FAILED)
 
 
+def require_place(path: Path, *, make: bool = True) -> None:
+    """End the command in one line where nothing could be written: before hours of looking, not after.
+
+    Args:
+        path: What is to be written, which may be there.
+        make: Whether folders above it will be made.
+    """
+    above = path if path.is_dir() else path.parent
+    while make and not os.path.lexists(above):
+        above = above.parent
+    code = 0 if os.access(above, os.W_OK | os.X_OK) else errno.EACCES
+    if not above.is_dir():
+        code = errno.ENOTDIR if os.path.lexists(above) else errno.ENOENT
+    if code:
+        fail(OSError(f"{path}: cannot be written: {above}: {os.strerror(code)}"), EXIT_FAILED)
+
+
 def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
     """Look at all pictures, with everything that any of the policies may go by.
 
@@ -110,9 +130,15 @@ def looked_at(options: LabeledOptions, policies: Sequence[Policy]) -> Looked:
         CensorError: As `preparing` says.
         DetectError: As `preparing` says.
     """
-    from detect.evaluation.labeled import read_labeled
+    from detect.errors import EvaluationError
+    from detect.evaluation.labeled import LABELS, read_labeled
 
-    return looked_at_these(read_labeled(options.pictures), options, policies)
+    looked = looked_at_these(read_labeled(options.pictures), options, policies)
+    for name, nsfw in LABELS.items():
+        failed = [reason for picture, reason in looked.look.answers.unreadable if picture.nsfw == nsfw]
+        if failed and not any(picture.nsfw == nsfw for picture in looked.look.answers.pictures):
+            raise EvaluationError(f"none of {len(failed)} {name} pictures can be read; the first: {failed[0]}")
+    return looked
 
 
 def looked_at_these(pictures: Sequence[LabeledPicture], options: LabeledOptions, policies: Sequence[Policy]) -> Looked:

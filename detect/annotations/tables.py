@@ -83,6 +83,9 @@ def visible_entries(folder: Path, *, error: type[DetectError]) -> list[Path]:
 
 
 def _wrong_header(names: Sequence[str], columns: Sequence[str], needed: Sequence[str]) -> str | None:
+    for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and mark in names[0]:
+            return f"columns are separated by {called}; expected commas"
     for name in names:
         if name not in columns or names.count(name) > 1:
             what = "is there twice" if name in columns else "is unknown"

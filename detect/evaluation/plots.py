@@ -23,6 +23,12 @@ __all__ = ["draw_confusion", "draw_curves", "draw_precision_recall", "draw_relia
 _TRUTH = (40, 180, 90)
 _FOUND = (220, 50, 50)
 
+_LETTERS = 13
+"""Points, of seven inches' width: on a phone, which shows a plot at half its size, they can still be read."""
+
+_HALF_A_ROW = 37
+"""Letters of a name that leave room for another beside it."""
+
 
 def draw_curves(evaluation: Evaluation) -> RGBImage:
     """Precision over recall at IoU .5, one curve for each label that occurs."""
@@ -38,41 +44,33 @@ def draw_curves(evaluation: Evaluation) -> RGBImage:
 
 def draw_roc(curves: Mapping[str, RocCurve]) -> RGBImage:
     """Recall over false alarms, one curve for each name, with the area under it."""
-    figure, axes = _figure(7, 6)
+    figure, axes = _plane(1 + len(curves), title="ROC", x="false alarms", y="recall")
     axes.plot((0, 1), (0, 1), color="gray", linestyle=":", label="chance  .500")
-    for name, curve in curves.items():
-        axes.plot(curve.false_alarm_rates, curve.recalls, label=f"{name}  AUC {curve.auc:.3f}")
-    axes.set(xlabel="false alarms", ylabel="recall", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="ROC")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize="small")
-    return _pixels(figure)
+    for number, (name, curve) in enumerate(curves.items()):
+        label = f"{name}  AUC {curve.auc:.3f}"
+        axes.plot(curve.false_alarm_rates, curve.recalls, label=label, **_stroke(number))
+    return _with_key(figure)
 
 
 def draw_precision_recall(curves: Mapping[str, PrecisionRecallCurve]) -> RGBImage:
     """Precision over recall, one curve for each name, in steps, as average precision adds it up."""
-    figure, axes = _figure(7, 6)
-    for name, curve in curves.items():
+    figure, axes = _plane(len(curves), title="Precision and recall", x="recall", y="precision")
+    for number, (name, curve) in enumerate(curves.items()):
         label = f"{name}  AP {curve.average_precision:.3f}"
-        axes.plot(curve.recalls, curve.precisions, drawstyle="steps-pre", label=label)
-    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="Precision and recall")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower left", fontsize="small")
-    return _pixels(figure)
+        axes.plot(curve.recalls, curve.precisions, drawstyle="steps-pre", label=label, **_stroke(number))
+    return _with_key(figure)
 
 
 def draw_reliability(tables: Mapping[str, Reliability]) -> RGBImage:
     """What scores say against what is so, one line for each name; a dot is as large as its bin is full."""
-    figure, axes = _figure(7, 6)
+    figure, axes = _plane(1 + len(tables), title="Reliability", x="score", y="share of NSFW")
     axes.plot((0, 1), (0, 1), color="gray", linestyle=":", label="as it should be")
-    for name, table in tables.items():
-        filled = table.weights > 0
+    for number, (name, table) in enumerate(tables.items()):
+        filled, stroke = table.weights > 0, _stroke(number)
         said, observed, weights = table.said[filled], table.observed[filled], table.weights[filled]
-        (line,) = axes.plot(said, observed, label=f"{name}  ECE {table.expected_calibration_error:.3f}")
-        axes.scatter(said, observed, s=10 + 150 * weights / weights.max(), color=line.get_color(), alpha=0.6)
-    axes.set(xlabel="score", ylabel="share of NSFW", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="Reliability")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize="small")
-    return _pixels(figure)
+        axes.plot(said, observed, label=f"{name}  ECE {table.expected_calibration_error:.3f}", **stroke)
+        axes.scatter(said, observed, s=10 + 150 * weights / weights.max(), color=stroke["color"], alpha=0.6)
+    return _with_key(figure)
 
 
 def draw_confusion(table: NDArray[np.int64], names: Sequence[str]) -> RGBImage:
@@ -137,6 +135,37 @@ def _box(
     x0, y0, x1, y1 = (float(edge) for edge in xyxy)
     draw.rectangle((x0, y0 + 14, x1, y1 + 14), outline=color, width=2)
     draw.text((x0 + 3, y1 + 1 if below else y0 + 15), text, fill=color)
+
+
+def _plane(lines: int, *, title: str, x: str, y: str) -> tuple[Any, Any]:
+    """Axes from 0 to 1, with room below for the names of so many lines: over the curves they would hide some."""
+    figure, axes = _figure(7, 6 + 0.25 * ((lines - 1) // 2))
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    axes.set_title(title, fontsize=_LETTERS)
+    axes.set_xlabel(x, fontsize=_LETTERS)
+    axes.set_ylabel(y, fontsize=_LETTERS)
+    axes.tick_params(labelsize=_LETTERS)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def _with_key(figure: Any) -> RGBImage:
+    names = figure.axes[0].get_legend_handles_labels()[1]
+    columns = 1 if max(map(len, names), default=0) > _HALF_A_ROW else 2
+    figure.legend(
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=_LETTERS - 3,
+        handlelength=1.6,
+        columnspacing=1,
+        frameon=False,
+    )
+    return _pixels(figure)
+
+
+def _stroke(number: int) -> dict[str, str]:
+    """What tells one line from the others: ten colors, and dashes for those beyond."""
+    return {"color": f"C{number % 10}", "linestyle": ("-", "--", "-.", ":")[number // 10 % 4]}
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

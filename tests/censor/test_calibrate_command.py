@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -50,6 +51,37 @@ def test_evaluate_calibrate_and_evaluate_again(censor: Censor, labeled: Path, tm
     assert "fair sample" in (tmp_path / "own.html").read_text("utf-8")
 
 
+def test_on_pictures_that_nothing_was_chosen_on_check_keeps_the_promise(
+    censor: Censor, tmp_path: Path, faked: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole path: measured, calibrated on one half by the command's own split, checked on pictures kept aside."""
+    (tmp_path / "p.toml").write_text(POLICY)
+    for side, low, seed in (("SAFE", 0.0, 0), ("NSFW", 0.3, 1000)):
+        for folder, offset in (("known", 0), ("unseen", 500)):
+            shares = [low + 0.6 * ((row * 37) % 80) / 80 for row in range(80)]
+            save(tmp_path / folder / side, shares, seed=seed + offset)
+    shared = ("--policy", tmp_path / "p.toml", "--cache", tmp_path / "c", "-q", "--worst", 0)
+    assert censor("evaluate", tmp_path / "known", "-o", tmp_path / "before", *shared).exit_code == 0
+    wanted = ("--miss-rate", 0.1, "--policy", tmp_path / "p.toml", "--cache", tmp_path / "c")
+    assert censor("calibrate", tmp_path / "known", "-o", tmp_path / "own.toml", *wanted).exit_code == 0
+    monkeypatch.setattr("censor.cli.preparing._load_networks", lambda *arguments: (faked.detector, faked.classifiers))
+
+    def levels(side: str, policy: str) -> list[str]:
+        done = censor("check", tmp_path / "unseen" / side, "--policy", tmp_path / policy, "--json")
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        return [each["verdict"]["level"] for each in records]
+
+    assert len(levels("NSFW", "own.toml")) == 80
+    assert levels("NSFW", "p.toml").count("safe") > 8
+    assert levels("NSFW", "own.toml").count("safe") <= 8
+    assert levels("SAFE", "own.toml").count("safe") >= 20
+    after = ("--policy", tmp_path / "own.toml", "-q", "--worst", 0)
+    assert censor("evaluate", tmp_path / "unseen", "-o", tmp_path / "after", *after).exit_code == 0
+    judges = {each["name"]: each for each in json.loads((tmp_path / "after" / "report.json").read_text())["judges"]}
+    errors = [judges[name]["reliability"]["expected_calibration_error"] for name in ("reds", "reds, calibrated")]
+    assert errors[1] < errors[0]
+
+
 def test_methods_are_named_for_all_or_for_one(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
     for number, (given, method) in enumerate(
         [((), "platt"), (("isotonic",), "isotonic"), (("none", "reds=temperature"), "temperature"), (("none",), None)]
@@ -74,6 +106,7 @@ def test_what_cannot_be_promised_or_done_ends_in_one_line(
         (["--method", "open_nsfw=platt"], 2, "the classifiers that count are reds"),
         (["--report", tmp_path / "p.toml"], 2, "exists already; use --force"),
         (["--report", labeled / "r.html"], 2, "outside of the labelled pictures"),
+        (["--report", tmp_path / "gone" / "r.html"], 1, "r.html: cannot be written: "),
         (["--held-back", 0.001], 1, "too few for two sides"),
     ]
     for options, code, says in cases:

@@ -20,7 +20,8 @@ from tiny_classifiers import reds
 
 from censor.finding import Networks
 
-FILES = {"report.html", "report.json", "scores.csv", "roc.png", "precision-recall.png", "reliability.png"}
+TABLES = {"scores.csv", "measures.csv", "curves.csv", "thresholds.csv", "reliability.csv", "agreement.csv"}
+FILES = {"report.html", "report.json", "roc.png", "precision-recall.png", "reliability.png", *TABLES}
 
 
 @pytest.fixture
@@ -39,6 +40,12 @@ def test_a_folder_is_made_with_page_numbers_table_and_plots(
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert not re.findall(r'(?:href|src)="(?!#|data:)', page)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["pictures"]["nsfw"] == 10
+
+
+def test_every_file_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text()
+    table = text.split("## What `evaluate` writes")[1].split("\n## ")[0]
+    assert {*re.findall(r"`([\w-]+\.(?:csv|json|png))`", table), "report.html"} == FILES
 
 
 def test_nothing_uncensored_is_on_the_page(
@@ -127,8 +134,8 @@ def test_a_stopped_run_goes_on_from_its_cache(
     monkeypatch.setattr(judge, "classify", stopped)
     done = censor("evaluate", labeled, "-o", tmp_path / "out", "--cache", tmp_path / "c")
     assert done.exit_code == 130
-    told = re.fullmatch(r"interrupted; ([5-7]) of 20 pictures looked at, what was found is kept\n", done.stderr)
-    assert told is not None, done.stderr  # those that were being looked at, one a core, are lost
+    told = re.fullmatch(r"interrupted; ([1-7]) of 20 pictures looked at, what was found is kept\n", done.stderr)
+    assert told is not None, done.stderr  # those that were under way are lost, the more the busier the machine
     assert not (tmp_path / "out").exists()
     monkeypatch.setattr(judge, "classify", classify)
     done = censor("evaluate", labeled, "-o", tmp_path / "out", "--cache", tmp_path / "c", "--worst", 0)
@@ -164,6 +171,9 @@ def write(path: Path, content: str) -> Path:
         ("path,label\na.png,naked\n", 'label must be safe or nsfw, not "naked"'),
         ("path,label\na.png,safe\na.png,nsfw\n", "has two labels"),
         ("path,label\na.png,safe\nb.png,nsfw\n", "none of 2 pictures can be read"),
+        ("path;label\na.png;safe\n", "columns are separated by semicolons; expected commas"),
+        ("path\tlabel\na.png\tsafe\n", "columns are separated by tabs; expected commas"),
+        ("label\nsafe\n", "column path is missing"),
         ("path,label,mood\na.png,safe,good\n", 'column "mood" is unknown'),
         ("path,label,weight\na.png,safe,nan\n", "weight must be a number"),
     ],
@@ -174,6 +184,36 @@ def test_bad_tables_end_in_one_line(censor: Censor, tmp_path: Path, faked: Netwo
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_may_come_from_a_spreadsheet(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
+    lines = [f"{side}/{row:03}.png,{side.lower()}" for side in ("SAFE", "NSFW") for row in range(3)]
+    (labeled / "t.csv").write_bytes("\r\n".join(["\ufeffpath,label", *lines, ""]).encode())
+    done = censor("evaluate", labeled / "t.csv", "-o", tmp_path / "out", "-q", "--worst", 0)
+    assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_label_of_which_nothing_can_be_read_is_named_with_the_reason(
+    censor: Censor, labeled: Path, tmp_path: Path, faked: Networks
+) -> None:
+    for path in (labeled / "NSFW").iterdir():
+        path.write_bytes(b"no picture")
+    done = censor("evaluate", labeled, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert re.search(r"none of 10 nsfw pictures can be read; the first: .*000.png: ", done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["calibrate"], ["rank"], ["map", "--by", "open_nsfw"], ["mine"]], ids=lambda each: each[0]
+)
+def test_where_nothing_could_be_written_nothing_is_looked_at(
+    censor: Censor, labeled: Path, tmp_path: Path, faked: Networks, command: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = censor(*command, labeled, "-o", tmp_path / "file" / "out")
+    assert done.exit_code == 1
+    assert done.stderr == f"Error: {tmp_path}/file/out: cannot be written: {tmp_path}/file: Not a directory\n"
+    assert faked.detector.calls == 0  # type: ignore[union-attr]  # RedFinder
 
 
 def test_one_picture_under_two_labels_ends_it(censor: Censor, labeled: Path, tmp_path: Path, faked: Networks) -> None:
@@ -197,6 +237,13 @@ def test_other_bad_input_ends_in_one_line(censor: Censor, labeled: Path, tmp_pat
         assert done.exit_code == code
         assert says in done.stderr
         assert not (tmp_path / "out").exists()
+    row = {"name": "BELLY_EXPOSED", "boxes": 4, "ap": 0.25, "ap50": 0.5, "ar": None, "ap75": 0.1}
+    write(no_metrics / "metrics.json", json.dumps({"classes": [row]}))
+    assert censor("evaluate", labeled, "-o", tmp_path / "ap", "--detector-report", no_metrics).exit_code == 0
+    (said,) = json.loads((tmp_path / "ap" / "report.json").read_text())["detector"]
+    assert said["source"] == str(no_metrics / "metrics.json")
+    assert said["classes"][0]["ap50"] == 0.5
+    assert "Boxes against boxes that people drew" in (tmp_path / "ap" / "report.html").read_text("utf-8")
     for content, says in [("{", "is no JSON"), ("[]", "is no metrics.json")]:
         write(no_metrics / "metrics.json", content)
         done = censor("evaluate", labeled, "-o", tmp_path / "out", "--detector-report", no_metrics)
@@ -273,5 +320,7 @@ def test_the_rules_of_1996_are_compared_if_asked_for_and_never_judge(
     before, after = ((folder / "scores.csv").read_text().splitlines() for folder in (plain, compared))
     assert "skin1996" not in before[0]
     assert "skin1996" in after[0]
+    judges = {each["name"]: each for each in json.loads((compared / "report.json").read_text())["judges"]}
+    assert (judges["skin1996"]["counts"], judges["open_nsfw"]["counts"]) == (False, True)
     levels = [[row.split(",")[rows[0].split(",").index("level default")] for row in rows] for rows in (before, after)]
     assert levels[0] == levels[1]

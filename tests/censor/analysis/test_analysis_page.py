@@ -87,6 +87,12 @@ def test_a_map_can_be_looked_at_closer_moved_and_asked(tmp_path: Path, width: in
             assert tab.evaluate(sheet) == "translate(0px, 0px) scale(1)"
             tab.locator(".point").nth(1).click()
             assert tab.locator("output").inner_text() == "<b>dot 1</b>"
+            seen = set()
+            for _ in range(3):
+                tab.locator(".plane").press("Enter")
+                seen.add(tab.locator("output").inner_text())
+            assert len(seen) == tab.locator(".point").count() == 3
+            assert tab.locator(".chosen").count() == 1
             assert said == []
         finally:
             browser.close()

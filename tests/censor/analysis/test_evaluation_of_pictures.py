@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labeled_pictures import labeled_folder, looked
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
-from censor.analysis.evaluate import PEOPLE, Evaluation, evaluate
+from censor.analysis.evaluate import PEOPLE, Evaluation, evaluate, four_classes
 from censor.analysis.evaluation_page import (
     PLOTS,
     detector_table,
     evaluation_page,
     evaluation_plots,
-    scores_csv,
 )
+from censor.analysis.evaluation_tables import evaluation_tables, scores_csv
 from censor.analysis.page import Table
 from censor.analysis.thumbnails import Thumbnails
 from censor.errors import PolicyError
@@ -135,6 +135,97 @@ def test_json_says_it_all_in_numbers(evaluation: Evaluation) -> None:
     assert [each["name"] for each in said["judges"]] == [judge.name for judge in evaluation.judges]
     assert said["policies"][0]["false_alarms"]["at least nsfw"]["value"] == 0.2
     assert said["seconds_per_picture"]["decode"]["pictures"] == 20
+    assert said["seconds_per_picture"]["decode"]["total"] > 0
+
+
+def rows_of(evaluation: Evaluation, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(evaluation_tables(evaluation)[name].decode())))
+
+
+def test_reliability_is_in_json_and_in_a_table_and_is_what_scores_say(evaluation: Evaluation) -> None:
+    (reds,) = (each for each in json.loads(json.dumps(evaluation.to_dict()))["judges"] if each["name"] == "reds")
+    scores, labels = evaluation.columns()["classifier reds"], evaluation.truth.labels
+    assert reds["brier_score"] == pytest.approx(((scores - labels) ** 2).mean())
+    errors = []
+    for found, row in zip(reds["reliability"]["bins"], rows_of(evaluation, "reliability.csv"), strict=True):
+        inside = (scores >= found["from"]) & (scores < found["to"])
+        assert found["weight"] == inside.sum() == float(row["weight"])
+        if inside.any():
+            assert found["said"] == pytest.approx(scores[inside].mean())
+            assert found["observed"] == pytest.approx(labels[inside].mean()) == pytest.approx(float(row["observed"]))
+            errors.append(abs(found["said"] - found["observed"]) * inside.sum() / 20)
+        else:
+            assert (found["said"], row["said"]) == (None, "")
+    assert reds["reliability"]["expected_calibration_error"] == pytest.approx(sum(errors))
+    assert not any("reliability" in judge.to_dict() for judge in evaluation.judges if judge.kind != "classifier")
+
+
+def test_what_the_policys_thresholds_do_is_counted_for_each_who_counts(evaluation: Evaluation) -> None:
+    points = {judge.name: judge.to_dict()["points"] for judge in evaluation.judges}
+    for name, column, key, at in (
+        ("reds", "classifier reds", "review_at", 0.5),
+        ("reds", "classifier reds", "nsfw_at", 0.75),
+        ("FEMALE_BREAST_EXPOSED", "label FEMALE_BREAST_EXPOSED", "nsfw_at", 0.8),
+    ):
+        flagged, nsfw = evaluation.columns()[column] >= at, evaluation.truth.labels
+        found = points[name][f"policy's {key}"]  # type: ignore[index]  # for JSON
+        assert found["threshold"] == at
+        assert found["true_positives"] == (flagged & nsfw).sum()
+        assert found["false_negatives"] == (~flagged & nsfw).sum()
+        assert found["false_positives"] == (flagged & ~nsfw).sum()
+        assert found["true_negatives"] == (~flagged & ~nsfw).sum()
+        (row,) = (
+            each
+            for each in rows_of(evaluation, "thresholds.csv")
+            if (each["name"], each["aim"]) == (name, f"policy's {key}")
+        )
+        assert float(row["false_alarm_rate"]) == found["false_alarm_rate"]
+    assert not any("policy" in aim for aim in points["p"])  # type: ignore[attr-defined]  # a verdict has levels
+    assert "review_at" not in str(points["FEMALE_BREAST_EXPOSED"])
+
+
+def test_curves_and_measures_are_tables(evaluation: Evaluation) -> None:
+    measures, curves = rows_of(evaluation, "measures.csv"), rows_of(evaluation, "curves.csv")
+    assert [(row["kind"], row["name"]) for row in measures] == [(each.kind, each.name) for each in evaluation.judges]
+    for row, judge in zip(measures, evaluation.judges, strict=True):
+        assert judge.auc.interval is not None
+        assert float(row["auc low"]) == judge.auc.interval.low
+        own = [each for each in curves if (each["kind"], each["name"]) == (judge.kind, judge.name)]
+        recalls, alarms = ([float(each[key]) for each in own] for key in ("recall", "false_alarm_rate"))
+        assert auc(alarms, recalls) == pytest.approx(judge.auc.value, abs=1e-5)
+        assert (own[0]["threshold"], recalls[-1], alarms[-1]) == ("", 1, 1)
+    assert [row["counts"] for row in measures] == ["yes", "no", "yes", "yes"]
+    assert [bool(row["brier_score"]) for row in measures] == [False, False, True, False]
+
+
+def test_pictures_on_which_models_contradict_each_other_are_named_everywhere(evaluation: Evaluation) -> None:
+    reds = evaluation.columns()["classifier reds"]
+    boxes = evaluation.columns()["label FEMALE_BREAST_EXPOSED"] > 0
+    expected = set(np.flatnonzero((boxes & (reds < 0.2)) | (~boxes & (reds >= 0.8))).tolist())
+    assert expected
+    assert set(evaluation.disputed) == expected
+    gaps = [why.strength for why in evaluation.disputed.values()]
+    assert gaps == sorted(gaps, reverse=True)
+    rows = rows_of(evaluation, "scores.csv")
+    assert {number for number, row in enumerate(rows) if row["disputed"]} == expected
+    assert [each["gap"] for each in evaluation.to_dict()["disputed"]] == gaps  # type: ignore[attr-defined]  # for JSON
+    page = evaluation_page(
+        evaluation, evaluation_plots(evaluation), thumbnails=Thumbnails(censor=None, key="k"), worst=1
+    )
+    assert next(iter(evaluation.disputed.values())).text.replace("_", "_<wbr>") in page
+    assert (f"widest gaps of {len(expected)}" in page) == (len(expected) > 1)
+
+
+def test_the_rule_of_four_classes_is_no_more_than_that(evaluation: Evaluation) -> None:
+    rule = four_classes()
+    assert set(rule.rules) == {
+        "BUTTOCKS_EXPOSED", "FEMALE_BREAST_EXPOSED", "FEMALE_GENITALIA_EXPOSED", "MALE_GENITALIA_EXPOSED",
+    }  # fmt: skip
+    assert {each.nsfw_at for each in rule.rules.values()} == {0.4}
+    found = evaluate(evaluation.look, [POLICY, rule], resamples=10).policies[1]
+    assert [verdict.nsfw for verdict in found.verdicts] == (
+        evaluation.columns()["label FEMALE_BREAST_EXPOSED"] >= 0.4
+    ).tolist()
 
 
 def test_the_table_of_scores_has_a_line_for_each_picture(evaluation: Evaluation) -> None:
@@ -151,7 +242,8 @@ def test_the_page_shows_every_part_and_the_worst_mistakes_censored(evaluation: E
     page = evaluation_page(evaluation, plots, thumbnails=thumbnails, worst=3)
     assert set(plots) == set(PLOTS)
     assert page.count("data:image/png") == 3
-    alarms, misses = (re.findall(r"<figcaption>(\d+)\.png: ", part) for part in page.split(">Worst misses</h2>"))
+    mistakes = page.split(">Where models contradict each other</h2>")[0]
+    alarms, misses = (re.findall(r"<figcaption>(\d+)\.png: ", part) for part in mistakes.split(">Worst misses</h2>"))
     assert alarms == ["003", "007"]
     reds = evaluation.columns()["policy p"][10:]
     assert misses == [f"{row:03}" for row in np.argsort(reds)[:3]]

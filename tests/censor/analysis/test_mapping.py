@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import RED
-from labeled_pictures import FACTS, networks
+from labeled_pictures import FACTS, collection, networks
 from numpy.typing import NDArray
 from PIL import Image
-from test_ranking import collection
 
 from censor.analysis.collection import Collection, unlabeled
 from censor.analysis.looking import look_at

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from fakes import OTHERS
-from labeled_pictures import FACTS, colored, networks, save
-from PIL import Image
+from labeled_pictures import collection
 
-from censor.analysis.collection import Collection, score_by, unlabeled
-from censor.analysis.looking import look_at
+from censor.analysis.collection import score_by
 from censor.analysis.ranking import Ranking, parts, rank_csv, rank_json, rank_page
 from censor.analysis.thumbnails import Thumbnails
 from censor.policy_toml import load_policy
@@ -21,15 +19,6 @@ from detect.errors import EvaluationError, UnknownLabelError
 
 POLICY = load_policy("boxes")
 NAMES = ("FEMALE_BREAST_EXPOSED", *OTHERS)
-
-
-def collection(folder: Path, *, count: int = 12) -> Collection:
-    """So many pictures, ever redder; the last is there twice, and one cannot be read. The third has a box."""
-    save(folder, [row / count for row in range(count)], boxes=[2])
-    Image.fromarray(colored((count - 1) / count, count - 1)).resize((96, 72)).save(folder / "copy.png")
-    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    look = look_at(unlabeled(sorted(folder.iterdir())), networks(), FACTS)
-    return Collection.of(look, ["film.mp4: a film"])
 
 
 def ranking(folder: Path, by: str = "reds") -> Ranking:

@@ -11,7 +11,7 @@ from generated_scores import drawn
 
 from detect.detections import RGBImage
 from detect.evaluation.curves import precision_recall_curve, roc_curve
-from detect.evaluation.plots import draw_precision_recall, draw_reliability, draw_roc
+from detect.evaluation.plots import _stroke, draw_precision_recall, draw_reliability, draw_roc
 from detect.evaluation.reliability import reliability
 from detect.evaluation.scored import Scored
 
@@ -40,3 +40,12 @@ def test_a_better_model_has_its_curve_on_the_left() -> None:
         columns.append(np.flatnonzero((np.abs(image.astype(int) - BLUE).max(axis=2) < 8).any(axis=0)))
     assert columns[0].max() < 100
     assert columns[1].min() > 600
+
+
+def test_names_of_many_lines_stand_below_the_curves_and_each_line_is_told_from_the_others() -> None:
+    flat = {f"judge {number}": roc_curve(Scored([1, 0], [0.5, 0.5])) for number in range(12)}
+    one, many = draw_roc({"a": flat["judge 0"]}), draw_roc(flat)
+    assert many.shape[0] > one.shape[0]
+    white = (many[60 : one.shape[0] // 2, 120:-40] > 250).all(axis=2)
+    assert white.mean() > 0.9  # nothing but a grid and the diagonal
+    assert len({tuple(_stroke(number).items()) for number in range(40)}) == 40
