@@ -164,7 +164,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
         (["--size", "100"], "--size and --channels must be multiples of 32"),
         (["--norm", "frozen"], "--norm frozen needs --backbone-weights"),
         (["--batch-size", "5", "--accumulate", "2"], "cannot be shared"),
-        (["--backbone", "vgg"], "invalid choice"),
+        (["--backbone", "vgg"], "--backbone no network of torchvision's is called 'vgg'"),
+        (
+            ["--backbone", "timm/test_vit"],
+            "--backbone timm/test_vit is a network of another shape: its maps must lie at",
+        ),
+        (
+            ["--backbone", "timm/test_convnext", "--norm", "group"],
+            "has no BatchNorm: its normalisation is own, not group",
+        ),
+        (["--norm", "own"], "resnet18 normalises by BatchNorm: its normalisation is frozen, batch or group, not own"),
     ],
 )
 def test_options_that_make_no_sense(
