@@ -24,7 +24,8 @@ from detect.training.checkpoint import load_state
 
 ROOT = Path(__file__).parents[3]
 Squares = Callable[..., tuple[Path, Path]]
-SMALL = ["--size", "64", "--channels", "64", "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
+SMALL = ["--backbone", "timm/test_resnet", "--size", "64", "--channels", "64",
+         "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
          "--workers", "0", "--log-every", "1", "--save-every", "2", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
