@@ -9,9 +9,11 @@ export CENSOR_MODELS := $(CURDIR)/.models
 # Tests start some hundred processes, and each would compile all of this anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Several processes share the cores: more threads in each would only wait for one another, at full load.
-test test-lowest: export OMP_NUM_THREADS := 1
+test coverage test-lowest: export OMP_NUM_THREADS := 1
 
-.PHONY: demo test test-lowest lint bench compare fuzz docs clean
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test coverage test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -38,10 +40,14 @@ demo: .venv/.installed-demo  ## hide the face in a public-domain portrait
 	$(BIN)/python examples/demo.py demo
 
 # What lint says comes behind what the tests say, whole; both run to their end, and either fails it.
-test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
+test: .venv/.installed-dev .models/.added  ## lint, types and tests
 	@said=$$(mktemp); $(MAKE) lint >$$said 2>&1 & linting=$$!; \
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov; tested=$$?; \
+	$(BIN)/python $(PYTEST); tested=$$?; \
 	wait $$linting; linted=$$?; cat $$said; rm -f $$said; test $$tested$$linted = 00
+
+# By itself, since watching every line makes the tests half as slow again.
+coverage: .venv/.installed-dev .models/.added  ## how much of the code the tests run: less than 95 % fails
+	$(BIN)/python $(PYTEST) --cov
 
 # Not with pip, which knows no way to the oldest; and on the oldest Python.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-dev
@@ -51,7 +57,7 @@ test: .venv/.installed-dev .models/.added  ## lint, types, tests and coverage
 	touch $@
 
 test-lowest: .venv-lowest/.installed .models/.added  ## the tests with the oldest releases that pyproject.toml allows
-	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	.venv-lowest/bin/python $(PYTEST)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

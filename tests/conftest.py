@@ -30,6 +30,12 @@ LONGEST = (
 """Files that take minutes, the longest first."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """All processes share one list of fonts: where there is none, matplotlib makes it in seconds, and so would each."""
+    if (cache := getattr(config, "cache", None)) is not None:
+        os.environ.setdefault("MPLCONFIGDIR", str(cache.mkdir("matplotlib")))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Among several workers, start what takes longest first: nothing is left to share when one waits for it alone."""
     if hasattr(config, "workerinput"):
