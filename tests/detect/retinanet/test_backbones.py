@@ -103,7 +103,7 @@ def test_a_file_of_timms_fills_a_backbone(name: str, suffix: str, tmp_path: Path
             torch.testing.assert_close(one, other)
 
 
-def test_each_normalisation_is_what_it_says(tmp_path: Path) -> None:
+def test_each_normalization_is_what_it_says(tmp_path: Path) -> None:
     torch.save(stirred(timm.create_model("test_resnet")).state_dict(), tmp_path / "w.pth")
     images = torch.rand(2, 3, 64, 64)
     answers = {}
@@ -125,7 +125,7 @@ def test_each_normalisation_is_what_it_says(tmp_path: Path) -> None:
     assert not torch.allclose(answers["frozen"], answers["batch"])
 
 
-def test_normalisation_that_rectifies_too_goes_on_rectifying() -> None:
+def test_normalization_that_rectifies_too_goes_on_rectifying() -> None:
     """timm writes BatchNorm and what follows it as one layer in some networks."""
     images = torch.rand(2, 3, 64, 64)
     batch = build_body("timm/test_efficientnet", norm="batch")[0].eval()
@@ -138,7 +138,7 @@ def test_normalisation_that_rectifies_too_goes_on_rectifying() -> None:
     assert acts[0] == acts[1] == acts[2] > 5
 
 
-def test_synchronized_normalisation_keeps_what_follows_it() -> None:
+def test_synchronized_normalization_keeps_what_follows_it() -> None:
     for name in ("timm/test_efficientnet", "resnet18"):
         body = build_body(name, norm="batch")[0]
         acts = sum(hasattr(module, "act") for module in body.modules())
@@ -215,7 +215,7 @@ def test_networks_of_another_shape(name: str, message: str) -> None:
         probe(name)
 
 
-def test_normalisation_that_a_network_cannot_have() -> None:
+def test_normalization_that_a_network_cannot_have() -> None:
     assert resolve_norm("timm/test_convnext", "auto", is_pretrained=True) == "own"
     assert resolve_norm(SMALL, "auto", is_pretrained=True) == "frozen"
     assert resolve_norm(SMALL, "auto", is_pretrained=False) == "batch"

@@ -1,4 +1,4 @@
-"""The whole way on the sample set: train for a minute or less, measure, export, find the shapes with `load_detector`."""
+"""The whole way on the sample set: train for a minute, measure, export, find the shapes with `load_detector`."""
 
 from __future__ import annotations
 
