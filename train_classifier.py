@@ -28,7 +28,7 @@ from detect.classifier.fit import RESIZES
 from detect.errors import AnnotationsError, DetectError
 from detect.training.batches import Batches, rarity_weights, worker_options
 from detect.training.checkpoint import check_resumed, load_state, restore, save_state
-from detect.training.classifier.architectures import ARCHITECTURES
+from detect.training.classifier.architectures import check_architecture
 from detect.training.classifier.checkpoint import STRIDE, Description, Input, read_pretrained, save_weights
 from detect.training.classifier.dataset import Augment, ClassPictures
 from detect.training.classifier.evaluation import for_people, measure, predict_classes
@@ -38,6 +38,7 @@ from detect.training.optimization import build_optimizer, learning_rate, set_lea
 from detect.training.options import STATE, option, read_options
 from detect.training.processes import Processes, count_processes, reason, started_processes, stopping_on_sigterm
 from detect.training.runlog import RunLog, peak_memory
+from detect.training.timm_networks import synchronized
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ class Config:
     name: str = option("auto", "what policies and reports call it; auto: as --out")
     nsfw: str = option("nsfw", "class that means NSFW, or several with commas between them")
     recipe: str = option("plain", "where the other options begin", tuple(RECIPES))
-    architecture: str = option("resnet18", "which network", tuple(ARCHITECTURES))
+    architecture: str = option("resnet18", "which network: of the guide's table, or timm/NAME of timm's")
     backbone_weights: str = option("none", "a file of trained weights, or none")
     frozen_norm: str = option("auto", "keep statistics of BatchNorm; auto: with trained weights", ("auto", "yes", "no"))
     size: int = option(224, f"side of the input in pixels, a multiple of {STRIDE}")
@@ -88,6 +89,10 @@ def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
     if "recipe" in options.given and options.saved.get("recipe", named) != named:
         parser.error(f"--recipe {named} is where a run begins; this one began with {options.saved['recipe']}")
     config = options.config(**RECIPES[named])
+    try:
+        check_architecture(config.architecture)
+    except ValueError as error:
+        parser.error(f"--architecture {error}")
     if config.size % STRIDE or config.size < STRIDE:
         parser.error(f"--size must be a multiple of {STRIDE}, not {config.size}")
     if config.batch_size % (share := config.accumulate * count_processes()):
@@ -158,7 +163,7 @@ def train(config: Config, resumed: bool, *, stopping: list[int], processes: Proc
         pretrained.load(model, data.names)
     layout = processes.prepare(model, channels_last=config.channels_last)
     if processes.count > 1 and device.type == "cuda" and not model.frozen:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        model = synchronized(model)
     ema = Ema(model, decay=config.ema)
     optimizer = build_optimizer(
         model, kind=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, momentum=config.momentum,

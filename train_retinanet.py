@@ -23,7 +23,7 @@ from detect.detections import Detections, RGBImage
 from detect.errors import DetectError
 from detect.evaluation.coco import Evaluation, evaluate
 from detect.evaluation.plots import draw_curves, draw_worst
-from detect.retinanet.backbones import Norm, colors_of, resolve_norm, synchronized
+from detect.retinanet.backbones import Norm, resolve_norm
 from detect.retinanet.checkpoint import Description, save_weights
 from detect.retinanet.dataset import Augment, PictureSet, collate, image_weights, padded_rows
 from detect.retinanet.inference import predict_dataset
@@ -38,6 +38,7 @@ from detect.training.optimization import build_optimizer, learning_rate, set_lea
 from detect.training.options import STATE, option, read_options
 from detect.training.processes import Processes, count_processes, reason, started_processes, stopping_on_sigterm
 from detect.training.runlog import RunLog, peak_memory
+from detect.training.timm_networks import colors_of, synchronized
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

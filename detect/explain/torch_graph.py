@@ -219,8 +219,8 @@ _PLAIN: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 """Operators that torch has under another name."""
 
 _KINDS = {
-    *_PLAIN, "BatchNormalization", "Clip", "Concat", "Conv", "Erf", "Expand", "Flatten", "GlobalAveragePool", "MaxPool",
-    "ReduceL2", "ReduceSum", "Relu", "Reshape", "Shape", "Softmax", "Transpose",
+    *_PLAIN, "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "Erf", "Expand", "Flatten",
+    "GlobalAveragePool", "MaxPool", "ReduceL2", "ReduceSum", "Relu", "Reshape", "Shape", "Softmax", "Transpose",
 }  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def _run(node: Node, given: Sequence[Tensor | None], rule: Rule) -> Tensor:
         return rectified(first, rule=rule, is_soft=node.kind == "Gelu")
     if node.kind in _PLAIN:
         return _PLAIN[node.kind](first, others[0])
-    if node.kind in ("Conv", "MaxPool", "GlobalAveragePool", "BatchNormalization"):
+    if node.kind in ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool", "BatchNormalization"):
         return _layer(node, first, others)
     if node.kind in ("Softmax", "Erf", "Clip", "ReduceL2", "ReduceSum"):
         return _numbers(node, given, first)
@@ -261,6 +261,14 @@ def _layer(node: Node, first: Tensor, others: Sequence[Tensor]) -> Tensor:
     strides = tuple(node.options.get("strides", (1, 1)))
     if node.options.get("auto_pad", b"NOTSET") != b"NOTSET":
         raise ExplanationError(f"{node.outputs[0]}: padding {node.options['auto_pad']!r} is not read in torch")
+    if node.kind == "AveragePool":
+        if (top, left) != (bottom, right):
+            raise ExplanationError(f"{node.outputs[0]}: means over padding of one side alone are not read in torch")
+        return functional.avg_pool2d(
+            first, tuple(node.options["kernel_shape"]), strides, (top, left),
+            ceil_mode=bool(node.options.get("ceil_mode", 0)),
+            count_include_pad=bool(node.options.get("count_include_pad", 0)),
+        )  # fmt: skip
     if node.kind == "MaxPool":  # torch pads both sides alike, and nothing may win against what is there
         padded = functional.pad(first, (left, right, top, bottom), value=-math.inf)
         return functional.max_pool2d(padded, tuple(node.options["kernel_shape"]), strides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,7 +17,7 @@ from torchvision.ops.misc import FrozenBatchNorm2d
 
 from detect.errors import WeightsError
 from detect.training.checkpoint import fill, read_state_dict
-from detect.training.normalization import IMAGENET_MEAN, IMAGENET_STD
+from detect.training.timm_networks import TIMM, is_timm, make_timm
 
 __all__ = [
     "Backbone",
@@ -26,11 +25,9 @@ __all__ = [
     "Stages",
     "build_body",
     "check_name",
-    "colors_of",
     "load_body",
     "probe",
     "resolve_norm",
-    "synchronized",
 ]
 
 Norm = Literal["frozen", "batch", "group", "own"]
@@ -38,10 +35,6 @@ NORMS: tuple[str, ...] = get_args(Norm)
 
 STRIDES = (8, 16, 32)
 """Of the maps that the pyramid is built on."""
-
-_TIMM = "timm/"
-_NAME = re.compile(r"(timm/)?[a-z0-9_]+(\.[a-z0-9_]+)?")
-"""timm reads other names as addresses, and downloads what they lead to."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +94,8 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: There is none of that name.
     """
-    if _NAME.fullmatch(name):
-        if name.startswith(_TIMM):
-            import timm
-
-            if timm.is_model(name.removeprefix(_TIMM)):
-                return
-        elif name in torchvision.models.list_models(module=torchvision.models):
-            return
+    if is_timm(name) or name in torchvision.models.list_models(module=torchvision.models):
+        return
     raise ValueError(f"no network of torchvision's is called {name!r}, and none of timm's, which begin with timm/")
 
 
@@ -136,9 +123,9 @@ def probe(name: str) -> Backbone:
 def _look(name: str, device: str) -> Backbone:
     with torch.device(device), torch.no_grad():
         layers: tuple[str, ...] = ()
-        if name.startswith(_TIMM):
-            taken = _last_of_each(_timm(name).feature_info.reduction())
-            body: nn.Module = _timm(name, out_indices=taken)
+        if name.startswith(TIMM):
+            taken = _last_of_each(make_timm(name, features_only=True).feature_info.reduction())
+            body: nn.Module = make_timm(name, features_only=True, out_indices=taken)
         else:
             model = _torchvision(name).eval()
             layers, taken = _chain(model)
@@ -185,8 +172,8 @@ def build_body(name: str, *, norm: Norm) -> tuple[nn.Module, tuple[int, ...]]:
     resolve_norm(name, norm, is_pretrained=False)
     found = probe(name)
     body: nn.Module
-    if name.startswith(_TIMM):
-        body = _timm(name, out_indices=found.taken)
+    if name.startswith(TIMM):
+        body = make_timm(name, features_only=True, out_indices=found.taken)
     else:
         body = Stages(_torchvision(name, zero_init=norm != "frozen"), layers=found.layers, taken=found.taken)
     if norm in ("frozen", "group"):
@@ -195,16 +182,6 @@ def build_body(name: str, *, norm: Norm) -> tuple[nn.Module, tuple[int, ...]]:
                 if isinstance(module, nn.BatchNorm2d):
                     setattr(parent, child, _replaced(module, norm))
     return body, found.channels
-
-
-def colors_of(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each colour, in [0, 1], that a network's trained weights want."""
-    if not name.startswith(_TIMM):
-        return IMAGENET_MEAN, IMAGENET_STD
-    import timm
-
-    said = timm.get_pretrained_cfg(name.removeprefix(_TIMM), allow_unregistered=True)
-    return (tuple(said.mean), tuple(said.std)) if said else (IMAGENET_MEAN, IMAGENET_STD)
 
 
 def load_body(pyramid: nn.Module, source: str, *, name: str) -> None:
@@ -222,7 +199,7 @@ def load_body(pyramid: nn.Module, source: str, *, name: str) -> None:
     """
     if source != "imagenet":
         state = read_state_dict(Path(source))
-    elif name.startswith(_TIMM):
+    elif name.startswith(TIMM):
         raise WeightsError(f"imagenet: these are torchvision's weights, and there are none of {name}; name a file")
     else:
         weights = torchvision.models.get_model_weights(name).DEFAULT
@@ -234,22 +211,7 @@ def load_body(pyramid: nn.Module, source: str, *, name: str) -> None:
         # What a classifier of ours has in front of its last layer, under the network's own names.
         body = pyramid.get_submodule("body")
         state = _below(state, "body.net.") or _below(state, "body.") or state
-        fill(body, _renamed(state, body) if name.startswith(_TIMM) else state, source=source, what=what)
-
-
-def synchronized(model: Any) -> Any:
-    """The same network, whose BatchNorm takes in what all processes see."""
-    if any(isinstance(module, nn.BatchNorm2d) and hasattr(module, "act") for module in model.modules()):
-        from timm.layers.norm_act import convert_sync_batchnorm
-
-        return convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-
-
-def _timm(name: str, **how: Any) -> Any:
-    import timm
-
-    return timm.create_model(name.removeprefix(_TIMM), pretrained=False, features_only=True, **how)
+        fill(body, _renamed(state, body) if name.startswith(TIMM) else state, source=source, what=what)
 
 
 def _torchvision(name: str, *, zero_init: bool = True) -> nn.Module:

@@ -17,7 +17,7 @@ from detect.retinanet.losses import BoxLoss
 from detect.retinanet.model import RetinaNet
 from detect.runtime.metadata import read_size
 from detect.runtime.retinanet import AnchorGrid
-from detect.training.checkpoint import read_tensors, save_tensors
+from detect.training.checkpoint import check_shapes, read_tensors, save_tensors
 from detect.training.normalization import IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = ["Description", "load_model", "save_weights"]
@@ -147,6 +147,7 @@ def load_model(path: str | Path) -> tuple[RetinaNet, Description]:
     tensors, metadata = read_tensors(Path(path))
     description = Description.from_metadata(metadata, source=str(path))
     try:
+        check_shapes(description.build, tensors)
         model = description.build()
         model.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:

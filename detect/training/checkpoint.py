@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,6 +19,7 @@ from detect.errors import WeightsError
 
 __all__ = [
     "check_resumed",
+    "check_shapes",
     "fill",
     "load_state",
     "read_state_dict",
@@ -116,6 +117,26 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot read the weights, the file may be damaged or cut short: {error}") from error
+
+
+def check_shapes(build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], *, last: str = "") -> None:
+    """Refuse weights of another network before it takes memory: whoever wrote a file can name the largest there is.
+
+    Args:
+        build: Makes the network that a file says it holds.
+        tensors: What it does hold.
+        last: Beginning of names that are left out, for layers whose width shows in a computation alone.
+
+    Raises:
+        ValueError: A name or a shape is not the network's.
+    """
+    with torch.device("meta"):
+        wanted = {key: value.shape for key, value in build().state_dict().items()}
+    given = {key: value.shape for key, value in tensors.items()}
+    for key in sorted(wanted.keys() | given.keys()):
+        if not (last and key.startswith(last)) and wanted.get(key) != given.get(key):
+            here, there = (str(tuple(each[key])) if key in each else "missing" for each in (given, wanted))
+            raise ValueError(f"{key!r} is {here} in the file, and {there} in the network")
 
 
 def check_resumed(

@@ -157,7 +157,8 @@ def few(place: Path) -> list[object]:
 
 
 def test_training_writes_its_run_alone(run: Run, place: Path, few: list[object]) -> None:
-    small = ["--epochs", "1", "--batch-size", "4", "--size", "64", "--channels", "64", "--workers", "1"]
+    small = ["--epochs", "1", "--batch-size", "4", "--size", "64", "--channels", "64", "--workers", "1",
+             "--backbone", "timm/test_resnet"]  # fmt: skip
     done = run(ROOT / "train_retinanet.py", *few, *small, "--device", "cpu", "--out", "run")
     created = named(done, place)
     assert {path for path in created if path.startswith("WORK")} == {

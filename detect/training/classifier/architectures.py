@@ -14,9 +14,11 @@ from torch import nn
 from detect.training.classifier.ms_ctc import PyramidPooling, ms_ctc
 from detect.training.classifier.network import ClassifierNetwork
 from detect.training.classifier.thin_resnet import thin_resnet50
+from detect.training.classifier.timm_body import TimmBody, make_body, prove
 from detect.training.normalization import IMAGENET_MEAN, IMAGENET_STD
+from detect.training.timm_networks import TIMM, colors_of, is_timm, make_timm
 
-__all__ = ["ARCHITECTURES", "Architecture", "build_network"]
+__all__ = ["ARCHITECTURES", "Architecture", "build_network", "check_architecture", "find_architecture"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,8 @@ class Architecture:
     neck: Callable[[int, int], tuple[nn.Module, int]] | None = None
     is_free: bool = True
     renamed: Mapping[str, str] = field(default_factory=lambda: {"": "body."})
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
 
 def _until(model: nn.Module, last: str) -> nn.Sequential:
@@ -57,10 +59,8 @@ def _resnet(name: str) -> Callable[[int], nn.Module]:
 
 def _timm(name: str, last: str, *, sized: bool = False) -> Callable[[int], nn.Module]:
     def build(size: int) -> nn.Module:
-        import timm
-
         how: dict[str, Any] = {"img_size": size} if sized else {}
-        return _until(timm.create_model(name, pretrained=False, **how), last)
+        return _until(make_timm(TIMM + name, **how), last)
 
     return build
 
@@ -108,27 +108,67 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 small sets. SqueezeNet's last convolution has no rectifier behind it here, so that it is a linear layer."""
 
 
+def check_architecture(name: str) -> None:
+    """Refuse what is no network of ours, and none of timm's.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in ARCHITECTURES and not is_timm(name):
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"must be one of {known}, or timm/NAME of a network that timm has, not {name[:80]!r}")
+
+
+def find_architecture(name: str) -> Architecture:
+    """What is known of a network: one of `ARCHITECTURES`, or of timm's, with ``timm/`` in front.
+
+    Raises:
+        ValueError: See `check_architecture`.
+    """
+    check_architecture(name)
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    mean, std = colors_of(name)
+    return Architecture(body=lambda size: make_body(name, size), renamed={"": "body.net."}, mean=mean, std=std)
+
+
 def build_network(name: str, *, classes: int, size: int, dropout: float = 0.0) -> ClassifierNetwork:
-    """An untrained network.
+    """An untrained network; on the meta device, without its memory, the width of its last layer may not be known.
 
     Args:
-        name: One of `ARCHITECTURES`.
+        name: See `find_architecture`.
         classes: Labels to tell apart.
         size: Side of the input in pixels, a multiple of 32.
         dropout: See `ClassifierNetwork`.
 
     Raises:
-        ValueError: The input is too small for it.
+        ValueError: The input is too small for it, or it takes no pictures of that size, or there is none of that name.
     """
-    architecture = ARCHITECTURES[name]
-    body = architecture.body(size)
-    training = body.training
+    architecture = find_architecture(name)
     try:
+        body = architecture.body(size)
+        if isinstance(body, TimmBody):
+            return _around_timm(body, classes=classes, size=size, dropout=dropout)
+        training = body.training
         with torch.no_grad():
             shape = body.eval()(torch.zeros(1, 3, size, size)).shape
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         raise ValueError(f"{name} cannot take pictures of {size} pixels a side") from error
     body.train(training)
     channels, side = shape[1], shape[2]
     neck, width = architecture.neck(channels, side) if architecture.neck else (None, channels)
-    return ClassifierNetwork(body, neck=neck, width=width, classes=classes, dropout=dropout)
+    return ClassifierNetwork(
+        body, neck=neck, width=width, classes=classes, dropout=dropout, is_free=architecture.is_free
+    )
+
+
+def _around_timm(body: TimmBody, *, classes: int, size: int, dropout: float) -> ClassifierNetwork:
+    is_free, width = False, 1
+    if not any(each.is_meta for each in body.parameters()):
+        body.eval()
+        body.layout, is_free = prove(body, size)
+        with torch.no_grad():
+            width = body(torch.zeros(1, 3, size, size)).shape[1]
+        body.train()
+    neck = nn.Identity() if body.layout == "row" else None
+    return ClassifierNetwork(body, neck=neck, width=width, classes=classes, dropout=dropout, is_free=is_free)

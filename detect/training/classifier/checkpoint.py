@@ -20,8 +20,8 @@ from detect.runtime.metadata import (
     read_numbers,
     read_size,
 )
-from detect.training.checkpoint import fill, read_state_dict, read_tensors, save_tensors
-from detect.training.classifier.architectures import ARCHITECTURES, build_network
+from detect.training.checkpoint import check_shapes, fill, read_state_dict, read_tensors, save_tensors
+from detect.training.classifier.architectures import build_network, check_architecture, find_architecture
 from detect.training.classifier.network import ClassifierNetwork
 from detect.training.classifier.open_nsfw import SCALE, read_open_nsfw
 from detect.training.normalization import on_device
@@ -49,7 +49,7 @@ class Input:
     @classmethod
     def of(cls, architecture: str) -> Self:
         """What weights of torchvision's or timm's want."""
-        known = ARCHITECTURES[architecture]
+        known = find_architecture(architecture)
         return cls(
             color="RGB",
             mean=tuple(255 * value for value in known.mean),
@@ -71,7 +71,7 @@ class Description:
         name: What policies and reports will call it.
         names: The labels, in order.
         nsfw: Those of `names` that add up to the probability of NSFW.
-        architecture: One of `ARCHITECTURES`.
+        architecture: See `find_architecture`.
         size: Side of the input in pixels.
         resize: One of `detect.classifier.fit.RESIZES`.
         input: How it wants its pixels.
@@ -129,6 +129,10 @@ class Description:
         if size % STRIDE or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise WeightsError(f"{source}: the file does not describe a classifier of ours: {size=}, {dropout=}")
         try:
+            check_architecture(architecture := metadata.get("architecture", ""))
+        except ValueError as error:
+            raise WeightsError(f"{source}: metadata key 'architecture' {error}") from error
+        try:
             metrics, config = (json.loads(metadata[key]) for key in ("metrics", "config"))
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{source}: the file does not describe a classifier of ours: {error!r}") from error
@@ -136,7 +140,7 @@ class Description:
             name=name,
             names=read_names(metadata, source),
             nsfw=read_names(metadata, source, key="nsfw"),
-            architecture=read_choice(metadata, "architecture", tuple(ARCHITECTURES), source),
+            architecture=architecture,
             size=size,
             resize=read_choice(metadata, "resize", RESIZES, source),
             input=Input(
@@ -172,6 +176,7 @@ def load_model(path: str | Path) -> tuple[ClassifierNetwork, Description]:
     tensors, metadata = read_tensors(Path(path))
     description = Description.from_metadata(metadata, source=str(path))
     try:
+        check_shapes(description.build, tensors, last="fc.")
         model = description.build()
         model.load_state_dict(tensors)
     except (RuntimeError, ValueError) as error:
@@ -225,7 +230,7 @@ def read_pretrained(path: Path, architecture: str) -> Pretrained:
     Args:
         path: A file of torchvision's or timm's weights of this architecture (.pth or .safetensors); weights that
             training wrote; or, of a thin ResNet-50, open_nsfw's ONNX file.
-        architecture: One of `ARCHITECTURES`.
+        architecture: See `find_architecture`.
 
     Raises:
         WeightsError: It cannot be read, or is of another network.
@@ -247,7 +252,7 @@ def read_pretrained(path: Path, architecture: str) -> Pretrained:
             return Pretrained(state=tensors, names=names, input=said.input, source=source, architecture=architecture)
     renamed: dict[str, Tensor] = {}
     for key, value in read_state_dict(path).items():
-        for old, new in ARCHITECTURES[architecture].renamed.items():
+        for old, new in find_architecture(architecture).renamed.items():
             if key.startswith(old):
                 renamed[new + key.removeprefix(old)] = value
     given = Input.of(architecture)

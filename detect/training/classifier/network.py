@@ -17,13 +17,24 @@ class ClassifierNetwork(nn.Module):
     cells' logits.
 
     Attributes:
-        body: (B, 3, H, W) to (B, C, h, w).
+        body: (B, 3, H, W) to (B, C, h, w), or to what the neck takes.
         neck: (B, C, h, w) to (B, D).
         fc: (B, D) to (B, K).
+        has_cells: Whether what each cell says is exact.
+        is_free: Whether it takes any size that is a multiple of 32, once it was trained at one.
         frozen: Whether the statistics of normalisation stay as they are while training; their scale and shift learn.
     """
 
-    def __init__(self, body: nn.Module, *, neck: nn.Module | None, width: int, classes: int, dropout: float) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        neck: nn.Module | None,
+        width: int,
+        classes: int,
+        dropout: float,
+        is_free: bool = True,
+    ) -> None:
         """Put a network together.
 
         Args:
@@ -32,10 +43,12 @@ class ClassifierNetwork(nn.Module):
             width: D.
             classes: K.
             dropout: Share of the row that each step of training leaves out, in [0, 1).
+            is_free: See the attributes.
         """
         super().__init__()
         self.body = body
         self.has_cells = neck is None
+        self.is_free = is_free
         self.neck = neck if neck is not None else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(width, classes)

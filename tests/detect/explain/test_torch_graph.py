@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,6 +136,25 @@ def test_layers_and_units_that_do_not_exist_are_refused(layer: str, unit: int, s
 def test_a_label_that_is_not_known_is_refused() -> None:
     with pytest.raises(ExplanationError, match=r"toy\.onnx: says nothing of 'blue', only of red, other"):
         backward(three_layers(), reddish(), rule=Rule.GUIDED, name="blue")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"ceil_mode": 1}, {"pads": [1] * 4}, {"count_include_pad": 1, "pads": [1] * 4}]
+)
+def test_means_over_windows_are_those_of_onnxruntime(options: dict[str, Any]) -> None:
+    nodes = [node("AveragePool", ["images"], ["a"], kernel_shape=[3, 2], strides=[2, 2], **options)]
+    given = np.random.default_rng(4).random((2, 3, 8, 11), np.float32)
+    session = import_quietly("onnxruntime").InferenceSession(
+        serialized(nodes, {}, ["a"], said=SAID), providers=["CPUExecutionProvider"]
+    )
+    (found,) = read(nodes, {}, ["a"]).run(torch.from_numpy(given), "a")
+    np.testing.assert_allclose(found.numpy(), session.run(None, {"images": given})[0], atol=1e-6)
+
+
+def test_means_over_padding_of_one_side_are_refused() -> None:
+    graph = read([node("AveragePool", ["images"], ["a"], kernel_shape=[2, 2], pads=[0, 0, 1, 1])], {}, ["a"])
+    with pytest.raises(ExplanationError, match="a: means over padding of one side alone"):
+        graph.run(torch.zeros(1, 3, 4, 4), "a")
 
 
 def test_operators_that_are_not_read_are_named() -> None:

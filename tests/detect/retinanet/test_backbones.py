@@ -18,12 +18,13 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from detect import load_detector
 from detect.detections import Detections
 from detect.errors import WeightsError
-from detect.retinanet.backbones import build_body, colors_of, probe, resolve_norm, synchronized
+from detect.retinanet.backbones import build_body, probe, resolve_norm
 from detect.retinanet.checkpoint import Description, load_model, save_weights
 from detect.retinanet.detector import TorchDetector
 from detect.retinanet.model import RetinaNet, load_backbone
 from detect.runtime.retinanet import AnchorGrid
 from detect.training.classifier.architectures import build_network
+from detect.training.timm_networks import colors_of, synchronized
 
 SMALL = "timm/test_resnet"  # a third of a million weights
 

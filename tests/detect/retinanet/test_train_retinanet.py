@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from training_scripts import start_script, start_two
 
 from detect import load_detector
 from detect.retinanet.checkpoint import load_model
@@ -27,7 +26,6 @@ Squares = Callable[..., tuple[Path, Path]]
 SMALL = ["--backbone", "timm/test_resnet", "--size", "64", "--channels", "64",
          "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
          "--workers", "0", "--log-every", "1", "--save-every", "2", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def options(squares: Squares, out: Path, *more: str, count: int = 6) -> list[str]:
@@ -80,20 +78,18 @@ def test_tensorboard_holds_curves_and_pictures(finished: Path) -> None:
     assert len(events.Scalars("train/bbox_regression")) == 18
 
 
-def run_until(arguments: list[str], out: Path, *, step: int, number: signal.Signals) -> int:
+def run_until(arguments: list[str], out: Path, *, step: int, number: signal.Signals) -> int | None:
     """Start the script, send it a signal once it has logged a step, and give its exit code."""
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "train_retinanet.py"), *arguments], env=ENVIRONMENT, cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        deadline = time.monotonic() + 120
-        file = out / "losses.jsonl"
-        while process.poll() is None and time.monotonic() < deadline:
-            if file.exists() and f'"step": {step},' in file.read_text():
-                process.send_signal(number)
-                break
-            time.sleep(0.01)
-        return process.wait(timeout=60)
+    process = start_script("train_retinanet", arguments, said=out.parent / "said")
+    deadline = time.monotonic() + 120
+    file = out / "losses.jsonl"
+    while process.is_alive() and time.monotonic() < deadline:
+        if file.exists() and f'"step": {step},' in file.read_text():
+            os.kill(process.pid or 0, number)
+            break
+        time.sleep(0.01)
+    process.join(60)
+    return process.exitcode
 
 
 def test_a_run_that_is_stopped_and_killed_comes_out_as_if_nothing_had_happened(
@@ -136,15 +132,16 @@ def test_parts_add_up_to_the_whole_batch(squares: Squares, script: ModuleType, t
 def test_two_processes_do_what_one_does(squares: Squares, script: ModuleType, tmp_path: Path) -> None:
     arguments = ["--norm", "group", "--epochs", "3", "--eval-every", "3"]
     assert script.main(options(squares, tmp_path / "one", *arguments)) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               str(ROOT / "train_retinanet.py"), *options(squares, tmp_path / "two", *arguments)]  # fmt: skip
-    done = subprocess.run(command, check=False, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    both = start_two("train_retinanet", options(squares, tmp_path / "two", *arguments), folder=tmp_path)
+    for process in both:
+        process.join(240)
+    said = [(tmp_path / f"said{rank}").read_text() for rank in (0, 1)]
+    assert [process.exitcode for process in both] == [0, 0], said
     np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=2e-3)
     one, two = (json.loads((tmp_path / name / "metrics.jsonl").read_text()) for name in ("one", "two"))
     assert two["ap50"] == pytest.approx(one["ap50"], abs=0.02)
-    assert done.stdout.count("step 5/") + done.stdout.count("step 4/") >= 1  # the first process alone speaks
-    assert done.stdout.count("step 1/") == 1
+    assert said[0].count("step 5/") + said[0].count("step 4/") >= 1
+    assert [each.count("step 1/") for each in said] == [1, 0]  # the first process alone speaks
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(

@@ -20,6 +20,7 @@ from detect.runtime.sessions import OnnxRuntimeSession
 from detect.training.classifier.architectures import ARCHITECTURES, build_network
 from detect.training.classifier.checkpoint import Description, Input, load_model, read_pretrained, save_weights
 from detect.training.classifier.ms_ctc import PyramidPooling
+from detect.training.classifier.timm_body import TimmBody, prove
 
 NAMES = ("sfw", "nsfw")
 
@@ -190,3 +191,95 @@ def test_weights_of_another_shape_or_network(tmp_path: Path, models_folder: Path
 def test_an_input_that_is_too_small() -> None:
     with pytest.raises(ValueError, match="ms_ctc cannot take pictures of 32 pixels a side"):
         build_network("ms_ctc", classes=2, size=32)
+
+
+class Pooled(nn.Module):
+    """Stands in for a network of timm's: one convolution, and a pooling to be found out."""
+
+    def __init__(self, pool: Callable[[Tensor], Tensor], *, last: bool = False) -> None:
+        super().__init__()
+        self.conv, self.norm, self.pool, self.last = nn.Conv2d(3, 6, 3, 16, 1), nn.BatchNorm1d(6), pool, last
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.conv(images)
+        return features.permute(0, 2, 3, 1) if self.last else features
+
+    def forward_head(self, features: Tensor, *, pre_logits: bool) -> Tensor:
+        assert pre_logits
+        return self.pool(features)
+
+
+@pytest.mark.parametrize(
+    ("pool", "last", "layout"),
+    [
+        (lambda x: x.mean((2, 3)), False, "BCHW"),
+        (lambda x: x.mean((1, 2)), True, "BHWC"),
+        (lambda x: x.amax((2, 3)), False, "row"),
+        (lambda x: (x.amax((2, 3)) + x.mean((2, 3))) / 2, False, "row"),
+        (lambda x: x.sum((2, 3)), False, "row"),
+    ],
+)
+def test_cells_are_told_apart_only_where_their_mean_is_what_is_pooled(
+    pool: Callable[[Tensor], Tensor], last: bool, layout: str
+) -> None:
+    for size in (32, 64):
+        body = TimmBody(Pooled(pool, last=last)).eval()
+        before = {key: value.clone() for key, value in body.state_dict().items()}
+        assert prove(body, size) == (layout, True)
+        assert all(torch.equal(value, before[key]) for key, value in body.state_dict().items())
+
+
+def test_a_normalization_that_does_nothing_yet_is_found_out() -> None:
+    net = Pooled(lambda x: x)
+    net.pool = lambda x: net.norm(x.mean((2, 3)))
+    with torch.no_grad():
+        images = torch.rand(2, 3, 64, 64)
+        torch.testing.assert_close(
+            net.eval().forward_head(net.forward_features(images), pre_logits=True),
+            net.forward_features(images).mean((2, 3)), rtol=1e-4, atol=1e-5,
+        )  # fmt: skip
+    assert prove(TimmBody(net).eval(), 64) == ("row", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_cells", "is_free"),
+    [("timm/test_resnet", True, True), ("timm/test_vit", False, True), ("timm/test_vit3", False, False)],
+)
+def test_networks_of_timms_make_the_features_that_timm_makes(
+    name: str, has_cells: bool, is_free: bool, tmp_path: Path
+) -> None:
+    how: Any = {"img_size": 96} if "vit" in name else {}
+    theirs: Any = timm.create_model(name.removeprefix("timm/"), pretrained=False, **how)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    ours = build_network(name, classes=2, size=96).eval()
+    assert not read_pretrained(tmp_path / "theirs.pth", name).load(ours, NAMES)
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        expected = theirs.eval().forward_head(theirs.forward_features(images), pre_logits=True)
+        torch.testing.assert_close(ours.neck(ours.body(images)), expected, rtol=1e-4, atol=1e-5)
+    assert (ours.has_cells, ours.is_free) == (has_cells, is_free)
+    about = description(architecture=name, input=Input.of(name))
+    save_weights(tmp_path / "w.safetensors", about.build(), about)
+    assert load_model(tmp_path / "w.safetensors")[0].has_cells == has_cells
+
+
+def test_a_network_that_a_file_does_not_hold_is_never_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = description(architecture="timm/test_resnet")
+    said = about.metadata()
+    devices: list[str] = []
+    for name in ("timm/vit_giant_patch14_224", "vgg16"):  # gigabytes of weights
+        save_file(about.build().state_dict(), tmp_path / "w.safetensors", said | {"architecture": name})
+        real = Description.build
+
+        def build(self: Description, real: Callable[[Description], nn.Module] = real) -> nn.Module:
+            model = real(self)
+            devices.append(next(model.parameters()).device.type)
+            return model
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Description, "build", build)
+            with pytest.raises(WeightsError, match=r"w.safetensors: .* and missing in the network|missing in the file"):
+                load_model(tmp_path / "w.safetensors")
+    assert devices == ["meta", "meta"]
+    with pytest.raises(WeightsError, match=r"metadata key 'architecture' must be one of .*hf-hub"):
+        Description.from_metadata(said | {"architecture": "timm/hf-hub:a/b"}, source="w")

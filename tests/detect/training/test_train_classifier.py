@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,8 +19,10 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
+from training_scripts import start_script, start_two
 
 from detect.__main__ import main
+from detect.errors import InferenceError
 from detect.explain.torch_graph import GraphSession, load_graph
 from detect.installed import load_classifiers, load_features
 from detect.pictures.rgb import read_rgb
@@ -30,9 +32,9 @@ from detect.training.classifier.recipes import RECIPES
 
 ROOT = Path(__file__).parents[3]
 Shapes = Callable[..., Path]
-SMALL = ["--nsfw", "disc", "--size", "32", "--batch-size", "4", "--warmup", "2", "--workers", "0", "--log-every", "1",
+SMALL = ["--architecture", "timm/test_resnet",
+         "--nsfw", "disc", "--size", "32", "--batch-size", "4", "--warmup", "2", "--workers", "0", "--log-every", "1",
          "--device", "cpu", "--lr", "1e-3", "--ema", "0.9"]  # fmt: skip
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +86,15 @@ def test_a_run_that_is_stopped_and_killed_comes_out_as_if_nothing_had_happened(
 ) -> None:
     out = tmp_path / "my run!"
     long = [*SMALL, *data, "--out", str(out), "--epochs", "6", "--eval-every", "3"]
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "train_classifier.py"), *long], env=ENVIRONMENT, cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        deadline, file = time.monotonic() + 120, out / "losses.jsonl"
-        while process.poll() is None and time.monotonic() < deadline:
-            if file.exists() and '"step": 2,' in file.read_text():
-                process.send_signal(signal.SIGTERM)
-                break
-            time.sleep(0.01)
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    process = start_script("train_classifier", long, said=tmp_path / "said")
+    deadline, file = time.monotonic() + 120, out / "losses.jsonl"
+    while process.is_alive() and time.monotonic() < deadline:
+        if file.exists() and '"step": 2,' in file.read_text():
+            os.kill(process.pid or 0, signal.SIGTERM)
+            break
+        time.sleep(0.01)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
     assert 3 <= load_state(out / "state.safetensors")[2]["step"] < 12
     with file.open("a") as stream:
         stream.write('{"step": 9, "loss"')  # what a kill in the middle of a line leaves
@@ -108,35 +108,40 @@ def test_two_processes_do_what_one_does(data: list[str], finished: Path, script:
     # Frozen: BatchNorm would see halves of a batch.
     weights = ["--backbone-weights", str(finished / "best.safetensors"), "--epochs", "3", "--eval-every", "3"]
     assert script.main([*SMALL, *data, *weights, "--out", str(tmp_path / "one")]) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               str(ROOT / "train_classifier.py"), *SMALL, *data, *weights, "--out", str(tmp_path / "two")]  # fmt: skip
-    done = subprocess.run(command, check=False, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    both = start_two("train_classifier", [*SMALL, *data, *weights, "--out", str(tmp_path / "two")], folder=tmp_path)
+    for process in both:
+        process.join(240)
+    said = [(tmp_path / f"said{rank}").read_text() for rank in (0, 1)]
+    assert [process.exitcode for process in both] == [0, 0], said
     np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=5e-3)
     one, two = (json.loads((tmp_path / name / "metrics.jsonl").read_text()) for name in ("one", "two"))
     assert two["loss"] == pytest.approx(one["loss"], rel=5e-3)
-    assert done.stdout.count("step 1/") == 1  # the first process alone speaks
-
-
-def test_parts_add_up_to_the_whole_batch(data: list[str], finished: Path, script: ModuleType, tmp_path: Path) -> None:
-    weights = ["--backbone-weights", str(finished / "best.safetensors"), "--epochs", "2", "--eval-every", "2"]
-    for name, more in (("whole", []), ("parts", ["--accumulate", "2", "--balance", "--no-balance"])):
-        assert script.main([*SMALL, *data, *weights, "--out", str(tmp_path / name), *more]) == 0
-    np.testing.assert_allclose(curve(tmp_path / "parts"), curve(tmp_path / "whole"), rtol=5e-3)
-    # It began with the weights of the run before, its last layer too: that had learnt something.
-    assert json.loads((tmp_path / "whole" / "losses.jsonl").read_text().splitlines()[0])["accuracy"] == 1
+    assert [each.count("step 1/") for each in said] == [1, 0]  # the first process alone speaks
 
 
 @pytest.fixture(scope="session")
 def learnt(shapes: Shapes, script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """From scratch on drawn shapes to an ONNX file; gives the run's folder and that of pictures it has not learnt."""
     out, val = tmp_path_factory.mktemp("learnt"), shapes(8, seed=5)
-    options = [*SMALL, "--size", "64", "--epochs", "4", "--batch-size", "8", "--eval-every", "4", "--ema", "0.8"]
+    options = [*SMALL, "--size", "64", "--epochs", "8", "--batch-size", "8", "--eval-every", "8", "--ema", "0.8",
+               "--lr", "4e-3"]  # fmt: skip
     assert script.main([*options, "--train", str(shapes(24)), "--val", str(val), "--out", str(out / "discs")]) == 0
     arguments = ["export", str(out / "discs" / "best.safetensors"), str(out / "discs.onnx"), "--images", str(val)]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     return out, val
+
+
+def test_parts_add_up_to_the_whole_batch(
+    data: list[str], learnt: tuple[Path, Path], script: ModuleType, tmp_path: Path
+) -> None:
+    weights = ["--backbone-weights", str(learnt[0] / "discs" / "best.safetensors"), "--size", "64", "--epochs", "2",
+               "--eval-every", "2"]  # fmt: skip
+    for name, more in (("whole", []), ("parts", ["--accumulate", "2", "--balance", "--no-balance"])):
+        assert script.main([*SMALL, *data, *weights, "--out", str(tmp_path / name), *more]) == 0
+    np.testing.assert_allclose(curve(tmp_path / "parts"), curve(tmp_path / "whole"), rtol=5e-3)
+    # It began with the weights of the run before, its last layer too: that had learnt something.
+    assert json.loads((tmp_path / "whole" / "losses.jsonl").read_text().splitlines()[0])["accuracy"] == 1
 
 
 def test_it_learns_shapes_from_scratch_and_says_where_they_are(learnt: tuple[Path, Path]) -> None:
@@ -169,7 +174,7 @@ def test_what_is_exported_is_what_was_trained(learnt: tuple[Path, Path]) -> None
 def test_features_and_explanations_read_the_exported_file(learnt: tuple[Path, Path]) -> None:
     out, val = learnt
     picture = read_rgb(next((val / "disc").iterdir()))
-    assert load_features(out / "discs.onnx", folder=None).features([picture]).shape == (1, 512)
+    assert load_features(out / "discs.onnx", folder=None).features([picture]).shape == (1, 96)
     session = GraphSession(load_graph((out / "discs.onnx").read_bytes(), source="discs.onnx"))
     batch = np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32)
     scores, heat = session.run(batch)
@@ -192,15 +197,16 @@ def test_censor_check_uses_it(learnt: tuple[Path, Path], tmp_path: Path) -> None
     assert all(set(row["classifiers"]) == {"discs"} for row in rows)
 
 
-def test_an_export_without_cells_has_no_heat_and_one_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "size"), [("ms_ctc", 64), ("timm/test_vit", 32), ("timm/test_convnext", 32)])
+def test_an_export_without_cells_has_no_heat_and_one_size(name: str, size: int, tmp_path: Path) -> None:
     from detect.training.classifier.architectures import build_network
     from detect.training.classifier.checkpoint import Description, Input, save_weights
 
     about = Description(
-        name="j", names=("a", "b"), nsfw=("b",), architecture="ms_ctc", size=64, resize="squash",
-        input=Input.of("ms_ctc"),
+        name="j", names=("a", "b"), nsfw=("b",), architecture=name, size=size, resize="squash",
+        input=Input.of(name),
     )  # fmt: skip
-    save_weights(tmp_path / "j.safetensors", build_network("ms_ctc", classes=2, size=64), about)
+    save_weights(tmp_path / "j.safetensors", build_network(name, classes=2, size=size), about)
     done = CliRunner().invoke(main, ["export", str(tmp_path / "j.safetensors"), str(tmp_path / "j.onnx")])
     assert done.exit_code == 0, done.output
     (classifier,) = load_classifiers([tmp_path / "j.onnx"], folder=None)
@@ -210,7 +216,7 @@ def test_an_export_without_cells_has_no_heat_and_one_size(tmp_path: Path) -> Non
 def test_an_export_that_differs_is_not_written(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from detect.training.classifier import export as export_module
 
-    monkeypatch.setattr(export_module, "_convert", lambda *_: b"")
+    monkeypatch.setattr(export_module, "_convert", lambda *_, **__: b"")
     monkeypatch.setattr(export_module, "OnnxRuntimeSession", lambda *_, **__: None)
     for apart, message in ((0.5, "differ by 0.5, more than 0.001"), (float("nan"), "differ by nan")):
         monkeypatch.setattr(export_module, "_difference", lambda *_, apart=apart: apart)
@@ -218,6 +224,33 @@ def test_an_export_that_differs_is_not_written(finished: Path, tmp_path: Path, m
         assert done.exit_code == 1
         assert message in done.output
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_what_tracing_gets_wrong_is_exported_the_long_way(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detect.training.classifier import export as export_module
+
+    ways: list[bool] = []
+
+    def convert(*_: object, tracing: bool) -> bytes:
+        ways.append(tracing)
+        return b"traced" if tracing else b"exported"
+
+    for fault in (float("nan"), 0.5, InferenceError("another size"), RuntimeError("cannot be traced")):
+        answers = iter([fault, 1e-6])
+
+        def difference(*_: object, answers: Iterator[float | Exception] = answers) -> float:
+            if isinstance(answer := next(answers), Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(export_module, "_convert", convert)
+        monkeypatch.setattr(export_module, "OnnxRuntimeSession", lambda *_, **__: None)
+        monkeypatch.setattr(export_module, "_difference", difference)
+        assert export_module.export_classifier(finished / "best.safetensors", tmp_path / "m.onnx") == 1e-6
+        assert (tmp_path / "m.onnx").read_bytes() == b"exported"
+    assert ways == [True, False] * 4
 
 
 def refused(script: ModuleType, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -249,7 +282,7 @@ def test_bad_data_ends_in_one_line(
     assert "missing" in refused(script, capsys, *data, *out, "--train", str(tmp_path / "missing"))
     weights = tmp_path / "w.pth"
     torch.save({"conv1.weight": torch.zeros(1)}, weights)
-    said = refused(script, capsys, *data, *out, "--backbone-weights", str(weights))
+    said = refused(script, capsys, *data, *out, "--architecture", "resnet18", "--backbone-weights", str(weights))
     assert "w.pth: not the weights of a resnet18: 'bn1.weight' is missing" in said
     said = refused(script, capsys, *data, *out, "--architecture", "ms_ctc")
     assert "--size 32: ms_ctc cannot take pictures of 32 pixels a side" in said
@@ -294,7 +327,8 @@ def test_a_run_goes_on_with_the_labels_it_began_with(
         (["--batch-size", "5", "--accumulate", "2"], "cannot be shared"),
         (["--frozen-norm", "yes"], "--frozen-norm needs --backbone-weights"),
         (["--dropout", "1"], "--dropout must lie in [0, 1)"),
-        (["--architecture", "alexnet"], "invalid choice"),
+        (["--architecture", "alexnet"], "--architecture must be one of thin_resnet50, resnet18, "),
+        (["--architecture", "timm/hf-hub:a/b"], "or timm/NAME of a network that timm has, not 'timm/hf-hub:a/b'"),
     ],
 )
 def test_options_that_make_no_sense(
