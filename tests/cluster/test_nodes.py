@@ -42,6 +42,7 @@ def nodes(failing: str) -> Iterator[Any]:
     utils = import_quietly("ray.cluster_utils")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS, TESTS / "cluster")))
+    os.environ["RAY_worker_niceness"] = "0"
     cluster = utils.Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 1, "include_dashboard": False})
     try:
         yield cluster
