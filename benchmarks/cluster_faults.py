@@ -134,9 +134,18 @@ class Run:
 
     def work(self) -> float:
         """Until all is done; seconds that it took."""
+        drivers: list[subprocess.Popen[bytes]] = []
+        try:
+            return self._worked_off(drivers)
+        finally:
+            for each in drivers:
+                each.kill()
+                each.wait()
+
+    def _worked_off(self, drivers: list[subprocess.Popen[bytes]]) -> float:
         began = last = time.monotonic()
         kills = [began + (1 + number) * self._given.driver_every for number in range(self._given.driver_kills)]
-        drivers = [self.driver()]
+        drivers[:] = [self.driver()]
         while True:
             time.sleep(0.2)
             now = time.monotonic()
@@ -148,23 +157,25 @@ class Run:
                     each.send_signal(signal.SIGKILL)
                     each.wait()
                 self.killed["drivers"] += len(drivers)
-                drivers = [self.driver() for _ in range(2 if len(kills) == 1 else 1)]
-            if now - last > self._given.worker_kill and (self.killed["workers"] < self._given.worker_kills):
+                drivers[:] = [self.driver() for _ in range(2 if len(kills) == 1 else 1)]
+            enough = self.killed["workers"] >= self._given.worker_kills
+            if now - last > self._given.worker_kill and not enough and self.kill_worker():
                 last = now
-                self.kill_worker()
             done = [each.poll() for each in drivers]
             if all(code is not None for code in done):
                 if not kills and all(code == 0 for code in done):
                     return time.monotonic() - began
-                drivers = [self.driver()]
+                drivers[:] = [self.driver()]
 
-    def kill_worker(self) -> None:
-        """SIGKILL for one of the actors of this cluster, and of no other."""
+    def kill_worker(self) -> bool:
+        """SIGKILL for one of the actors of this cluster, and of no other; not while it loads, with nothing to lose."""
         raylets = [each for each in _children(self._ray) if "raylet" in _command(each)]
-        actors = [each for raylet in raylets for each in _children(raylet) if "ray::MapWorker" in _command(each)]
+        below = [(each, _command(each)) for raylet in raylets for each in _children(raylet)]
+        actors = [each for each, command in below if "ray::MapWorker" in command and "__init__" not in command]
         if actors:
             os.kill(self._random.choice(actors), signal.SIGKILL)
             self.killed["workers"] += 1
+        return bool(actors)
 
 
 def _children(process: int) -> list[int]:
@@ -243,7 +254,7 @@ def ray_cluster(folder: Path, *, cores: int = 2) -> Iterator[tuple[str, int]]:
     os.environ.update(
         {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     )
-    os.environ["RAY_worker_niceness"] = "0"  # as the command has it: Ray would nice them by 15
+    os.environ.update({"RAY_worker_niceness": "0"})  # as the command has it: Ray would nice them by 15
     for last in (False, False, True):  # Ray gives its own processes 30 s to start, which is short where others work
         head, address = _started(folder, cores)
         if address is not None:
