@@ -144,7 +144,7 @@ def train(config: Config, resumed: bool, *, stopping: list[int], processes: Proc
     tensors, metadata, progress = load_state(state_file) if resumed else ({}, {}, {})
     pretrained, digest = None, data.digest()
     if resumed:
-        check_resumed(progress, names=data.names, pictures=digest, state=state_file)
+        check_resumed(progress, names=data.names, pictures=digest, nsfw=nsfw, state=state_file)
     elif begins_trained:
         pretrained = read_pretrained(Path(config.backbone_weights), config.architecture)
     given = Input(**progress["input"]) if resumed else pretrained.input if pretrained else None
@@ -260,7 +260,7 @@ def train(config: Config, resumed: bool, *, stopping: list[int], processes: Proc
             best = min(best, result["loss"])
         if log and (saves or stopped):
             done = {
-                "step": step, "best": best, "names": data.names, "pictures": digest,
+                "step": step, "best": best, "names": data.names, "nsfw": nsfw, "pictures": digest,
                 "input": dataclasses.asdict(description.input), "config": dataclasses.asdict(config),
             }  # fmt: skip
             save_state(state_file, model=model, ema=ema.model, optimizer=optimizer, progress=done)

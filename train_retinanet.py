@@ -23,11 +23,12 @@ from detect.detections import Detections, RGBImage
 from detect.errors import DetectError
 from detect.evaluation.coco import Evaluation, evaluate
 from detect.evaluation.plots import draw_curves, draw_worst
+from detect.retinanet.backbones import Norm, colors_of, resolve_norm, synchronized
 from detect.retinanet.checkpoint import Description, save_weights
 from detect.retinanet.dataset import Augment, PictureSet, collate, image_weights, padded_rows
 from detect.retinanet.inference import predict_dataset
 from detect.retinanet.losses import BoxLoss
-from detect.retinanet.model import BACKBONES, Norm, RetinaNet, load_backbone
+from detect.retinanet.model import RetinaNet, load_backbone
 from detect.runtime.retinanet import AnchorGrid
 from detect.training.batches import Batches, worker_options
 from detect.training.checkpoint import check_resumed, load_state, restore, save_state
@@ -48,11 +49,15 @@ class Config:
     val: str = option("annotations/sample/val.json", "COCO file to be measured by")
     val_images: str = option("annotations/sample/val", "folder of its pictures")
     out: str = option("runs/retinanet", "folder for weights, state, log and TensorBoard")
-    backbone: str = option("resnet18", "which ResNet", BACKBONES)
+    backbone: str = option("resnet18", "which network: torchvision's name, or timm/ and timm's")
     backbone_weights: str = option(
         "none", "imagenet (downloaded by torchvision), a file, also of train_classifier.py, or none"
     )
-    norm: str = option("auto", "of the backbone; auto: frozen if pretrained, else batch", ("auto", *get_args(Norm)))
+    norm: str = option(
+        "auto",
+        "of the backbone; auto: frozen if pretrained, else batch, or own",
+        ("auto", *get_args(Norm)),
+    )
     head_norm: bool = option(True, "group normalisation in the heads")
     channels: int = option(256, "of the pyramid and the heads, a multiple of 32 from 64 on")
     box_loss: str = option("l1", "loss of the boxes", get_args(BoxLoss))
@@ -91,21 +96,27 @@ def parse(arguments: Sequence[str] | None) -> tuple[Config, bool]:
         parser.error(f"--batch-size {config.batch_size} cannot be shared by {share} parts, processes counted in")
     if config.norm == "frozen" and config.backbone_weights == "none":
         parser.error("--norm frozen needs --backbone-weights: from scratch its statistics are the identity for ever")
+    try:
+        resolve_norm(config.backbone, config.norm, is_pretrained=config.backbone_weights != "none")
+    except ValueError as error:
+        parser.error(f"--backbone {error}")
     return config, options.resumed
 
 
 def describe(config: Config, names: Sequence[str]) -> Description:
     """What the weights will say of themselves."""
-    pretrained = config.backbone_weights != "none"
+    mean, std = colors_of(config.backbone)
     return Description(
         names=names,
         size=config.size,
-        backbone=config.backbone,  # type: ignore[arg-type]  # argparse has checked the choice
-        norm=("frozen" if pretrained else "batch") if config.norm == "auto" else config.norm,  # type: ignore[arg-type]
+        backbone=config.backbone,
+        norm=resolve_norm(config.backbone, config.norm, is_pretrained=config.backbone_weights != "none"),
         head_norm=config.head_norm,
         channels=config.channels,
-        box_loss=config.box_loss,  # type: ignore[arg-type]
+        box_loss=config.box_loss,  # type: ignore[arg-type]  # argparse has checked the choice
         grid=AnchorGrid.standard(config.smallest_anchor),
+        mean=mean,
+        std=std,
         config=dataclasses.asdict(config),
     )
 
@@ -149,7 +160,7 @@ def train(config: Config, resumed: bool, *, stopping: list[int], processes: Proc
         load_backbone(model, config.backbone_weights, backbone=description.backbone)
     layout = processes.prepare(model, channels_last=config.channels_last)
     if processes.count > 1 and device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        model = synchronized(model)
     ema = Ema(model, decay=config.ema)
     optimizer = build_optimizer(
         model, kind=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, momentum=config.momentum

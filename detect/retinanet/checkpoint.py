@@ -12,8 +12,9 @@ from torch import nn
 
 from detect.errors import WeightsError
 from detect.labels import canonical
+from detect.retinanet.backbones import Norm, check_name
 from detect.retinanet.losses import BoxLoss
-from detect.retinanet.model import Backbone, Norm, RetinaNet
+from detect.retinanet.model import RetinaNet
 from detect.runtime.metadata import read_size
 from detect.runtime.retinanet import AnchorGrid
 from detect.training.checkpoint import read_tensors, save_tensors
@@ -50,7 +51,7 @@ class Description:
 
     names: Sequence[str]
     size: int
-    backbone: Backbone
+    backbone: str
     norm: Norm
     head_norm: bool
     channels: int
@@ -111,6 +112,7 @@ class Description:
                 config=values["config"],
             )
             described.grid.check(source)
+            check_name(described.backbone)
             wide = not 1 <= described.channels <= _MOST_CHANNELS
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{source}: the file does not describe a RetinaNet of ours: {error!r}") from error
@@ -144,9 +146,9 @@ def load_model(path: str | Path) -> tuple[RetinaNet, Description]:
     """
     tensors, metadata = read_tensors(Path(path))
     description = Description.from_metadata(metadata, source=str(path))
-    model = description.build()
     try:
+        model = description.build()
         model.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise WeightsError(f"{path}: the weights are not those of the network it describes: {error}") from error
     return model.eval(), description

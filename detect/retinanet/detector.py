@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from detect.detections import RGBImage
 from detect.errors import EngineError, InferenceError
+from detect.retinanet.backbones import Stages
 from detect.retinanet.inference import TorchSession
 from detect.retinanet.model import Outputs, find_boxes
 from detect.runtime.head import Candidates
@@ -167,11 +169,15 @@ def _find_device(device: str, source: str) -> tuple[torch.device, bool]:
 
 
 def _simplify(model: nn.Module, *, bf16: bool) -> None:
-    """Do once what is the same at every run: normalise by statistics that stay, and round weights."""
+    """Do once what is the same at every run: normalise by statistics that stay, and round weights.
+
+    Only where layers are known to run in the order in which they are listed.
+    """
     for module in model.modules():
-        children: list[tuple[str, Any]] = list(module.named_children())
+        in_order = isinstance(module, nn.Sequential | Stages | BasicBlock | Bottleneck)
+        children: list[tuple[str, Any]] = list(module.named_children()) if in_order else []
         for (_, conv), (name, norm) in pairwise(children):
-            if isinstance(conv, nn.Conv2d) and type(norm) in (nn.BatchNorm2d, FrozenBatchNorm2d):
+            if type(conv) is nn.Conv2d and type(norm) in (nn.BatchNorm2d, FrozenBatchNorm2d):
                 conv.weight, conv.bias = fuse_conv_bn_weights(
                     conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
                 )

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
 from functools import lru_cache, partial
-from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model_weights, resnet
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import batched_nms, clip_boxes_to_image
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
-from torchvision.ops.misc import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
+from detect.retinanet.backbones import Norm, build_body, load_body
 from detect.retinanet.losses import BoxLoss, decode_deltas, retinanet_losses
 from detect.runtime.retinanet import AnchorGrid
-from detect.training.checkpoint import fill, read_state_dict
 
-__all__ = ["BACKBONES", "Backbone", "Norm", "Outputs", "Predictions", "RetinaNet", "find_boxes", "load_backbone"]
-
-Backbone = Literal["resnet18", "resnet50", "resnet101"]
-Norm = Literal["frozen", "batch", "group"]
-BACKBONES: tuple[str, ...] = get_args(Backbone)
+__all__ = ["Outputs", "Predictions", "Pyramid", "RetinaNet", "find_boxes", "load_backbone"]
 
 
 class Outputs(NamedTuple):
@@ -42,8 +34,29 @@ class Predictions(NamedTuple):
     labels: Tensor
 
 
+class Pyramid(nn.Module):
+    """A backbone and the feature pyramid P3 to P7 on its maps.
+
+    Attributes:
+        body: (B, 3, H, W) to maps at strides of 8, 16 and 32.
+        fpn: Those to maps of as many channels each, and two more.
+    """
+
+    def __init__(self, name: str, *, norm: Norm, channels: int) -> None:
+        """Build it untrained; see `RetinaNet` for the arguments."""
+        super().__init__()
+        self.body, widths = build_body(name, norm=norm)
+        self.fpn = FeaturePyramidNetwork(list(widths), channels, extra_blocks=LastLevelP6P7(channels, channels))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """P3 to P7 of normalised pictures, the finest first."""
+        maps = self.body(images)
+        levels: dict[str, Tensor] = self.fpn(OrderedDict(zip("012", maps, strict=True)))
+        return levels
+
+
 class RetinaNet(nn.Module):
-    """ResNet, feature pyramid P3 to P7 and two small convolutional heads.
+    """A backbone, feature pyramid P3 to P7 and two small convolutional heads.
 
     The `state_dict` is that of `torchvision.models.detection.RetinaNet` built of the same parts, key by key.
 
@@ -56,7 +69,7 @@ class RetinaNet(nn.Module):
         self,
         *,
         classes: int,
-        backbone: Backbone = "resnet101",
+        backbone: str = "resnet101",
         norm: Norm = "batch",
         head_norm: bool = True,
         channels: int = 256,
@@ -67,31 +80,21 @@ class RetinaNet(nn.Module):
 
         Args:
             classes: Labels to tell apart; there is no label for the background.
-            backbone: Which ResNet.
+            backbone: A network of torchvision's by its name, or of timm's, with ``timm/`` in front.
             norm: Of the backbone. ``frozen`` statistics belong to a pretrained backbone: from scratch they are the
-                identity, and a deep network never learns.
+                identity, and a deep network never learns. ``own`` is that of a network without BatchNorm.
             head_norm: Group normalisation in both heads, which learns faster, from scratch most of all.
             channels: Of every level of the pyramid and of the heads, a multiple of 32 from 64 on; fewer cost less.
             box_loss: See `retinanet_losses`.
             grid: Anchors; None for `AnchorGrid.standard`.
+
+        Raises:
+            ValueError: There is no such network, it has no maps at strides of 8, 16 and 32, or no such normalisation.
         """
         super().__init__()
         self.grid = grid or AnchorGrid.standard()
         self.box_loss: BoxLoss = box_loss
-        layers: dict[Norm, Callable[..., nn.Module]] = {
-            "frozen": FrozenBatchNorm2d,
-            "batch": nn.BatchNorm2d,
-            "group": partial(nn.GroupNorm, 32),
-        }
-        body = getattr(resnet, backbone)(weights=None, norm_layer=layers[norm], zero_init_residual=norm != "frozen")
-        top = body.fc.in_features  # channels of C5
-        self.backbone = BackboneWithFPN(
-            body,
-            return_layers={"layer2": "0", "layer3": "1", "layer4": "2"},
-            in_channels_list=[top // 4, top // 2, top],
-            out_channels=channels,
-            extra_blocks=LastLevelP6P7(channels, channels),
-        )
+        self.backbone = Pyramid(backbone, norm=norm, channels=channels)
         head_layer = partial(nn.GroupNorm, 32) if head_norm else None
         self.head = RetinaNetHead(channels, self.grid.per_cell, classes, norm_layer=head_layer)
 
@@ -190,26 +193,6 @@ def _anchors_on(grid: AnchorGrid, height: int, width: int, device: torch.device)
     return torch.from_numpy(grid.boxes(height, width).copy()).to(device)
 
 
-def load_backbone(model: RetinaNet, source: str, *, backbone: Backbone) -> None:
-    """Fill the backbone with trained weights.
-
-    Args:
-        model: Changed in place.
-        source: ``imagenet`` for torchvision's weights, which torchvision downloads and checks; or a file: a ResNet of
-            the same depth (.pth or .safetensors, its classifier ignored), or a RetinaNet of ours or torchvision's, of
-            which the feature pyramid is taken too, or a classifier that `train_classifier.py` made of such a ResNet.
-        backbone: Which ResNet the model has.
-
-    Raises:
-        WeightsError: The file cannot be read, or is of another network.
-    """
-    if source == "imagenet":
-        weights = get_model_weights(backbone).DEFAULT
-        state = dict(weights.get_state_dict(progress=True, check_hash=True))
-    else:
-        state = read_state_dict(Path(source))
-    whole = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
-    part: nn.Module = model.backbone if whole else model.backbone.body
-    # What a classifier of ours has in front of its last layer, under torchvision's names.
-    body = {key.removeprefix("body."): value for key, value in state.items() if key.startswith("body.")}
-    fill(part, whole or body or state, source=source, what=f"a {backbone} with this normalisation")
+def load_backbone(model: RetinaNet, source: str, *, backbone: str) -> None:
+    """Fill the backbone with trained weights; see `load_body`."""
+    load_body(model.backbone, source, name=backbone)

@@ -118,7 +118,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"{path}: cannot read the weights, the file may be damaged or cut short: {error}") from error
 
 
-def check_resumed(progress: Mapping[str, Any], *, names: Sequence[str], state: Path, pictures: str = "") -> None:
+def check_resumed(
+    progress: Mapping[str, Any], *, names: Sequence[str], state: Path, pictures: str = "", nsfw: Sequence[str] = ()
+) -> None:
     """Refuse to go on with other data than a run began with: it would come out as no run of either.
 
     Args:
@@ -126,14 +128,20 @@ def check_resumed(progress: Mapping[str, Any], *, names: Sequence[str], state: P
         names: Labels of the data, in order.
         state: Named in errors.
         pictures: Digest of the pictures and of what is said of them; empty where it does not count.
+        nsfw: Those of `names` that mean NSFW; none where none does.
 
     Raises:
-        WeightsError: The labels or the pictures are others now.
+        WeightsError: The labels, the pictures or what means NSFW are others now.
     """
     before = progress.get("names")
     if before is not None and list(names) != before:
         raise WeightsError(
             f"{state}: the run began with the labels {', '.join(before)}, and now they are {', '.join(names)}; "
+            "start another one in a folder of its own"
+        )
+    if sorted(nsfw) != sorted(meant := progress.get("nsfw", nsfw)):
+        raise WeightsError(
+            f"{state}: the run began with {', '.join(meant)} as what means NSFW, and now it is {', '.join(nsfw)}; "
             "start another one in a folder of its own"
         )
     if pictures and progress.get("pictures", pictures) != pictures:

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import weakref
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,39 +12,12 @@ import av
 import numpy as np
 import pytest
 from film_files import RedSeer, add_sound, blob, changing, film, frames_of, packets_of, red_in, times_of
+from hiding_films import LABEL, PATH, censored, left_of, moving, policy
 from numpy.typing import NDArray
 
-import censor.media.film as film_module
-from censor import Censor, second_pass
+from censor import Censor
 from censor.errors import ExtraError, WriteError
-from censor.policy import Policy
-from censor.rules import Rule
-from censor.timeline import CensoredAnimation
 from detect.errors import DamagedImageError, LimitError, ReadError, UnsupportedImageError
-
-LABEL = "FEMALE_BREAST_EXPOSED"
-PATH = [4 * each for each in range(24)]
-
-
-def policy(effect: str = "solid") -> Policy:
-    rule = Rule(censor_at=0.3, review_at=0.3, nsfw_at=0.6, shape="box", expand=0.0, effect=effect)
-    return Policy(name="one", rules={LABEL: rule})
-
-
-def censored(
-    data: bytes, target: Path, seer: Any = None, effect: str = "solid", **options: Any
-) -> tuple[CensoredAnimation, bytes]:
-    censor = Censor(policy(effect), detector=seer or RedSeer(), classifiers=())
-    done = censor.apply_medium(data, target, **options)
-    return done, target.read_bytes()
-
-
-def moving(**options: Any) -> bytes:
-    return film([blob(left) for left in PATH], **options)
-
-
-def left_of(data: bytes) -> list[int]:
-    return [int(red_in(each).sum()) for each in frames_of(data)]
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
@@ -336,41 +308,20 @@ def test_nothing_is_said_on_standard_error(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(damaged(moving()))
     lines = [
         "import sys",
-        "from test_films import RedSeer, Censor, policy",
+        "from film_files import RedSeer",
+        "from hiding_films import Censor, policy",
         "censor = Censor(policy(), detector=RedSeer(), classifiers=())",
         "for codec in ('h264', 'hevc', 'av1'):",
         "    censor.apply_medium('in.mp4', codec + '.mp4', codec=codec)",
         "try: censor.apply_medium('bad.mp4', 'no.mp4')",
         "except Exception as error: print(type(error).__name__)",
     ]
-    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))
+    paths = str(Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": paths},
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("DamagedImageError\n", "")
-
-
-def test_no_more_than_a_few_frames_are_held(tmp_path: Path) -> None:
-    """Frames that are alive at once, counted where they are made."""
-    alive, most = 0, 0
-    real = film_module.FilmFrame.__init__
-
-    def counted(self: Any, *rest: Any) -> None:
-        nonlocal alive, most
-        real(self, *rest)
-        alive += 1
-        most = max(most, alive)
-        weakref.finalize(self, gone)
-
-    def gone() -> None:
-        nonlocal alive
-        alive -= 1
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(film_module.FilmFrame, "__init__", counted)
-        censored(film([blob(each % 120) for each in range(96)], audio=None), tmp_path / "out")
-    assert 8 < most < 24
 
 
 def test_a_film_goes_from_one_open_file_into_another_and_both_stay_open() -> None:
@@ -379,24 +330,3 @@ def test_a_film_goes_from_one_open_file_into_another_and_both_stay_open() -> Non
     assert done.frames == len(frames_of(out.getvalue())) == 6
     assert not any(red_in(each).any() for each in frames_of(out.getvalue()))
     assert source.seek(0) == out.seek(0) == 0
-
-
-def test_what_a_late_look_finds_is_hidden_in_all_the_time_before_it_whatever_the_rate(tmp_path: Path) -> None:
-    """At 480 frames a second a quarter of a second has 120 of them; only that at frame 90 sees."""
-
-    class Late(RedSeer):
-        def _find(self, image: Any) -> Any:
-            return super()._find(image if image[:8, :8].mean() > 200 else image[:1])
-
-    frames = [blob(40) for _ in range(121)]
-    frames[90][:8, :8] = 255
-    data = film(frames, rate=480, base=Fraction(1, 48_000), audio=None)
-    _, out = censored(data, tmp_path / "out", Late())
-    assert left_of(out) == [0] * 121
-
-
-def test_more_frames_than_can_be_held_give_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_pass, "_HELD_PIXELS", 5 * 96 * 160)
-    with pytest.raises(LimitError, match=r"6 frames of 160 x 96 pixels within 0.25 s"):
-        censored(moving(audio=None), tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ NAMES = ("RED", "BLUE")
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     about = Description(
-        names=NAMES, size=64, backbone="resnet18", norm="batch", head_norm=True, channels=64, box_loss="l1",
+        names=NAMES, size=64, backbone="timm/test_resnet", norm="batch", head_norm=True, channels=64, box_loss="l1",
         grid=AnchorGrid.standard(16),
     )  # fmt: skip
     save_weights(tmp_path / "w.safetensors", about.build(), about)

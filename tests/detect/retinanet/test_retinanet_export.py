@@ -43,8 +43,8 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
 
 def description(**changes: object) -> Description:
     values: dict[str, Any] = {
-        "names": ("RED", "BLUE"), "size": 96, "backbone": "resnet18", "norm": "batch", "head_norm": True,
-        "channels": 256, "box_loss": "l1", "grid": AnchorGrid.standard(16),
+        "names": ("RED", "BLUE"), "size": 96, "backbone": "timm/test_resnet", "norm": "batch", "head_norm": True,
+        "channels": 64, "box_loss": "l1", "grid": AnchorGrid.standard(16),
     }  # fmt: skip
     return Description(**(values | changes))
 
@@ -127,8 +127,8 @@ def test_a_detector_and_a_validation_run_agree(weights: Path, squares: Squares) 
 
     data = load_coco(*squares(3, seed=8))
     model, about = load_model(weights)
-    found = predict_dataset(model, data, description=about, min_score=0.8, iou_threshold=1.0, batch_size=2)
-    detector = load_detector(weights, min_score=0.8, iou_threshold=1.0)
+    found = predict_dataset(model, data, description=about, min_score=0.7, iou_threshold=1.0, batch_size=2)
+    detector = load_detector(weights, min_score=0.7, iou_threshold=1.0)
     for position in range(3):
         expected = detector.detect([read_rgb(data.images[position].path)])[0]
         # Without suppression: one suppresses boxes before it cuts them to the input, the other after, as torchvision.
@@ -140,7 +140,7 @@ def test_a_detector_and_a_validation_run_agree(weights: Path, squares: Squares) 
 def test_an_export_that_differs_is_not_written(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: Path
 ) -> None:
-    monkeypatch.setattr(export_module, "_convert", lambda *_: exported.read_bytes())
+    monkeypatch.setattr(export_module, "_convert", lambda *_, **__: exported.read_bytes())
     model, about = load_model(weights)
     with torch.no_grad():
         model.head.regression_head.bbox_reg.bias += 1
@@ -212,7 +212,7 @@ def test_weights_of_another_network(weights: Path, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(WeightsError, match=r"metadata key 'head' must be 'retinanet', found None"):
         load_model(tmp_path / "x.safetensors")
-    save_weights(tmp_path / "y.safetensors", RetinaNet(classes=2, backbone="resnet18"), description(head_norm=False))
+    save_weights(tmp_path / "y.safetensors", description().build(), description(head_norm=False))
     with pytest.raises(WeightsError, match=r"not those of the network it describes"):
         load_model(tmp_path / "y.safetensors")
     with pytest.raises(WeightsError, match=r"weights alone cannot be resumed"):
@@ -286,16 +286,16 @@ def test_backbones_from_files(weights: Path, tmp_path: Path) -> None:
     for norm in ("batch", "frozen"):
         model = RetinaNet(classes=2, backbone="resnet18", norm=norm)
         load_backbone(model, str(tmp_path / "resnet18.pth"), backbone="resnet18")
-        assert torch.equal(model.backbone.body.conv1.weight, plain.conv1.weight)
-        assert torch.equal(model.backbone.body.bn1.running_var, plain.bn1.running_var)
+        assert torch.equal(model.backbone.state_dict()["body.conv1.weight"], plain.conv1.weight)
+        assert torch.equal(model.backbone.state_dict()["body.bn1.running_var"], plain.bn1.running_var)
     classifier = build_network("resnet18", classes=2, size=64)
     save_file(classifier.state_dict(), tmp_path / "classifier.safetensors")
     model = RetinaNet(classes=2, backbone="resnet18", norm="frozen")
     load_backbone(model, str(tmp_path / "classifier.safetensors"), backbone="resnet18")
     last = classifier.state_dict()["body.layer4.1.conv2.weight"]
-    assert torch.equal(model.backbone.body.layer4[1].conv2.weight, last)
-    fine_tuned = RetinaNet(classes=5, backbone="resnet18")
-    load_backbone(fine_tuned, str(weights), backbone="resnet18")
+    assert torch.equal(model.backbone.state_dict()["body.layer4.1.conv2.weight"], last)
+    fine_tuned = RetinaNet(classes=5, backbone="timm/test_resnet", channels=64)
+    load_backbone(fine_tuned, str(weights), backbone="timm/test_resnet")
     source = load_model(weights)[0]
     assert torch.equal(fine_tuned.backbone.fpn.inner_blocks[0][0].weight, source.backbone.fpn.inner_blocks[0][0].weight)
 
@@ -338,7 +338,7 @@ def test_imagenet_weights_are_those_that_torchvision_hands_out(monkeypatch: pyte
     model = RetinaNet(classes=2, backbone="resnet18", norm="frozen")
     load_backbone(model, "imagenet", backbone="resnet18")
     assert asked == [(ResNet18_Weights.DEFAULT, {"progress": True, "check_hash": True})]
-    assert torch.equal(model.backbone.body.layer4[1].conv2.weight, plain.layer4[1].conv2.weight)
+    assert torch.equal(model.backbone.state_dict()["body.layer4.1.conv2.weight"], plain.layer4[1].conv2.weight)
 
 
 @pytest.mark.parametrize(

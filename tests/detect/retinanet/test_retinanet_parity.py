@@ -16,8 +16,9 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detect import boxes as box_maths
+from detect.retinanet.backbones import Norm
 from detect.retinanet.losses import CROWD, PADDING, BoxLoss, assign, decode_deltas, encode_deltas, retinanet_losses
-from detect.retinanet.model import Norm, Outputs, RetinaNet
+from detect.retinanet.model import Outputs, RetinaNet
 from detect.runtime.retinanet import AnchorGrid, decode_retinanet
 
 SIZE = 128

@@ -1,4 +1,4 @@
-"""The whole way on the sample set: train for about a minute, measure, export, find the shapes with `load_detector`."""
+"""The whole way on the sample set: train for a minute, measure, export, find the shapes with `load_detector`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a ResNet-18 run on the sample set, with what each command of the guide left there."""
+    """The folder of a run with a small network on the sample set, with what each command of the guide left there."""
     folder = tmp_path_factory.mktemp("sample")
     (folder / "annotations").symlink_to(ROOT / "annotations")
     (folder / "train_retinanet.py").symlink_to(ROOT / "train_retinanet.py")

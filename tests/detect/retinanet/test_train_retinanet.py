@@ -24,7 +24,8 @@ from detect.training.checkpoint import load_state
 
 ROOT = Path(__file__).parents[3]
 Squares = Callable[..., tuple[Path, Path]]
-SMALL = ["--size", "64", "--channels", "64", "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
+SMALL = ["--backbone", "timm/test_resnet", "--size", "64", "--channels", "64",
+         "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
          "--workers", "0", "--log-every", "1", "--save-every", "2", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -164,7 +165,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
         (["--size", "100"], "--size and --channels must be multiples of 32"),
         (["--norm", "frozen"], "--norm frozen needs --backbone-weights"),
         (["--batch-size", "5", "--accumulate", "2"], "cannot be shared"),
-        (["--backbone", "vgg"], "invalid choice"),
+        (["--backbone", "vgg"], "--backbone no network of torchvision's is called 'vgg'"),
+        (
+            ["--backbone", "timm/test_vit"],
+            "--backbone timm/test_vit is a network of another shape: its maps must lie at",
+        ),
+        (
+            ["--backbone", "timm/test_convnext", "--norm", "group"],
+            "has no BatchNorm: its normalisation is own, not group",
+        ),
+        (["--norm", "own"], "resnet18 normalises by BatchNorm: its normalisation is frozen, batch or group, not own"),
     ],
 )
 def test_options_that_make_no_sense(

@@ -278,6 +278,8 @@ def test_a_run_goes_on_with_the_labels_it_began_with(
     arguments = ["--out", str(out), "--resume", "--train", str(moved)]
     assert script.main(arguments) == 0  # the same pictures elsewhere
     capsys.readouterr()
+    said = refused(script, capsys, *arguments, "--nsfw", "bar")
+    assert "the run began with disc as what means NSFW, and now it is bar" in said
     (moved / "disc" / "00.png").rename(moved / "bar" / "x.png")
     assert "the pictures to learn from, or their labels, are not those" in refused(script, capsys, *arguments)
     (moved / "disc").rename(moved / "circle")
