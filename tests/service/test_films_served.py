@@ -24,9 +24,11 @@ HOW: dict[str, Any] = {"options": {"preset": "ultrafast"}, "audio": None}
 SLOW = (64, 64)
 """Size of the films at which `Seer` takes its time."""
 
+ENDLESS = (80, 80)
+
 
 class Seer(RedSeer):
-    """Red, for every policy; slow where it is told to be, and deadly at another size."""
+    """Red, for every policy; slow at one size, deadly at another, and without end at a third."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +39,8 @@ class Seer(RedSeer):
             time.sleep(0.3)
         if image.shape[:2] == (48, 48):
             os._exit(1)
+        if image.shape[:2] == ENDLESS:
+            time.sleep(600)
         return super()._find(image)
 
 
@@ -58,7 +62,7 @@ def threads() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def processes() -> Iterator[httpx.Client]:
     """One service whose workers are processes, with little patience."""
-    yield from _served(None, load=Seer, workers=1, picture_seconds=2.0)
+    yield from _served(None, load=Seer, workers=1, picture_seconds=5.0)
 
 
 def _served(detector: Any, load: Any = None, **settings: Any) -> Iterator[httpx.Client]:
@@ -86,6 +90,19 @@ def _served(detector: Any, load: Any = None, **settings: Any) -> Iterator[httpx.
 
 def problem(response: httpx.Response) -> str:
     return str(response.json()["type"]).removeprefix("/problems/")
+
+
+def figure(client: httpx.Client, name: str) -> float:
+    (line,) = [each for each in client.get("/metrics").text.splitlines() if each.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def held(client: httpx.Client) -> float:
+    """Bytes of uploads and answers; the request that has just been answered may still be counted for a moment."""
+    end = time.monotonic() + 5
+    while (now := figure(client, "censor_upload_bytes_held")) and time.monotonic() < end:
+        time.sleep(0.02)
+    return now
 
 
 def ended(client: httpx.Client, place: str) -> dict[str, Any]:
@@ -158,8 +175,10 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
 ) -> None:
     client = started(Seer(), film_bytes=0)
     assert problem(client.post("/v1/censor", content=short, headers=MP4)) == "film-not-taken"
-    data = encoded([red_square(8 * each) for each in range(3)], "GIF")
-    assert problem(client.post("/v1/censor", content=data, headers={"content-type": "image/gif"})) == "animated-picture"
+    for kind in ("GIF", "PNG", "WEBP"):
+        data = encoded([red_square(8 * each) for each in range(3)], kind)
+        refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
+        assert problem(refused) == "animated-picture"
     assert client.get("/v1/options").json()["films"] is None
 
 
@@ -238,8 +257,27 @@ def test_a_worker_that_dies_or_stalls_ends_its_film_alone(processes: httpx.Clien
     assert (deadly.status_code, problem(deadly)) == (500, "worker-died")
     assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200
     # It takes longer than a picture may, and no frame of it does.
-    long = processes.post("/v1/check", content=clip(12, size=SLOW), headers=MP4)
+    long = processes.post("/v1/check", content=clip(20, size=SLOW), headers=MP4)
     assert long.status_code == 200
+
+
+def test_a_frame_without_end_ends_its_film_and_its_worker_alone(processes: httpx.Client, short: bytes) -> None:
+    stalled = processes.post("/v1/check", content=clip(3, size=ENDLESS), headers=MP4)
+    assert (stalled.status_code, problem(stalled)) == (504, "time-limit")
+    assert "one frame" in stalled.json()["detail"]
+    assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200  # by another, once it is killed
+    assert held(processes) == 0
+
+
+@pytest.mark.parametrize("service", ["threads", "processes"])
+def test_work_for_a_client_that_leaves_ends(service: str, short: bytes, request: pytest.FixtureRequest) -> None:
+    client: httpx.Client = request.getfixturevalue(service)
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/censor", content=clip(400, size=SLOW), headers=MP4, timeout=1.5)
+    # It would take two minutes, and the only worker is free at once, or when a frame is done.
+    assert client.post("/v1/check", content=short, headers=MP4).status_code == 200
+    assert held(client) == 0
+    assert figure(client, "censor_pictures_in_flight") == 0
 
 
 def test_nobody_changes_what_goes_out() -> None:
