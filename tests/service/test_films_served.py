@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import time
@@ -14,6 +15,7 @@ import pytest
 from animations import encoded, red_square
 from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
+from leaks.test_film_leaks import MARKER, planted
 from numpy.typing import NDArray
 
 from censor.service.spool import Spool
@@ -45,7 +47,7 @@ class Seer(RedSeer):
 
 
 def clip(count: int = 6, size: tuple[int, int] = (96, 160), **options: Any) -> bytes:
-    return film([blob(4 + 2 * each, top=8, side=16, size=size) for each in range(count)], **{**HOW, **options})
+    return film([blob(4 + 2 * (each % 20), top=8, side=16, size=size) for each in range(count)], **{**HOW, **options})
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +279,25 @@ def test_work_for_a_client_that_leaves_ends(service: str, short: bytes, request:
     # It would take two minutes, and the only worker is free at once, or when a frame is done.
     assert client.post("/v1/check", content=short, headers=MP4).status_code == 200
     assert held(client) == 0
-    assert figure(client, "censor_pictures_in_flight") == 0
+    assert figure(client, "censor_pictures_inside") == 0
+
+
+def test_nothing_beside_pixels_sound_and_times_comes_out_of_the_service(threads: httpx.Client) -> None:
+    data = planted("mp4")
+    assert data.count(MARKER) >= 2
+    form: dict[str, Any] = {"files": {"file": (f"{MARKER.decode()}.mp4", data)}}
+    responses = [
+        threads.post("/v1/censor", content=data, headers=MP4),
+        threads.post("/v1/censor", headers={"accept": "application/json"}, **form),
+        threads.post("/v1/check", **form),
+        threads.get("/metrics"),
+    ]
+    for each in responses:
+        assert each.status_code == 200
+        said = [each.content, repr(each.headers).encode()]
+        if "picture" in (told := each.json() if "json" in each.headers["content-type"] else {}):
+            said.append(base64.b64decode(told["picture"]["base64"]))
+        assert not any(MARKER in one for one in said)
 
 
 def test_nobody_changes_what_goes_out() -> None:
