@@ -15,6 +15,7 @@ import numpy as np
 from censor.calibration import calibrated_evidence
 from censor.censoring import censor_part, judge_part
 from censor.finding import Found, find, networks_for, recall
+from censor.in_pages import InPages
 from censor.in_time import InTime
 from censor.manual import boxes_of
 from censor.media.encoding import output_format
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
 
 
-class Censor(InTime):
+class Censor(InTime, InPages):
     """Hides in pictures what a policy says must not be shown.
 
     May be called from several threads; keeps no state between pictures. Whatever goes wrong raises, and then there is

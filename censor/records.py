@@ -12,12 +12,15 @@ __all__ = [
     "BoxRecord",
     "CensoredAnimationRecord",
     "CensoredAnswer",
+    "CensoredPagesRecord",
     "CensoredRecord",
     "CheckedAnimationRecord",
     "CheckedAnswer",
+    "CheckedPagesRecord",
     "CheckedRecord",
     "ErrorRecord",
     "FailedRecord",
+    "HiddenOnPageRecord",
     "HiddenThingRecord",
     "LevelName",
     "OneOf",
@@ -192,7 +195,41 @@ class CensoredAnimationRecord(_Seen):
     dropped: Annotated[list[str], "What of a film did not come out, such as its cover."]
 
 
-Record = CheckedRecord | CensoredRecord | FailedRecord | CheckedAnimationRecord | CensoredAnimationRecord
+class HiddenOnPageRecord(RedactionRecord):
+    """One region that was hidden on one page."""
+
+    page: Annotated[int, Range(least=1), "The page that it is on, from 1."]
+
+
+class CheckedPagesRecord(CheckedRecord):
+    """Of a TIFF of several pages that was judged; verdict, boxes and size are those of its gravest page."""
+
+    pages: Annotated[int, Range(least=1), "How many there are."]
+    page: Annotated[int, Range(least=1), "Number of the gravest page, from 1."]
+    levels: Annotated[list[LevelName], "Of each page."]
+
+
+class CensoredPagesRecord(_Seen):
+    """Of a TIFF of several pages that was censored; verdict, boxes and size are those of its gravest page."""
+
+    file: Annotated[str, "The source, as it was named."]
+    output: Annotated[str | None, "Where the censored copy is."]
+    verdict: Annotated[VerdictRecord | None, "On the gravest page as it came; null where there is no rule for one."]
+    hidden: Annotated[list[HiddenOnPageRecord], "What was hidden, page by page."]
+    unhidden: Unhidden
+    pages: Annotated[int, Range(least=1), "How many there are."]
+    page: Annotated[int, Range(least=1), "Number of the gravest page, from 1."]
+
+
+Record = (
+    CheckedRecord
+    | CensoredRecord
+    | FailedRecord
+    | CheckedAnimationRecord
+    | CensoredAnimationRecord
+    | CheckedPagesRecord
+    | CensoredPagesRecord
+)
 
 
 class OutcomeLine(TypedDict):

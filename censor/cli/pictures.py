@@ -207,7 +207,14 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
             )
         return animation_outcome(str(item.source), moved, str(target))
 
-    return still_or_moving(item.format, still=still, moving=moving)
+    def paged() -> Outcome:
+        if drawn is not None:
+            raise UnsupportedImageError(f"{item.source}: --boxes draws on one picture, and this one has pages")
+        from censor.pages_report import pages_outcome
+
+        return pages_outcome(str(item.source), censor.apply_pages(source, target, **options), str(target))
+
+    return still_or_moving(item.format, still=still, moving=moving, paged=paged)
 
 
 def _room_for_boxes(folder: Path, output: OutputOptions, item: BatchItem) -> PathBeneath:
@@ -308,7 +315,12 @@ def check(
                 moved = censor.check_medium(source, every=every, first=first, progress=progress)
             return animation_outcome(str(item.source), moved)
 
-        return still_or_moving(item.format, still=still, moving=moving)
+        def paged() -> Outcome:
+            from censor.pages_report import pages_outcome
+
+            return pages_outcome(str(item.source), censor.check_pages(source))
+
+        return still_or_moving(item.format, still=still, moving=moving, paged=paged)
 
     tally = work_off(
         items,

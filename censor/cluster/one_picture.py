@@ -15,9 +15,10 @@ from censor.cluster.verdicts import DONE, FAILED, PASSED_OVER
 from censor.errors import WriteError
 from censor.gather import is_meant
 from censor.media.encoding import output_format
-from censor.media.film_kinds import FILMS, film_in, film_named
+from censor.media.film_kinds import film_in, film_named
+from censor.media.opening import still_or_moving
 from censor.report import Outcome
-from detect.errors import AnimatedImageError, LimitError
+from detect.errors import LimitError
 from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
 
 if TYPE_CHECKING:
@@ -82,35 +83,30 @@ def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
 
 
 def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
-    size = stream.getbuffer().nbytes
-    if kind not in FILMS:
-        try:
-            done = Outcome.of(row.uri, censor.check(stream, whole=job.whole))
-            return Worked(outcome=DONE, record=done.record, size=size)
-        except AnimatedImageError:
-            if not _may_move(kind):
-                raise
-    from censor.animation_report import animation_outcome
+    def moving() -> Outcome:
+        from censor.animation_report import animation_outcome
 
-    stream.seek(0)
-    done = animation_outcome(row.uri, censor.check_medium(stream))
-    return Worked(outcome=DONE, record=done.record, size=size)
+        stream.seek(0)
+        return animation_outcome(row.uri, censor.check_medium(stream))
+
+    done = still_or_moving(
+        kind, still=lambda: Outcome.of(row.uri, censor.check(stream, whole=job.whole)), moving=moving
+    )
+    return Worked(outcome=DONE, record=done.record, size=stream.getbuffer().nbytes)
 
 
 def _hidden(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
     size, target = stream.getbuffer().nbytes, f"{job.out.rstrip('/')}/{row.name}"
-    if kind not in FILMS:
+
+    def still() -> Worked:
         if film_named(row.name) is not None:
             raise WriteError(f"{row.uri}: a picture is not written as a film; rename it")
-        try:
-            result = censor.apply(stream)
-            output = result.encode(output_format(result.picture, target=row.name), job.quality)
-            record = Outcome.of(row.uri, result, target).record
-            return Worked(outcome=DONE, record=record, output=output, hidden=result.redactions, size=size)
-        except AnimatedImageError:
-            if not _may_move(kind):
-                raise
-    return _hidden_moving(censor, row, stream, target, job)
+        result = censor.apply(stream)
+        output = result.encode(output_format(result.picture, target=row.name), job.quality)
+        record = Outcome.of(row.uri, result, target).record
+        return Worked(outcome=DONE, record=record, output=output, hidden=result.redactions, size=size)
+
+    return still_or_moving(kind, still=still, moving=lambda: _hidden_moving(censor, row, stream, target, job))
 
 
 def _hidden_moving(censor: Censor, row: Row, stream: io.BytesIO, target: str, job: Job) -> Worked:
@@ -124,10 +120,3 @@ def _hidden_moving(censor: Censor, row: Row, stream: io.BytesIO, target: str, jo
         output = path.read_bytes()
     record = animation_outcome(row.uri, result, target).record
     return Worked(outcome=DONE, record=record, output=output, size=size)
-
-
-def _may_move(kind: str | None) -> bool:
-    """Whether several frames are no reason to refuse a file: a second page of a TIFF is one."""
-    from censor.media.animation import FORMATS
-
-    return kind in FORMATS

@@ -255,6 +255,8 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         }
     )
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # standard error is for what goes wrong here
+    # Ray would nice workers by 15, so that beside anything else they would get a thirtieth of a core and seem to hang.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         with _no_standard_error():
             ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)

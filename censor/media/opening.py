@@ -16,6 +16,7 @@ from PIL import Image
 from censor.media.animation import FORMATS, open_animation
 from censor.media.film_kinds import FILMS, film_in
 from censor.media.medium import Medium, Moving
+from censor.media.pages import PAGED
 from censor.media.still import Still
 from detect.errors import AnimatedImageError, ReadError
 from detect.folders import open_file
@@ -66,19 +67,28 @@ def announced(source: Source) -> str | None:
     return sniff(start) if film is None else film.name
 
 
-def still_or_moving(format: str | None, *, still: Callable[[], _S], moving: Callable[[], _M]) -> _S | _M:  # noqa: A002  # Pillow's own word
+def still_or_moving(
+    format: str | None,  # noqa: A002  # Pillow's own word
+    *,
+    still: Callable[[], _S],
+    moving: Callable[[], _M],
+    paged: Callable[[], _M] | None = None,
+) -> _S | _M:
     """Do what is done with a still; or with what moves, where it is a film or turns out to have several frames.
 
     Args:
         format: As `announced` says it.
         still: Done with all but films; where it raises `AnimatedImageError`, `moving` is done in its place, unless
-            several pictures are a reason to refuse the format: a second page of a TIFF is one.
+            several pictures are a reason to refuse the format.
         moving: Done with what moves.
+        paged: Done with a TIFF of several pages; by default they are a reason to refuse it.
     """
     if format not in FILMS:
         try:
             return still()
         except AnimatedImageError:
+            if format == PAGED and paged is not None:
+                return paged()
             if format not in FORMATS:
                 raise
     return moving()

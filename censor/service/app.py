@@ -72,19 +72,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = await Engine.load(settings, metrics, detector=detector, classifiers=classifiers, load=load)
         app.state.engine = engine
-        ready, networks = await engine.is_ready(), len(engine.pool.networks)
-        bound, films = settings.bound_with(networks), settings.film_bound_with(networks)
-        _LOG.info(
-            "started",
-            extra={
-                "fields": {
-                    "ready": ready,
-                    "networks": list(engine.pool.networks),
-                    "memory_bound_mb": bound >> 20,
-                    "memory_bound_with_films_mb": bound + films >> 20,
-                }
-            },
-        )
+        await _say_started(engine)
         yield
         await engine.close()
         _LOG.info("stopped")
@@ -107,6 +95,19 @@ def create_app(
     _add_middleware(app, settings, metrics)
     _add_handlers(app)
     return app
+
+
+async def _say_started(engine: Engine) -> None:
+    """Say who looks, and what all of it may take."""
+    networks = engine.pool.networks
+    bound, films = engine.settings.bound_with(len(networks)), engine.settings.film_bound_with(len(networks))
+    told = {
+        "ready": await engine.is_ready(),
+        "networks": list(networks),
+        "memory_bound_mb": bound >> 20,
+        "memory_bound_with_films_mb": bound + films >> 20,
+    }
+    _LOG.info("started", extra={"fields": told})
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

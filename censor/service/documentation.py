@@ -26,6 +26,7 @@ __all__ = [
     "problems",
 ]
 
+_JSON = "application/json"
 _PROBLEM = "#/components/schemas/ProblemDocument"
 
 _TAKEN = tuple(dict.fromkeys(TYPES.values()))
@@ -149,7 +150,7 @@ JOB: dict[str, Any] = {
 
 JOB_RESULT: dict[str, Any] = {
     "summary": "Fetch the result of a job",
-    "response_model": Censored,
+    "response_model": Censored | Checked,
     "responses": {
         200: {**CENSOR["responses"][200], "description": "As of /v1/censor, or of /v1/check."},
         **problems(*_UPLOAD_PROBLEMS, "no-such-job", "not-done", "not-acceptable", "cannot-encode", *SECOND_LOOK),
@@ -195,13 +196,12 @@ def complete(
         labels: What boxes can be found of. Older spellings are taken, too; the document names today's.
         keys: Whether requests to /v1 must bear a key.
     """
-    # FastAPI's own answer to wrong parameters never goes out: problems do.
-    document["paths"]["/problems/{name}"]["get"]["responses"].pop("422", None)
     _complete_schemas(document["components"]["schemas"])
     if keys:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, methods in document["paths"].items():
         for operation in methods.values():
+            _without_fastapis_own(operation["responses"])
             options = {
                 each["name"]: each["schema"] for each in operation.get("parameters", []) if each["in"] == "query"
             }
@@ -215,6 +215,12 @@ def complete(
                     properties["label"]["items"]["enum"] = list(labels)
             if keys and path.startswith("/v1/"):
                 operation["security"] = [{"key": []}]
+
+
+def _without_fastapis_own(responses: dict[str, Any]) -> None:
+    """FastAPI's own answer to wrong parameters never goes out: problems do."""
+    if _JSON in responses.get("422", {}).get("content", {}):
+        del responses["422"]
 
 
 def _complete_schemas(schemas: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ class ProcessPool:
                 pickled.
             films: It is for what moves: as many processes as are set for that, one film at once in each.
         """
+        self._films = films
         self._at_once = 1 if films else settings.at_once
         terms = Terms(
             load=load,
@@ -258,7 +259,7 @@ class ProcessPool:
     async def _supervise_one(self) -> None:
         """Start a worker, and settle what it answers until it dies."""
         try:
-            handle = WorkerHandle(self._terms, self._most)
+            handle = WorkerHandle(self._terms, self._most, films=self._films)
         except OSError as refused:
             self._start_failed(refused)
             return

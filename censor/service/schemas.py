@@ -13,9 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from censor.policy import EFFECTS, MAX_CELLS, SHAPES, PictureRule, Rule
-from censor.records import CensoredAnswer, CheckedAnswer, OneOf, Range
+from censor.records import (
+    CensoredAnimationRecord,
+    CensoredAnswer,
+    CheckedAnimationRecord,
+    CheckedAnswer,
+    HiddenThingRecord,
+    OneOf,
+    Range,
+    RedactionRecord,
+)
+from censor.service.answers import TYPES
 from censor.service.problems import KINDS
-from detect.pictures.formats import MEDIA_TYPES
 
 __all__ = [
     "Bounds",
@@ -105,14 +114,31 @@ def _bounds(bounds: Range, *, items: bool) -> dict[str, Any]:
     return {key: value for key, value in ((least, bounds.least), (most, bounds.most)) if value is not None}
 
 
-class Picture(BaseModel):
-    """A picture within JSON."""
+def _of_what_moves(record: type, beside: type) -> dict[str, Any]:
+    """The fields that a record of what moves has beside those of a still's answer: stills go without them."""
+    hints = get_type_hints(record, include_extras=True)
+    told = hints.keys() - get_type_hints(beside).keys() - {"file", "output"}
+    return {name: (_type(hints[name]), _missing_from_stills(_field(hints[name]))) for name in hints if name in told}
 
-    media_type: Annotated[str, Field(json_schema_extra={"enum": list(MEDIA_TYPES.values())})]
+
+def _missing_from_stills(field: FieldInfo) -> FieldInfo:
+    text = f"{field.description} Missing for a still."
+    return FieldInfo.merge_field_infos(
+        field, default=None, description=text, json_schema_extra=lambda schema: schema.pop("default")
+    )
+
+
+_Hidden = model_of(RedactionRecord, "Redaction", **_of_what_moves(HiddenThingRecord, RedactionRecord))
+
+
+class Picture(BaseModel):
+    """A picture within JSON, or a film."""
+
+    media_type: Annotated[str, Field(json_schema_extra={"enum": list(dict.fromkeys(TYPES.values()))})]
     base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 
 
-Checked = model_of(CheckedAnswer, "Checked", _EXAMPLE)
+Checked = model_of(CheckedAnswer, "Checked", _EXAMPLE, **_of_what_moves(CheckedAnimationRecord, CheckedAnswer))
 Censored = model_of(
     CensoredAnswer,
     "Censored",
@@ -123,7 +149,9 @@ Censored = model_of(
         "unhidden": [],
         "picture": {"media_type": "image/jpeg", "base64": "/9j/4AAQSkZJRgABAQAAAQABAAD…"},
     },
-    picture=(Picture, Field(description="The censored picture.")),
+    **_of_what_moves(CensoredAnimationRecord, CensoredAnswer),
+    hidden=(list[_Hidden], Field(description="What was hidden, in the order it was planned, or of its first frames.")),  # type: ignore[valid-type]  # made above
+    picture=(Picture, Field(description="The censored picture, or film.")),
 )
 
 

@@ -72,7 +72,8 @@ async def receive(request: Request, settings: Settings, account: Account) -> Upl
         raise Problem("unsupported-media-type")
     if is_form and not options.get(b"boundary"):
         raise Problem("malformed-upload", "The content type names no boundary.")
-    cap = max(settings.max_bytes, settings.film_bytes * settings.takes_films) + (_OVERHEAD if is_form else 0)
+    films = settings.film_bytes if settings.takes_films and not media_type.startswith("image/") else 0
+    cap = max(settings.max_bytes, films) + (_OVERHEAD if is_form else 0)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > cap:
         raise _too_large(cap)

@@ -28,8 +28,8 @@ from censor.service.work import Job, Progress, Result
 __all__ = ["PendingJob", "WorkerHandle"]
 
 _PROGRAM = (
-    "import os, sys; sys.path[:] = sys.argv[3:]; from censor.service.worker import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2])); os._exit(0)"  # without waiting for threads: nobody waits for them
+    "import os, sys; sys.path[:] = sys.argv[2:]; from censor.service.worker import main; "
+    "main(*map(int, sys.argv[1].split(','))); os._exit(0)"  # without waiting for threads: nobody waits for them
 )
 """Not multiprocessing, whose processes import the program that started the service once more."""
 
@@ -81,32 +81,35 @@ class WorkerHandle:
         killed: Whether it was killed because a picture was overdue.
     """
 
-    def __init__(self, terms: bytes, most: int) -> None:
+    def __init__(self, terms: bytes, most: int, *, films: bool = False) -> None:
         """Start one.
 
         Args:
             terms: `Terms`, pickled.
             most: Bytes that the picture of an answer can have.
+            films: It gets films: their descriptors have a socket of their own.
 
         Raises:
             OSError: The system starts no more processes.
         """
-        self._connection, theirs = socket.socketpair()
-        self._films, their_films = socket.socketpair()
-        for each in (self._connection, self._films):
+        pairs = [socket.socketpair() for _ in range(2 if films else 1)]
+        self._ours, theirs = zip(*pairs, strict=True)
+        for each in self._ours:
             each.setblocking(False)
+        self._connection: socket.socket = self._ours[0]
         environment = {name: value for name, value in os.environ.items() if name != "CENSOR_API_KEYS"}
-        numbers = [theirs.fileno(), their_films.fileno()]
-        command = [sys.executable, "-c", _PROGRAM, *map(str, numbers), *sys.path]
-        with theirs, their_films:
-            try:
-                self.process = subprocess.Popen(  # noqa: S603  # ourselves
-                    command, stdin=subprocess.DEVNULL, pass_fds=numbers, env=environment
-                )
-            except OSError:
-                self._connection.close()
-                self._films.close()
-                raise
+        numbers = [each.fileno() for each in theirs]
+        command = [sys.executable, "-c", _PROGRAM, ",".join(map(str, numbers)), *sys.path]
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  # ourselves
+                command, stdin=subprocess.DEVNULL, pass_fds=numbers, env=environment
+            )
+        except OSError:
+            self._close()
+            raise
+        finally:
+            for each in theirs:
+                each.close()
         self._most = most
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.pending: dict[int, PendingJob] = {}
@@ -138,7 +141,9 @@ class WorkerHandle:
         """
         job = pending.job
         if job.source is not None:
-            socket.send_fds(self._films, [b"f"], [each.fileno() for each in (job.source, job.out) if each is not None])
+            socket.send_fds(
+                self._ours[1], [b"f"], [each.fileno() for each in (job.source, job.out) if each is not None]
+            )
         self.send(ask(pending.number, job, trial=pending.trial), job.data)
 
     def send(self, *parts: bytes) -> None:
@@ -216,6 +221,9 @@ class WorkerHandle:
         """Wait for the end of one that was killed."""
         self._sender.cancel()
         await asyncio.gather(self._sender, return_exceptions=True)
-        self._connection.close()
-        self._films.close()
+        self._close()
         await asyncio.to_thread(self.process.wait)
+
+    def _close(self) -> None:
+        for each in self._ours:
+            each.close()

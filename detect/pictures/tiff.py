@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
 
-__all__ = ["QuietLibtiff", "check_directory", "check_tags", "unknown_samples"]
+__all__ = ["QuietLibtiff", "check_directory", "check_tags", "first_value", "read_directory", "unknown_samples"]
 
 _NEW_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANAR = 273, 277, 278, 279, 284
@@ -59,17 +59,17 @@ def check_tags(tags: Tags, name: str, max_pixels: int) -> None:
         LimitError: Tiles of more pixels than the cap, or than the picture needs.
     """
     # NewSubfileType bit 0, SubIFDs, DNGVersion (TIFF 6.0, TIFF/EP): the first page is a preview of the real one.
-    if _first(tags, _NEW_SUBFILE, 0) & 1 or _SUB_DIRECTORIES in tags or _DNG_VERSION in tags:
+    if first_value(tags, _NEW_SUBFILE, 0) & 1 or _SUB_DIRECTORIES in tags or _DNG_VERSION in tags:
         raise UnsupportedImageError(f"{name}: a camera's raw file or a multi-resolution TIFF; develop it first")
-    compression = _first(tags, _COMPRESSION, 1)
+    compression = first_value(tags, _COMPRESSION, 1)
     # libtiff repairs damaged fax and JPEG data by guessing, and says so on standard error only.
     if compression in (2, 3, 4, 6, 7):
         raise UnsupportedImageError(f"{name}: a TIFF with fax or JPEG compression, whose damage could not be told")
     if compression not in _TAKEN:
         kind = _REFUSED.get(compression, f"unknown ({compression})")
         raise UnsupportedImageError(f"{name}: a TIFF with {kind} compression, which is not taken; save it with another")
-    width, height = _first(tags, _WIDTH, 0), _first(tags, _HEIGHT, 0)
-    across, down = _first(tags, _TILE_WIDTH, 1), _first(tags, _TILE_HEIGHT, 1)
+    width, height = first_value(tags, _WIDTH, 0), first_value(tags, _HEIGHT, 0)
+    across, down = first_value(tags, _TILE_WIDTH, 1), first_value(tags, _TILE_HEIGHT, 1)
     if across * down > max_pixels:
         raise LimitError(f"{name}: a TIFF with tiles of more than {max_pixels:,} pixels")
     if across * down > 1 and _tiles(width, across) * _tiles(height, down) * across * down > 2 * max(
@@ -91,15 +91,15 @@ def check_directory(data: bytes, name: str, max_pixels: int) -> None:
     if data[:4] == b"MM\0+":
         raise UnsupportedImageError(f"{name}: a big-endian BigTIFF; save it as another TIFF")
     try:
-        tags, following = _read(data)
+        tags, following = read_directory(data)
     except (ValueError, IndexError) as error:
         raise damaged(name, str(error)) from error
     check_tags(tags, name, max_pixels)
     if following:
         raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
-    if _first(tags, _PHOTOMETRIC, 0) == 6:  # libtiff, ImageMagick and libvips show three different pictures of one
+    if first_value(tags, _PHOTOMETRIC, 0) == 6:  # libtiff, ImageMagick and libvips show three different pictures of one
         raise UnsupportedImageError(f"{name}: a TIFF in YCbCr, which viewers read differently; save it in RGB")
-    if _first(tags, _PHOTOMETRIC, 0) == 3 and _COLOR_MAP in tags and 0 < max(tags[_COLOR_MAP], default=0) < 256:
+    if first_value(tags, _PHOTOMETRIC, 0) == 3 and _COLOR_MAP in tags and 0 < max(tags[_COLOR_MAP], default=0) < 256:
         raise UnsupportedImageError(f"{name}: a TIFF whose palette has 8 bits instead of 16; convert it")
     try:
         _check_strips(tags, len(data))
@@ -109,10 +109,10 @@ def check_directory(data: bytes, name: str, max_pixels: int) -> None:
 
 def unknown_samples(data: bytes, name: str) -> UnsupportedImageError:
     """The error for a file whose samples Pillow does not know."""
-    tags, _ = _read(data)
+    tags, _ = read_directory(data)
     bits = " ".join(str(value) for value in tags.get(_BITS, [1])[:8])
-    kind = _FORMATS.get(_first(tags, _SAMPLE_FORMAT, 1), "undefined")
-    meaning = f"photometric interpretation {_first(tags, _PHOTOMETRIC, 0)}"
+    kind = _FORMATS.get(first_value(tags, _SAMPLE_FORMAT, 1), "undefined")
+    meaning = f"photometric interpretation {first_value(tags, _PHOTOMETRIC, 0)}"
     return UnsupportedImageError(f"{name}: a TIFF of {kind} samples of {bits} bits, {meaning}; convert it to 8 bits")
 
 
@@ -158,7 +158,8 @@ def _set_handlers(handlers: Sequence[int | None]) -> tuple[int | None, ...]:
     return tuple(earlier)
 
 
-def _first(tags: Tags, number: int, otherwise: int) -> int:
+def first_value(tags: Tags, number: int, otherwise: int) -> int:
+    """The first value of a tag, or what stands for it where it is missing or empty."""
     value = tags.get(number, otherwise)
     return int(value) if isinstance(value, int | float | np.integer) else int(value[0]) if len(value) else otherwise
 
@@ -167,8 +168,16 @@ def _tiles(whole: int, part: int) -> int:
     return -(-whole // part) if part else 0
 
 
-def _read(data: bytes) -> tuple[dict[int, NDArray[np.uint64]], int]:
-    """The whole numbers of the first directory, by tag, and where the next directory lies; 0 if there is none."""
+def read_directory(data: bytes, at: int | None = None) -> tuple[dict[int, NDArray[np.uint64]], int]:
+    """The whole numbers of a directory, by tag, and where the next directory lies; 0 if there is none.
+
+    Args:
+        data: A TIFF.
+        at: Where the directory lies; by default where the file says that the first does.
+
+    Raises:
+        ValueError: It is broken, or says a thing twice.
+    """
     order = "little" if data[:2] == b"II" else "big"
     big = data[2:4] == b"+\0"
     count_size, entry_size, value_size = (8, 20, 8) if big else (2, 12, 4)
@@ -178,19 +187,19 @@ def _read(data: bytes) -> tuple[dict[int, NDArray[np.uint64]], int]:
             raise ValueError("a directory beyond the end")
         return int.from_bytes(data[start : start + size], order)  # type: ignore[arg-type]  # one of two words
 
-    start = number(8, 8) if big else number(4, 4)
+    start = (number(8, 8) if big else number(4, 4)) if at is None else at
     count = number(start, count_size)
     start += count_size
     end = start + count * entry_size
     following = number(end, value_size)
     tags: dict[int, NDArray[np.uint64]] = {}
-    for at in range(start, end, entry_size):
-        tag, kind, length = number(at, 2), number(at + 2, 2), number(at + 4, value_size)
+    for entry in range(start, end, entry_size):
+        tag, kind, length = number(entry, 2), number(entry + 2, 2), number(entry + 4, value_size)
         if tag in tags:
             raise ValueError(f"tag {tag} twice")
         form = _TYPES.get(kind)
         size = int(form[1]) * length if form else 0
-        offset = at + 4 + value_size
+        offset = entry + 4 + value_size
         if form and size > value_size:
             offset = number(offset, value_size)
         if offset + size > len(data):
@@ -202,18 +211,18 @@ def _read(data: bytes) -> tuple[dict[int, NDArray[np.uint64]], int]:
 
 def _check_strips(tags: Mapping[int, NDArray[np.uint64]], end: int) -> None:
     """Whether there are as many strips or tiles as the picture has, each in the file and long enough."""
-    width, height = _first(tags, _WIDTH, 0), _first(tags, _HEIGHT, 0)
+    width, height = first_value(tags, _WIDTH, 0), first_value(tags, _HEIGHT, 0)
     bits = [int(value) for value in tags.get(_BITS, (1,))]
-    samples = _first(tags, _SAMPLES, 1)
+    samples = first_value(tags, _SAMPLES, 1)
     bits = bits * samples if len(bits) == 1 else bits[:samples]
-    separate = _first(tags, _PLANAR, 1) == 2
+    separate = first_value(tags, _PLANAR, 1) == 2
     if _TILE_OFFSETS in tags:
         offsets, counts = tags[_TILE_OFFSETS], tags.get(_TILE_BYTES)
-        across, down = _first(tags, _TILE_WIDTH, 0), _first(tags, _TILE_HEIGHT, 0)
+        across, down = first_value(tags, _TILE_WIDTH, 0), first_value(tags, _TILE_HEIGHT, 0)
         number = _tiles(width, across) * _tiles(height, down)
     else:
         offsets, counts = tags.get(_STRIP_OFFSETS, np.zeros(0, np.uint64)), tags.get(_STRIP_BYTES)
-        across, down = width, min(_first(tags, _ROWS, height), height)
+        across, down = width, min(first_value(tags, _ROWS, height), height)
         number = _tiles(height, down)
     wanted = number * (samples if separate else 1)
     if not wanted or len(offsets) < wanted or (counts is not None and len(counts) < wanted):
@@ -222,7 +231,7 @@ def _check_strips(tags: Mapping[int, NDArray[np.uint64]], end: int) -> None:
     needed = np.full(wanted, line * down, np.uint64)
     if _TILE_OFFSETS not in tags and height % down:
         needed[number - 1 :: number] = line * (height % down)
-    if _first(tags, _COMPRESSION, 1) != 1:
+    if first_value(tags, _COMPRESSION, 1) != 1:
         needed[:] = 1
     offsets, given = offsets[:wanted], needed if counts is None else counts[:wanted]
     if (given < needed).any() or (offsets > end).any() or (np.minimum(given, end) + offsets > end).any():

@@ -15,8 +15,8 @@ _NUMBERS = itertools.count()
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    """A server with one bucket, `pictures`; every test has its own prefixes in it."""
-    with object_store("--bucket", "pictures") as url:
+    """A server; every test has its own prefixes in its bucket `pictures`. The others are those of docs/cluster.md."""
+    with object_store("--bucket", "pictures", "--bucket", "uploads", "--bucket", "published") as url:
         yield url
 
 

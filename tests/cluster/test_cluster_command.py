@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import shlex
+import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +23,17 @@ from censor.cluster.running import Progress
 from censor.cluster.shard_worker import ShardWorker
 from censor.cluster.stores import open_store
 from censor.cluster.verdicts import Tally
+from censor.policy_toml import format_policy, load_policy
+
+ROOT = Path(__file__).parent.parent.parent
+SHOWN = [
+    shlex.split(line)
+    for block in re.findall(
+        r"^```bash\n(.*?)^```$", (ROOT / "docs" / "cluster.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    for line in block.splitlines()
+]
+"""The command lines of docs/cluster.md."""
 
 
 @pytest.fixture
@@ -129,6 +143,36 @@ def test_labelled_pictures_are_measured_as_the_command_measures_them(
     monkeypatch.setattr(ShardWorker, "work_off", lambda *_: pytest.fail("a picture is looked at again"))
     assert run(*given, "-q").exit_code == 2
     assert run(*given, "-q", "--force").exit_code == 1
+
+
+@pytest.mark.parametrize("words", [line for line in SHOWN if line[0] != "pip"], ids=" ".join)
+def test_what_the_document_shows_works(
+    tmp_path: Path, run: Callable[..., Result], s3: Any, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """All but Ray, which tests/cluster/test_on_ray.py has; and networks that look for red, in pictures without."""
+    monkeypatch.chdir(tmp_path)
+    content = picture(1, red=False)
+    for place in (open_store("photos"), open_store("s3://uploads/2026")):
+        place.create("a.png", content)
+    Path("house.toml").write_text(format_policy(load_policy("boxes")))
+    labeled = labeled_folder(Path("labeled"))
+    rows = [f"{each},{each.parent.name}" for each in sorted(labeled.rglob("*.png"))]
+    Path("labelled.csv").write_text("\n".join(["path,label", *rows]))
+    look_with(monkeypatch, networks())
+    assert words[:2] == ["censor", "cluster"]
+    done = run(*words[2:])
+    assert done.exit_code == 0, done.output
+
+
+def test_what_the_document_installs_is_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    installed = [line for line in SHOWN if line[0] == "pip"]
+    assert installed
+    for *command, what in installed:
+        assert command == ["pip", "install"]
+        name, asked = re.fullmatch(r"([\w-]+)\[(.+)\]", what).groups()  # type: ignore[union-attr]  # fails as it should
+        assert name == "nsfw-censor"
+        assert set(asked.split(",")) <= extras.keys()
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

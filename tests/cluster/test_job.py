@@ -92,6 +92,18 @@ def test_a_store_that_takes_two_names_for_one_is_refused(tmp_path: Path, monkeyp
         require_exclusive(Folder(tmp_path))
 
 
+def test_a_store_that_loses_its_answers_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was done and not answered is sent again, and then finds what it made itself."""
+    create = Folder.create
+
+    def twice(self: Folder, name: str, data: bytes) -> bool:
+        create(self, name, data)
+        return create(self, name, data)
+
+    monkeypatch.setattr(Folder, "create", twice)
+    require_exclusive(Folder(tmp_path))
+
+
 def test_another_store_of_fsspec_is_tried_out(s3: Any) -> None:
     require_exclusive(open_store("memory://here"))
     require_exclusive(open_store(s3("out")))

@@ -41,7 +41,8 @@ def nodes(failing: str) -> Iterator[Any]:
     import_quietly("ray")
     utils = import_quietly("ray.cluster_utils")
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS, TESTS / "cluster")))
+    path = os.pathsep.join(map(str, (TESTS, TESTS / "cluster")))
+    os.environ.update({"PYTHONPATH": path, "RAY_worker_niceness": "0"})  # else nodes nice their workers by 15
     cluster = utils.Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 1, "include_dashboard": False})
     try:
         yield cluster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import time
@@ -14,6 +15,7 @@ import pytest
 from animations import encoded, red_square
 from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
+from leaks.test_film_leaks import MARKER, planted
 from numpy.typing import NDArray
 
 from censor.service.spool import Spool
@@ -24,9 +26,11 @@ HOW: dict[str, Any] = {"options": {"preset": "ultrafast"}, "audio": None}
 SLOW = (64, 64)
 """Size of the films at which `Seer` takes its time."""
 
+ENDLESS = (80, 80)
+
 
 class Seer(RedSeer):
-    """Red, for every policy; slow where it is told to be, and deadly at another size."""
+    """Red, for every policy; slow at one size, deadly at another, and without end at a third."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,11 +41,13 @@ class Seer(RedSeer):
             time.sleep(0.3)
         if image.shape[:2] == (48, 48):
             os._exit(1)
+        if image.shape[:2] == ENDLESS:
+            time.sleep(600)
         return super()._find(image)
 
 
 def clip(count: int = 6, size: tuple[int, int] = (96, 160), **options: Any) -> bytes:
-    return film([blob(4 + 2 * each, top=8, side=16, size=size) for each in range(count)], **{**HOW, **options})
+    return film([blob(4 + 2 * (each % 20), top=8, side=16, size=size) for each in range(count)], **{**HOW, **options})
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def threads() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def processes() -> Iterator[httpx.Client]:
     """One service whose workers are processes, with little patience."""
-    yield from _served(None, load=Seer, workers=1, picture_seconds=2.0)
+    yield from _served(None, load=Seer, workers=1, picture_seconds=5.0)
 
 
 def _served(detector: Any, load: Any = None, **settings: Any) -> Iterator[httpx.Client]:
@@ -86,6 +92,19 @@ def _served(detector: Any, load: Any = None, **settings: Any) -> Iterator[httpx.
 
 def problem(response: httpx.Response) -> str:
     return str(response.json()["type"]).removeprefix("/problems/")
+
+
+def figure(client: httpx.Client, name: str) -> float:
+    (line,) = [each for each in client.get("/metrics").text.splitlines() if each.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def held(client: httpx.Client) -> float:
+    """Bytes of uploads and answers; the request that has just been answered may still be counted for a moment."""
+    end = time.monotonic() + 5
+    while (now := figure(client, "censor_upload_bytes_held")) and time.monotonic() < end:
+        time.sleep(0.02)
+    return now
 
 
 def ended(client: httpx.Client, place: str) -> dict[str, Any]:
@@ -158,8 +177,10 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
 ) -> None:
     client = started(Seer(), film_bytes=0)
     assert problem(client.post("/v1/censor", content=short, headers=MP4)) == "film-not-taken"
-    data = encoded([red_square(8 * each) for each in range(3)], "GIF")
-    assert problem(client.post("/v1/censor", content=data, headers={"content-type": "image/gif"})) == "animated-picture"
+    for kind in ("GIF", "PNG", "WEBP"):
+        data = encoded([red_square(8 * each) for each in range(3)], kind)
+        refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
+        assert problem(refused) == "animated-picture"
     assert client.get("/v1/options").json()["films"] is None
 
 
@@ -238,8 +259,45 @@ def test_a_worker_that_dies_or_stalls_ends_its_film_alone(processes: httpx.Clien
     assert (deadly.status_code, problem(deadly)) == (500, "worker-died")
     assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200
     # It takes longer than a picture may, and no frame of it does.
-    long = processes.post("/v1/check", content=clip(12, size=SLOW), headers=MP4)
+    long = processes.post("/v1/check", content=clip(20, size=SLOW), headers=MP4)
     assert long.status_code == 200
+
+
+def test_a_frame_without_end_ends_its_film_and_its_worker_alone(processes: httpx.Client, short: bytes) -> None:
+    stalled = processes.post("/v1/check", content=clip(3, size=ENDLESS), headers=MP4)
+    assert (stalled.status_code, problem(stalled)) == (504, "time-limit")
+    assert "one frame" in stalled.json()["detail"]
+    assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200  # by another, once it is killed
+    assert held(processes) == 0
+
+
+@pytest.mark.parametrize("service", ["threads", "processes"])
+def test_work_for_a_client_that_leaves_ends(service: str, short: bytes, request: pytest.FixtureRequest) -> None:
+    client: httpx.Client = request.getfixturevalue(service)
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/censor", content=clip(400, size=SLOW), headers=MP4, timeout=1.5)
+    # It would take two minutes, and the only worker is free at once, or when a frame is done.
+    assert client.post("/v1/check", content=short, headers=MP4).status_code == 200
+    assert held(client) == 0
+    assert figure(client, "censor_pictures_inside") == 0
+
+
+def test_nothing_beside_pixels_sound_and_times_comes_out_of_the_service(threads: httpx.Client) -> None:
+    data = planted("mp4")
+    assert data.count(MARKER) >= 2
+    form: dict[str, Any] = {"files": {"file": (f"{MARKER.decode()}.mp4", data)}}
+    responses = [
+        threads.post("/v1/censor", content=data, headers=MP4),
+        threads.post("/v1/censor", headers={"accept": "application/json"}, **form),
+        threads.post("/v1/check", **form),
+        threads.get("/metrics"),
+    ]
+    for each in responses:
+        assert each.status_code == 200
+        said = [each.content, repr(each.headers).encode()]
+        if "picture" in (told := each.json() if "json" in each.headers["content-type"] else {}):
+            said.append(base64.b64decode(told["picture"]["base64"]))
+        assert not any(MARKER in one for one in said)
 
 
 def test_nobody_changes_what_goes_out() -> None:

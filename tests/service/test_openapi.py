@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,20 @@ import numpy as np
 import openapi_spec_validator
 import pytest
 import schemathesis
+from animations import encoded, red_square
 from fakes import Moody
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from censor.policy import EFFECTS, SHAPES
 from censor.service import Settings
+from censor.service.answers import TYPES
 from censor.service.problems import KINDS
-from detect.pictures.formats import MEDIA_TYPES, SUFFIXES
+from detect.pictures.formats import SUFFIXES
 
 
 def _file(kind: str, size: int) -> bytes:
@@ -37,10 +41,12 @@ def _file(kind: str, size: int) -> bytes:
     return stream.getvalue()
 
 
+ROOT = Path(__file__).parent.parent.parent
+
 PICTURES = st.sampled_from([_file(kind, size) for kind in ("PNG", "JPEG", "WEBP") for size in (1, 17)])
 """A schema cannot say "a picture": these stand for valid bodies."""
 
-TAKEN = tuple(MEDIA_TYPES.values())
+TAKEN = tuple(dict.fromkeys(TYPES.values()))
 
 schemathesis.openapi.format("binary", PICTURES)
 for _media_type in (*TAKEN, "application/octet-stream"):
@@ -48,7 +54,7 @@ for _media_type in (*TAKEN, "application/octet-stream"):
 
 
 def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> None:
-    client = started()
+    client = started(jobs=1024)  # nobody fetches what comes of them
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
     seen = set()
     for result in schema.get_all_operations():
@@ -58,7 +64,8 @@ def test_schemathesis_finds_nothing(started: Callable[..., httpx.Client]) -> Non
         _probe(operation)
     assert seen == {
         "POST /v1/censor", "POST /v1/check", "GET /v1/labels", "GET /v1/policies", "GET /v1/options", "GET /healthz",
-        "GET /readyz", "GET /problems/{name}",
+        "GET /readyz", "GET /problems/{name}", "POST /v1/jobs", "GET /v1/jobs/{name}", "DELETE /v1/jobs/{name}",
+        "GET /v1/jobs/{name}/result",
     }  # fmt: skip
 
 
@@ -68,7 +75,9 @@ def _probe(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
         def probe(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate()
+            # No schema says that a check takes no options of what is hidden.
+            unsaid = [positive_data_acceptance] if operation.path == "/v1/jobs" else []
+            case.call_and_validate(excluded_checks=unsaid)
 
         # Of an operation that takes nothing there is no wrong call.
         with contextlib.suppress(*([Unsatisfiable] if mode == schemathesis.GenerationMode.NEGATIVE else [])):
@@ -93,8 +102,9 @@ def test_the_document_describes_every_problem(client: httpx.Client) -> None:
     for name in KINDS:
         assert f"/problems/{name}" in text
     assert "ValidationError" not in text  # FastAPI's own, which is never sent
-    assert "422" not in document["paths"]["/problems/{name}"]["get"]["responses"]
-    for path in ("/v1/censor", "/v1/check"):
+    for path in ("/problems/{name}", "/v1/jobs/{name}"):
+        assert "422" not in document["paths"][path]["get"]["responses"]
+    for path in ("/v1/censor", "/v1/check", "/v1/jobs"):
         body = document["paths"][path]["post"]["requestBody"]["content"]
         assert set(body) == {"multipart/form-data", "application/octet-stream", *TAKEN}
 
@@ -137,7 +147,7 @@ def matches(document: dict[str, Any], schema: dict[str, Any], value: Any) -> Non
 def answered(client: httpx.Client, document: dict[str, Any], method: str, path: str, **asked: Any) -> httpx.Response:
     """An answer, held against what the document says of it."""
     response = client.request(method, path, **asked)
-    template = "/problems/{name}" if path.startswith("/problems/") else path.partition("?")[0]
+    template = re.sub(r"(/problems/|/v1/jobs/)[^/]+", r"\1{name}", path.partition("?")[0])
     said = document["paths"][template][method.lower()]["responses"][str(response.status_code)]["content"]
     kind = response.headers["content-type"]
     assert kind in said
@@ -197,6 +207,24 @@ def test_workers_answers_are_held_against_the_models_too(
         assert answered(client, document, "POST", path, content=scene_png, headers=headers).status_code == 200
 
 
+def test_answers_on_what_moves_are_as_the_document_says(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    moving = encoded([red_square(8 * each) for each in range(3)], "GIF")
+    for path in ("/v1/check", "/v1/censor"):
+        headers = {"content-type": "image/gif", "accept": "application/json"}
+        told = answered(client, document, "POST", path, content=moving, headers=headers)
+        assert (told.status_code, told.json()["frames"]) == (200, 3)
+    for task in ("check", "censor"):
+        begun = answered(client, document, "POST", f"/v1/jobs?task={task}", content=moving, headers=headers)
+        place = begun.headers["location"]
+        while (stands := answered(client, document, "GET", place)).json()["status"] == "working":
+            time.sleep(0.02)
+        assert stands.json()["status"] == "done"
+        told = answered(client, document, "GET", f"{place}/result", headers=headers)
+        assert ("picture" in told.json()) == (task == "censor")
+        assert answered(client, document, "GET", place).status_code == 404
+
+
 def test_options_name_what_there_is(client: httpx.Client) -> None:
     told = client.get("/v1/options").json()
     assert {each["name"].upper() for each in told["formats"]} == set(SUFFIXES.values())
@@ -233,7 +261,9 @@ def test_the_page_lists_nothing_that_it_can_ask_for(client: httpx.Client) -> Non
     names |= {each["suffix"].strip(".") for each in told["formats"]} | {"mosaic"}
     names |= {each["name"] for each in policies if each["name"] not in ("default", "boxes")}  # ordinary words
     listed = set()
-    for path in ("/", "/page/app.js", "/page/api.js", "/page/choices.js", "/page/words.js"):
+    scripts = [f"/page/{each.name}" for each in (ROOT / "censor" / "service" / "page").glob("*.js")]
+    assert len(scripts) > 5
+    for path in ("/", *scripts):
         text = re.sub(r"<svg.*?</svg>|//.*", "", client.get(path).text, flags=re.DOTALL if path == "/" else 0)
         listed |= {(path, name) for name in names if re.search(rf"""["'`>.]{name}["'`<,:]""", text, re.IGNORECASE)}
-    assert listed == {("/page/app.js", "box")}  # not the shape, but a class of the style sheet
+    assert listed == {("/page/boxes.js", "box")}  # not the shape, but a class of the style sheet

@@ -97,7 +97,7 @@ export const job = (id, signal) => call(`v1/jobs/${id}`, { signal });
 
 export const jobResult = (id, signal) => call(`v1/jobs/${id}/result`, { headers: { Accept: "application/json" }, signal });
 
-export const endJob = (id) => call(`v1/jobs/${id}`, { method: "DELETE" });
+export const endJob = (id) => call(`v1/jobs/${id}`, { method: "DELETE", keepalive: true });
 
 export function blobOf(picture) {
   const bytes = Uint8Array.from(atob(picture.base64), (char) => char.charCodeAt(0));

@@ -1,8 +1,11 @@
 // The page: a queue of pictures, one of them on the stage, and controls that go for all of them.
 
 import * as api from "./api.js";
+import * as boxes from "./boxes.js";
 import * as choices from "./choices.js";
 import * as films from "./films.js";
+import * as incoming from "./incoming.js";
+import * as verdict from "./verdict.js";
 import * as words from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -47,7 +50,7 @@ function clear() {
   $("thumbs").replaceChildren();
   $("boxes").replaceChildren();
   for (const id of ["before", "after"]) $(id).removeAttribute("src");
-  showVerdict({ state: "waiting" });
+  verdict.show({ state: "waiting" });
   films.show(null);
   showWork(false);
 }
@@ -71,39 +74,7 @@ function makeThumb(item) {
   return button;
 }
 
-for (const [button, input] of [["pick", "pick-input"], ["photo", "photo-input"], ["add-more", "pick-input"]]) {
-  $(button).addEventListener("click", () => $(input).click());
-}
-for (const input of [$("pick-input"), $("photo-input")]) {
-  input.addEventListener("change", () => {
-    add(input.files);
-    input.value = "";
-  });
-}
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData?.files.length) {
-    event.preventDefault();
-    add(event.clipboardData.files);
-  }
-});
-let dragging = 0;
-const hint = (shown) => ($("drop-hint").hidden = !shown);
-document.addEventListener("dragenter", (event) => {
-  if (!event.dataTransfer?.types.includes("Files")) return;
-  dragging += 1;
-  hint(true);
-});
-document.addEventListener("dragleave", () => {
-  dragging = Math.max(0, dragging - 1);
-  hint(dragging > 0);
-});
-document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  dragging = 0;
-  hint(false);
-  if (event.dataTransfer) add(event.dataTransfer.files);
-});
+incoming.listen(add);
 
 // ---- the queue: two at a time, the one on the stage first ----
 
@@ -126,21 +97,24 @@ async function work() {
 
 async function render(item) {
   const mine = version;
-  item.state = "working";
+  Object.assign(item, { state: "working", progress: null });
   item.abort = new AbortController();
   show(item);
   try {
     if (!policies.length) await begin();
+    item.film = films.isFilm(item.file, choices.all()); // what is offered may not have been known before
     const wanted = options(item);
     let result = item.film
-      ? await films.censor(item.file, wanted, item.abort.signal, (text) => {
+      ? await films.censor(item.file, wanted, choices.all(), item.abort.signal, (text) => {
         item.progress = text;
         if (item === current) $("veil-text").textContent = text;
       })
       : await api.censor(item.file, wanted, item.abort.signal);
-    if (!item.film && !choices.isShown(result.picture.media_type)) { // the file's name had said something else
+    const came = result.picture.media_type;
+    if (came.startsWith("image/") && !choices.isShown(came)) { // the file's name had said something else
       result = await api.censor(item.file, { ...wanted, format: choices.shown()[0].name }, item.abort.signal);
     }
+    item.film = result.picture.media_type.startsWith("video/");
     result.level = result.verdict?.level ?? "unjudged"; // null: the policy has no rule for a verdict
     const blob = api.blobOf(result.picture);
     if (item.afterUrl) URL.revokeObjectURL(item.afterUrl);
@@ -176,8 +150,7 @@ function changed() {
 
 function select(item) {
   current = item;
-  if (item.film) $("before").removeAttribute("src");
-  else $("before").src = item.beforeUrl;
+  $("before").removeAttribute("src"); // or one that has failed before would not fail again
   $("before").hidden = false;
   $("before-note").hidden = true;
   setSplit(50);
@@ -206,11 +179,16 @@ function show(item) {
   const stale = isStale(item);
   const level = isFresh(item) ? item.result.level : stale && item.state !== "working" ? "waiting" : item.state;
   item.thumb.dataset.level = level;
-  item.thumb.setAttribute("aria-label", `Picture ${items.indexOf(item) + 1}: ${words.title(level) ?? level}`);
+  item.thumb.setAttribute("aria-label", `${words.capitalized(words.thing(item))} ${items.indexOf(item) + 1}: ${words.title(level) ?? level}`);
   showQueue();
   if (item !== current) return;
+  const before = item.film ? null : item.beforeUrl; // that it is a film may turn out only now
+  if (before === null) $("before").removeAttribute("src");
+  else if ($("before").getAttribute("src") !== before) $("before").src = before;
   const failed = item.state === "failed";
   $("stage").classList.toggle("empty", failed);
+  $("stage").dataset.empty = `No ${words.thing(item)} after`;
+  for (const id of ["show-boxes", "format"]) $(id).disabled = item.film; // a film keeps its container
   $("before-note").hidden = !$("before").hidden || !item.result || item.film;
   $("veil-text").textContent = item.progress ?? "Working…";
   films.show(item);
@@ -226,8 +204,8 @@ function show(item) {
     picture.classList.add("pending");
   }
   if (item.result && !item.film) setSize(item.result.width, item.result.height);
-  showVerdict(item);
-  showBoxes();
+  verdict.show(item);
+  boxes.show(current?.result);
   const link = $("download");
   if (isFresh(item)) {
     link.href = item.afterUrl;
@@ -237,64 +215,6 @@ function show(item) {
     link.removeAttribute("href");
     link.setAttribute("aria-disabled", "true");
   }
-}
-
-function showVerdict(item) {
-  const box = $("verdict");
-  const list = $("reasons");
-  $("judges").textContent = "";
-  $("retry").hidden = item.state !== "failed" || (item.error.status >= 400 && item.error.status < 500 && item.error.status !== 401);
-  if (item.state === "failed") {
-    box.dataset.level = "failed";
-    $("verdict-title").textContent = item.error.title || "Something went wrong";
-    $("verdict-text").textContent = `${words.sentence(item.error.message)} There is no picture after.`;
-    list.replaceChildren();
-  } else if (item.result) {
-    box.dataset.level = item.result.level;
-    $("verdict-title").textContent = words.title(item.result.level);
-    $("verdict-text").textContent = words.explanation(item.result);
-    list.replaceChildren(...words.reasons(item.result).map(reasonLine));
-    $("judges").textContent = words.judges(item.result);
-  } else {
-    box.dataset.level = "waiting";
-    $("verdict-title").textContent = "Looking at the picture…";
-    $("verdict-text").textContent = "";
-    list.replaceChildren();
-  }
-}
-
-function reasonLine(reason) {
-  const line = document.createElement("li");
-  const what = document.createElement("b");
-  what.textContent = reason.what;
-  line.classList.toggle("grave", reason.grave);
-  line.append(what, ` ${reason.why}`);
-  return line;
-}
-
-function showBoxes() {
-  const layer = $("boxes");
-  const result = current?.result;
-  layer.hidden = !$("show-boxes").checked || !result;
-  if (layer.hidden) return;
-  const hidden = new Set(result.hidden.map((each) => String(each.xyxy)));
-  const found = new Set(result.boxes.map((each) => String(each.xyxy)));
-  const besides = result.hidden.filter((each) => !found.has(String(each.xyxy))); // at the second look, or by a classifier
-  const hit = (box) => hidden.has(String(box.xyxy));
-  const ordered = [...result.boxes, ...besides].sort((a, b) => hit(a) - hit(b)); // what is hidden is drawn on top
-  layer.replaceChildren(...ordered.map((box) => {
-    const [x0, y0, x1, y1] = box.xyxy;
-    const frame = document.createElement("div");
-    frame.className = hit(box) ? "box hit" : "box";
-    frame.style.setProperty("left", `${(100 * x0) / result.width}%`);
-    frame.style.setProperty("top", `${(100 * y0) / result.height}%`);
-    frame.style.setProperty("width", `${(100 * (x1 - x0)) / result.width}%`);
-    frame.style.setProperty("height", `${(100 * (y1 - y0)) / result.height}%`);
-    const text = document.createElement("span");
-    text.textContent = `${words.label(box.label)} ${words.percent(box.score)}`;
-    frame.append(text);
-    return frame;
-  }));
 }
 
 function showQueue() {
@@ -317,7 +237,7 @@ function setSplit(value) {
 }
 
 function outputName(item) {
-  const stem = item.file.name.replace(/\.[^.]*$/, "") || "picture";
+  const stem = item.file.name.replace(/\.[^.]*$/, "") || words.thing(item);
   return `${stem}.censored${choices.suffix(item.blob.type)}`;
 }
 
@@ -368,7 +288,7 @@ $("strength").addEventListener("input", () => {
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 $("format").addEventListener("change", changed);
-$("show-boxes").addEventListener("change", showBoxes);
+$("show-boxes").addEventListener("change", () => boxes.show(current?.result));
 $("split").addEventListener("input", () => setSplit(Number($("split").value)));
 $("download-all").addEventListener("click", async () => {
   for (const item of items.filter(isFresh)) {

@@ -31,6 +31,8 @@ export const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${
 
 export const title = (level) => TITLES[level];
 
+export const thing = (item) => (item.film ? "film" : "picture");
+
 export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 export function progress(job) {
@@ -40,17 +42,20 @@ export function progress(job) {
   return job.frames_done ? `${job.frames_done}${total} frames${rate}${left}` : "Waiting…";
 }
 
-export const span = (each) => `${each.start.toFixed(1)}–${each.end.toFixed(1)} s: ${title(each.level)}, ${percent(each.score)}`;
+const time = (seconds) => `${seconds.toFixed(1)} s`;
+
+export const span = (each) => `${each.start.toFixed(1)}–${time(each.end)}: ${title(each.level)}, ${percent(each.score)}`;
 
 export const sentence = (text) => capitalized(text).replace(/([^.!?])$/, "$1.");
 
-export function explanation(result) {
+export function explanation(result, what) {
   const count = result.hidden.length;
-  const hidden = count === 0 ? "Nothing was hidden." : count === 1 ? "One region was hidden." : `${count} regions were hidden.`;
+  const hides = result.frames > 1 ? "thing" : "region"; // through time it is one thing
+  const hidden = count === 0 ? "Nothing was hidden." : count === 1 ? `One ${hides} was hidden.` : `${count} ${hides}s were hidden.`;
   const verdict = {
-    safe: "Nothing in the picture counts against it.",
+    safe: `Nothing in the ${what} counts against it.`,
     review: "Something may be there; a person should decide.",
-    nsfw: "The picture as it came must not be shown.",
+    nsfw: `The ${what} as it came must not be shown.`,
     unjudged: "This policy hides, but has no rule for a verdict.",
   }[result.level];
   return `${verdict} ${hidden}`;
@@ -58,17 +63,19 @@ export function explanation(result) {
 
 const counts = (reason) => `${reason.rule === "nsfw_at" ? "counts as not safe" : "needs a look"} from ${percent(reason.threshold)}`;
 
-function found(reason) {
-  const covers = `Covers ${percent(reason.area)} of the picture.`;
-  const doubted = `needs a look: no classifier is ${percent(reason.threshold)} sure that the picture is not safe`;
+function found(reason, whole) {
+  const covers = `Covers ${percent(reason.area)} of the ${whole}.`;
+  const doubted = `needs a look: no classifier is ${percent(reason.threshold)} sure that the ${whole} is not safe`;
   return `${percent(reason.score)} sure; ${reason.rule === "confirm_at" ? doubted : counts(reason)}. ${covers}`;
 }
 
-function said(reason) {
+function said(reason, whole) {
   const what = reason.label === "NSFW" ? "not safe for work" : label(reason.label);
   const where = reason.xyxy ? "It sees most in one spot." : "It does not say where.";
-  return `${percent(reason.score)} sure that the picture as a whole is ${what}; ${counts(reason)}. ${where}`;
+  return `${percent(reason.score)} sure that the ${whole} as a whole is ${what}; ${counts(reason)}. ${where}`;
 }
+
+const either = (titles) => `${titles.slice(0, -1).join(", ")} or ${titles.at(-1)}`;
 
 const listed = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
 
@@ -78,27 +85,36 @@ export function judges(result) {
   return told.length ? `Judged by ${listed(told)}.` : "";
 }
 
-export function reasons(result) {
+export function reasons(result, what) {
+  const whole = what === "film" ? "frame" : what; // it is the gravest frame that counts
   const counted = result.verdict?.reasons ?? [];
   const lines = counted.map((reason) => ({
     what: reason.classifier ? `${reason.classifier}, a classifier` : label(reason.label),
-    why: reason.classifier ? said(reason) : found(reason),
+    why: reason.classifier ? said(reason, whole) : found(reason, whole),
     grave: reason.rule === "nsfw_at",
   }));
   const judged = new Set(counted.map((reason) => String(reason.xyxy)));
   for (const each of result.hidden) {
     if (judged.has(String(each.xyxy))) continue;
     const again = each.rechecked ? " Found at the second look." : "";
-    const what = each.classifier ? `What ${each.classifier} saw` : label(each.label);
-    lines.push({ what, why: `${percent(each.score)} sure; hidden (${each.effect}).${again}`, grave: false });
+    const named = each.classifier ? `What ${each.classifier} saw` : label(each.label);
+    const when = each.start == null ? "" : ` from ${time(each.start)} to ${time(each.end)}`;
+    lines.push({ what: named, why: `${percent(each.score)} sure; hidden (${each.effect})${when}.${again}`, grave: false });
   }
   return lines;
 }
 
-export function taken({ formats, limits }) {
+const lasting = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.floor(seconds / 60)} minutes`);
+
+const mebibytes = (bytes) => `${Math.floor(bytes / 2 ** 20)} MiB`;
+
+export function taken({ formats, limits, films }) {
   const titles = formats.map((each) => each.title);
-  const most = `${Math.floor(limits.max_bytes / 2 ** 20)} MiB and ${Math.floor(limits.max_pixels / 1e6)} megapixels`;
-  return `${titles.slice(0, -1).join(", ")} or ${titles.at(-1)}, one still each, at most ${most}.`;
+  const most = `${mebibytes(limits.max_bytes)} and ${Math.floor(limits.max_pixels / 1e6)} megapixels`;
+  const pictures = `${either(titles)}, ${films ? "" : "one still each, "}at most ${most}.`;
+  if (!films?.formats.length) return pictures;
+  const longest = lasting(films.max_job_seconds ?? films.max_seconds);
+  return `${pictures} Films: ${either(films.formats.map((each) => each.title))}, at most ${mebibytes(films.max_bytes)} and ${longest}.`;
 }
 
 export function policyHint(policy) {

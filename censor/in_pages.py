@@ -1,0 +1,178 @@
+"""What a `Censor` does with pages: each is judged, hidden in and looked at again as a still is."""
+
+from __future__ import annotations
+
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from censor.censoring import censor_part, judge_part
+from censor.finding import Networks, find
+from censor.manual import Box, boxes_of
+from censor.media.medium import Medium, Part
+from censor.media.pages import PAGED, open_pages
+from censor.media.writing import write_atomic
+from censor.policy import Policy
+from censor.redact import Frame, Redaction
+from censor.results import Checked, Result
+from censor.timing import timed
+from censor.verdict import Verdict
+from detect.pictures.formats import format_of
+from detect.pictures.still import Source
+
+__all__ = ["CensoredPages", "CheckedPages", "InPages"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CheckedPages(Checked):
+    """What was found on pages, and what they are. Verdict, boxes and size are those of the gravest.
+
+    Attributes:
+        page: The gravest page's number, from 1.
+        verdicts: That on each page.
+    """
+
+    page: int
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CensoredPages(Result):
+    """What became of pages that were written. Verdict, boxes and size are those of the gravest, or else of the first.
+
+    Attributes:
+        verdict: The judgement on the gravest page, as it came; None as for `Censored`.
+        page: Its number, from 1.
+        pages: How many there are.
+        hidden: What was hidden on each page.
+        unhidden: See `Policy.unhidden`.
+    """
+
+    verdict: Verdict | None
+    page: int
+    pages: int
+    hidden: tuple[tuple[Redaction, ...], ...]
+    unhidden: tuple[str, ...] = ()
+
+
+class InPages(ABC):
+    """The methods of `Censor` for files of several pages; a class by itself for the length of its file alone."""
+
+    policy: Policy
+    _networks: Networks
+    _sticker: NDArray[np.uint8] | None
+    _recheck: bool
+    _max_bytes: int
+    _max_pixels: int
+
+    @abstractmethod
+    def require_verdict(self) -> None:
+        """Check that there can be a verdict."""
+
+    def check_pages(self, source: Source) -> CheckedPages:
+        """Judge every page of a TIFF, without changing it; the gravest is what it is.
+
+        Args:
+            source: A path, an encoded TIFF, or a binary file object.
+
+        Raises:
+            PolicyError: As for `require_verdict`.
+            CensorError: A page could not be judged.
+            DetectError: It is no TIFF, a page could not be decoded, or a network failed.
+            TypeError: `source` is pixels or a Pillow image.
+        """
+        self.require_verdict()
+        seconds: dict[str, float] = {}
+        verdicts: list[Verdict] = []
+        worst: CheckedPages | None = None
+        for part in open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels).parts():
+            with timed(seconds, "detect"):
+                found = find(part.picture, self._networks)
+            verdict = judge_part(found.everything, part.picture, self.policy)
+            verdicts.append(verdict)
+            if worst is None or _gravity(verdict) > _gravity(worst.verdict):
+                worst = CheckedPages(
+                    verdict=verdict, detections=found.everything.boxes, scores=dict(found.everything.scores),
+                    width=part.picture.width, height=part.picture.height, page=len(verdicts), verdicts=(),
+                )  # fmt: skip
+        if worst is None:
+            raise ValueError("a TIFF without pages")
+        return replace(worst, seconds=seconds, verdicts=tuple(verdicts))
+
+    def apply_pages(
+        self,
+        source: Source,
+        target: str | os.PathLike[str],
+        *,
+        also: Iterable[Sequence[float]] = (),
+        keep: Iterable[Sequence[float]] = (),
+        format: str | None = None,  # noqa: A002  # Pillow's own word
+        quality: int | None = None,
+        overwrite: bool = False,
+    ) -> CensoredPages:
+        """Censor every page of a TIFF into a TIFF, which is written whole or not at all.
+
+        Args:
+            source: As for `check_pages`.
+            target: Where it goes.
+            also: Boxes to hide on every page, as for `apply`.
+            keep: Boxes to leave alone on every page, as for `apply`.
+            format: "TIFF", or None for what the suffix of `target` says, if it says anything.
+            quality: TIFF loses nothing: it counts for nothing.
+            overwrite: Replace `target` if it is there, as one step.
+
+        Raises:
+            BoxError: A box lies wholly outside a page.
+            CensorError: A page could not be judged or censored, or the output could not be written.
+            DetectError: As for `check_pages`.
+            TypeError: As for `check_pages`.
+            ValueError: As for `apply`, or a quality out of range.
+        """
+        medium, out = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels), io.BytesIO()
+        medium.require_output(format or format_of(target))
+        working = _Working(self, boxes_of(also, "also"), boxes_of(keep, "keep"))
+        medium.write(working.parts(medium), out, format=PAGED, quality=quality)
+        done = working.done()
+        with timed(done.seconds, "write"):
+            write_atomic(target, out, overwrite=overwrite)
+        return done
+
+
+class _Working:
+    """Censors pages one after the other, and keeps of each what is reported."""
+
+    def __init__(self, censor: InPages, also: tuple[Box, ...], keep: tuple[Box, ...]) -> None:
+        self._censor, self._also, self._keep = censor, also, keep
+        self._seconds: dict[str, float] = {}
+        self._hidden: list[tuple[Redaction, ...]] = []
+        self._worst: CensoredPages | None = None
+
+    def parts(self, medium: Medium) -> Iterator[Part]:
+        censor = self._censor
+        for part in medium.parts():
+            picture = part.to_paint()
+            done = censor_part(
+                picture, Frame.of(picture, also=self._also, keep=self._keep), self._seconds,
+                networks=censor._networks, policy=censor.policy, sticker=censor._sticker, again=censor._recheck,  # noqa: SLF001  # its own
+            )  # fmt: skip
+            self._hidden.append(tuple(replace(e, region=replace(e.region, cover=None)) for e in done.redactions))
+            if self._worst is None or _gravity(done.verdict) > _gravity(self._worst.verdict):
+                self._worst = CensoredPages(
+                    verdict=done.verdict, detections=done.detections, scores=done.scores, width=done.width,
+                    height=done.height, page=len(self._hidden), pages=0, hidden=(), unhidden=done.unhidden,
+                )  # fmt: skip
+            yield Part(done.picture, part.where)
+
+    def done(self) -> CensoredPages:
+        if self._worst is None:
+            raise ValueError("a TIFF without pages")
+        return replace(self._worst, seconds=self._seconds, pages=len(self._hidden), hidden=tuple(self._hidden))
+
+
+def _gravity(verdict: Verdict | None) -> tuple[int, float]:
+    return (-1, -1.0) if verdict is None else (verdict.level.rank, verdict.score)

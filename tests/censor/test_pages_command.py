@@ -1,0 +1,40 @@
+"""The command on a TIFF of several pages, with the real detector and a face for a body part."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from animations import stripes
+from command import FACES, Censor
+from paged import pages
+
+from detect.pictures.still import decode
+from detect.pictures.tiff_pages import decode_pages
+
+
+def test_pages_get_a_censored_copy_and_a_verdict(censor: Censor, face: Path, tmp_path: Path) -> None:
+    photo = decode(face).pixels
+    scan, out, report = tmp_path / "scan.tif", tmp_path / "out.tif", tmp_path / "report.jsonl"
+    scan.write_bytes(pages([stripes(), photo]))
+    result = censor(scan, *FACES, "-o", out, "--json", report)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"scan\.tif -> .*out\.tif  \(1 region hidden on 2 pages, .+\)\n", result.stdout)
+    first, second = (each.pixels for each in decode_pages(out.read_bytes(), "out"))
+    assert np.array_equal(first, stripes())
+    assert (second != photo).any()
+    (record,) = [json.loads(line) for line in report.read_text().splitlines()]
+    assert (record["pages"], [each["page"] for each in record["hidden"]]) == (2, [2])
+    policy = tmp_path / "faces.toml"
+    policy.write_text("[labels.FACE_FEMALE]\nnsfw_at = 0.3\ncensor_at = 0.3\n")
+    checked = censor("check", scan, "--policy", policy)
+    assert (checked.exit_code, checked.stdout.endswith("[page 2 of 2]\n")) == (3, True)
+    (tmp_path / "drawn").mkdir()
+    for more, why in (
+        (("-o", tmp_path / "out.png"), "PNG holds no pages"),
+        (("-o", tmp_path / "new" / "out.tif", "--boxes", tmp_path / "drawn"), "--boxes draws on one picture"),
+    ):
+        refused = censor(scan, *FACES, *more)
+        assert (refused.exit_code, why in refused.stderr) == (1, True), refused.stderr
