@@ -76,7 +76,7 @@ def _probe(operation: schemathesis.APIOperation[Any, Any, Any, Any]) -> None:
         @settings(max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
         def probe(case: schemathesis.Case[Any]) -> None:
             # No schema says that a check takes no options of what is hidden.
-            unsaid = [positive_data_acceptance] if operation.path == "/v1/jobs" else []
+            unsaid: list[Any] = [positive_data_acceptance] if operation.path == "/v1/jobs" else []
             case.call_and_validate(excluded_checks=unsaid)
 
         # Of an operation that takes nothing there is no wrong call.
