@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +250,22 @@ def test_weights_that_do_not_fit(weights: Path, about: Description, tmp_path: Pa
         WeightsError, match=r"v\.safetensors: the weights are not those of the network it describes: .*shape"
     ):
         load_model(tmp_path / "v.safetensors")
+
+
+def test_a_network_that_a_file_does_not_hold_is_never_built(
+    about: Description, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(tmp_path / "w.safetensors", about.build(), dataclasses.replace(about, backbone="resnet152"))
+    devices: list[str] = []
+
+    def build(self: Description, real: Callable[[Description], RetinaNet] = Description.build) -> RetinaNet:
+        model = real(self)
+        devices.append(next(model.parameters()).device.type)
+        return model
+
+    monkeypatch.setattr(Description, "build", build)
+    with pytest.raises(
+        WeightsError, match=r"w\.safetensors: the weights are not those of .* in the file, and .* in the network"
+    ):
+        load_model(tmp_path / "w.safetensors")
+    assert devices == ["meta"]
