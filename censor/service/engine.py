@@ -131,6 +131,17 @@ class Engine:
             await pool.close()
             raise
 
+    def require_served(self, options: Judging) -> None:
+        """Check, before work that nobody waits for is begun, that what it asks for can be done.
+
+        Raises:
+            Problem: The options make no sense, or there is no such policy.
+        """
+        if isinstance(options, Censoring):
+            self.policies.adjusted(options, self.names, self.says)
+        else:
+            self.policies.named(options.policy)
+
     async def apply(self, data: bytes | Spool, options: Censoring, account: Account, waiting: Waiting) -> Result:
         """Censor and encode one picture or film.
 

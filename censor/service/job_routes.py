@@ -39,6 +39,7 @@ async def begin(request: Request) -> Response:
     try:
         upload, options = await received(request, engine, account, Tasking)
         judging = _judging(options) if options.task == "check" else None
+        engine.require_served(options if judging is None else judging)
     except BaseException:
         engine.jobs.discard(job)
         raise

@@ -8,6 +8,7 @@ from typing import get_type_hints
 
 import pytest
 from command import FACES, Censor, hidden
+from PIL import Image
 
 from censor.records import CensoredRecord
 from detect.pictures.still import decode
@@ -30,25 +31,28 @@ def test_a_tree_is_mirrored_and_one_bad_file_does_not_stop_it(censor: Censor, fa
     (photos / "cut.jpg").write_bytes(face.read_bytes()[:-900])
     (photos / "empty.png").touch()
     (photos / "notes.txt").write_text("x")
-    (photos / "page.tif").write_bytes(b"II*\0" + bytes(60))
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
+    frames[0].save(photos / "moves.avif", save_all=True, append_images=frames[1:])
+    frames[0].save(photos / "pages.tif", save_all=True, append_images=frames[1:])
     report = tmp_path / "report.jsonl"
     result = censor(photos, "-o", out, "--json", report, *FACES)
     assert result.exit_code == 1
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
         "face.jpg",
+        "pages.tif",
         "sub/copy.JPG",
     ]
     lines = result.stderr.splitlines()
-    assert lines[:2] == [
+    assert lines[:3] == [
         f"{photos}/cut.jpg: the picture is damaged or cut short (Premature end of JPEG file)",
         f"{photos}/empty.png: the file is empty",
+        f"{photos}/moves.avif: several frames or pages; only still pictures are taken",
     ]
-    assert lines[2].startswith(f"{photos}/page.tif: ")
-    assert lines[3:] == ["2 done, 2 with hidden regions, 3 failed, 1 other file passed over"]
+    assert lines[3:] == ["3 done, 2 with hidden regions, 3 failed, 1 other file passed over"]
     assert result.stdout == ""
     records = [json.loads(line) for line in report.read_text().splitlines()]
     assert [Path(record["file"]).name for record in records] == [
-        "cut.jpg", "empty.png", "face.jpg", "page.tif", "copy.JPG",
+        "cut.jpg", "empty.png", "face.jpg", "moves.avif", "pages.tif", "copy.JPG",
     ]  # fmt: skip
     assert records[0]["error"]["type"] == "DamagedImageError"
     done = records[2]

@@ -237,6 +237,8 @@ def test_a_job_that_fails_says_why(threads: httpx.Client, short: bytes) -> None:
     assert (failed.status_code, problem(failed)) == (422, "damaged-picture")
     assert threads.get(place).status_code == 404
     assert problem(threads.post("/v1/jobs?task=check&cells=3", content=short, headers=MP4)) == "bad-option"
+    assert problem(threads.post("/v1/jobs?label=KNEE", content=short, headers=MP4)) == "unknown-label"
+    assert problem(threads.post("/v1/jobs?task=check&policy=none", content=short, headers=MP4)) == "unknown-policy"
 
 
 def test_jobs_ask_for_the_key_and_are_forgotten_after_their_time(
