@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from censor.records import CensoredAnimationRecord, CheckedAnimationRecord, HiddenThingRecord, Record, SpanRecord
-from censor.report import Outcome, box_records, in_sight, judgement, probabilities, seconds_by_stage
+from censor.report import (
+    Outcome,
+    box_records,
+    checked_record,
+    in_sight,
+    judgement,
+    probabilities,
+    redaction_record,
+    seconds_by_stage,
+)
 from censor.timeline import CensoredAnimation, CheckedAnimation, HiddenThing, Span
 
 __all__ = ["animation_outcome"]
@@ -41,13 +50,7 @@ def _told(file: str, result: CheckedAnimation) -> str:
 
 def _checked(file: str, result: CheckedAnimation) -> Record:
     record: CheckedAnimationRecord = {
-        "file": file,
-        "width": result.width,
-        "height": result.height,
-        "verdict": result.verdict.to_dict(),
-        "boxes": box_records(result.detections),
-        "classifiers": probabilities(result.scores),
-        "seconds": seconds_by_stage(result.seconds),
+        **checked_record(file, result),
         "frames": result.frames,
         "frame": result.where.frame or 0,
         "spans": _spans(result.spans),
@@ -77,12 +80,7 @@ def _censored(file: str, result: CensoredAnimation, output: str | None) -> Recor
 
 def _hidden(thing: HiddenThing) -> HiddenThingRecord:
     return {
-        "label": thing.first.label,
-        "score": round(thing.first.score, 4),
-        "xyxy": [round(edge, 1) for edge in thing.first.xyxy],
-        "classifier": thing.first.classifier,
-        "effect": thing.first.effect,
-        "rechecked": thing.first.rechecked,
+        **redaction_record(thing.first),
         "start": round(thing.start, 3),
         "end": round(thing.end, 3),
     }

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from censor.censoring import censor_part, judge_part
-from censor.finding import Networks, find
+from censor.equipment import Equipped
+from censor.finding import find
 from censor.manual import Box, boxes_of
 from censor.media.medium import Medium, Part
 from censor.media.pages import PAGED, open_pages
 from censor.media.writing import write_atomic
-from censor.policy import Policy
 from censor.redact import Frame, Redaction
 from censor.results import Checked, Result
 from censor.timing import timed
@@ -60,19 +56,8 @@ class CensoredPages(Result):
     unhidden: tuple[str, ...] = ()
 
 
-class InPages(ABC):
+class InPages(Equipped):
     """The methods of `Censor` for files of several pages; a class by itself for the length of its file alone."""
-
-    policy: Policy
-    _networks: Networks
-    _sticker: NDArray[np.uint8] | None
-    _recheck: bool
-    _max_bytes: int
-    _max_pixels: int
-
-    @abstractmethod
-    def require_verdict(self) -> None:
-        """Check that there can be a verdict."""
 
     def check_pages(self, source: Source) -> CheckedPages:
         """Judge every page of a TIFF, without changing it; the gravest is what it is.

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from censor.finding import Networks
+from censor.equipment import Equipped
 from censor.manual import boxes_of
 from censor.media.writing import room_for, write_atomic
-from censor.policy import Policy
 from censor.timing import timed
 from censor.verdict import Level, Verdict
 from detect.pictures.still import Source
@@ -28,19 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["InTime"]
 
 
-class InTime(ABC):
+class InTime(Equipped):
     """The methods of `Censor` for what moves; a class by itself for the length of its file alone."""
-
-    policy: Policy
-    _networks: Networks
-    _sticker: NDArray[np.uint8] | None
-    _recheck: bool
-    _max_bytes: int
-    _max_pixels: int
-
-    @abstractmethod
-    def require_verdict(self) -> None:
-        """Check that there can be a verdict."""
 
     @abstractmethod
     def _planned(

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from censor.in_pages import CensoredPages, CheckedPages
-from censor.records import CensoredPagesRecord, CheckedPagesRecord, HiddenOnPageRecord
-from censor.redact import Redaction
-from censor.report import Outcome, box_records, in_sight, judgement, probabilities, seconds_by_stage
+from censor.records import CensoredPagesRecord, CheckedPagesRecord
+from censor.report import (
+    Outcome,
+    box_records,
+    checked_record,
+    in_sight,
+    judgement,
+    probabilities,
+    redaction_record,
+    seconds_by_stage,
+)
 
 __all__ = ["pages_outcome"]
 
@@ -32,13 +40,7 @@ def pages_outcome(file: str, result: CheckedPages | CensoredPages, output: str |
 
 def _checked(file: str, result: CheckedPages) -> CheckedPagesRecord:
     return {
-        "file": file,
-        "width": result.width,
-        "height": result.height,
-        "verdict": result.verdict.to_dict(),
-        "boxes": box_records(result.detections),
-        "classifiers": probabilities(result.scores),
-        "seconds": seconds_by_stage(result.seconds),
+        **checked_record(file, result),
         "pages": len(result.verdicts),
         "page": result.page,
         "levels": [each.level.value for each in result.verdicts],
@@ -55,20 +57,10 @@ def _censored(file: str, result: CensoredPages, output: str | None) -> CensoredP
         "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
         "output": output,
-        "hidden": [_hidden(each, page) for page, hidden in enumerate(result.hidden, 1) for each in hidden],
+        "hidden": [
+            {**redaction_record(each), "page": page} for page, hidden in enumerate(result.hidden, 1) for each in hidden
+        ],
         "unhidden": list(result.unhidden),
         "pages": result.pages,
         "page": result.page,
-    }
-
-
-def _hidden(redaction: Redaction, page: int) -> HiddenOnPageRecord:
-    return {
-        "label": redaction.label,
-        "score": round(redaction.score, 4),
-        "xyxy": [round(edge, 1) for edge in redaction.xyxy],
-        "classifier": redaction.classifier,
-        "effect": redaction.effect,
-        "rechecked": redaction.rechecked,
-        "page": page,
     }

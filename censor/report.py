@@ -22,10 +22,12 @@ from censor.records import (
     LevelName,
     OutcomeLine,
     Record,
+    RedactionRecord,
 )
+from censor.redact import Redaction
 from censor.results import Censored, Checked
 from censor.rules import NSFW_REGION
-from censor.timeline import CensoredAnimation
+from censor.timeline import CensoredAnimation, CheckedAnimation
 from censor.verdict import Level, Reason, Verdict
 from censor.wording import in_short
 from detect.classifier.scores import Scores
@@ -36,12 +38,14 @@ __all__ = [
     "Outcome",
     "as_json",
     "box_records",
+    "checked_record",
     "draw_boxes",
     "error_record",
     "in_sight",
     "judgement",
     "log_line",
     "probabilities",
+    "redaction_record",
     "seconds_by_stage",
 ]
 
@@ -77,7 +81,11 @@ class Outcome:
         if isinstance(result, Checked):
             line = judgement(file, result.verdict)
             return cls(
-                file=file, output=output, record=_checked(file, result), line=line, level=result.verdict.level.value
+                file=file,
+                output=output,
+                record=checked_record(file, result),
+                line=line,
+                level=result.verdict.level.value,
             )
         level = None if result.verdict is None else result.verdict.level.value
         regions = len(result.redactions)
@@ -117,7 +125,8 @@ def log_line(result: Censored | CensoredAnimation, output: str | None) -> Outcom
     }
 
 
-def _checked(file: str, result: Checked) -> CheckedRecord:
+def checked_record(file: str, result: Checked | CheckedAnimation) -> CheckedRecord:
+    """For JSON: what was found, and what it is."""
     return {
         "file": file,
         "width": result.width,
@@ -139,19 +148,21 @@ def _censored(file: str, result: Censored, output: str | None) -> CensoredRecord
         "classifiers": probabilities(result.scores),
         "seconds": seconds_by_stage(result.seconds),
         "output": output,
-        "hidden": [
-            {
-                "label": hidden.label,
-                "score": round(hidden.score, 4),
-                "xyxy": [round(edge, 1) for edge in hidden.xyxy],
-                "classifier": hidden.classifier,
-                "effect": hidden.effect,
-                "rechecked": hidden.rechecked,
-            }
-            for hidden in result.redactions
-        ],
+        "hidden": [redaction_record(each) for each in result.redactions],
         "unhidden": list(result.unhidden),
         "kept": box_records(result.kept),
+    }
+
+
+def redaction_record(hidden: Redaction) -> RedactionRecord:
+    """For JSON; rounded to what it is worth."""
+    return {
+        "label": hidden.label,
+        "score": round(hidden.score, 4),
+        "xyxy": [round(edge, 1) for edge in hidden.xyxy],
+        "classifier": hidden.classifier,
+        "effect": hidden.effect,
+        "rechecked": hidden.rechecked,
     }
 
 

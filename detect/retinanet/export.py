@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from detect.atomic import write_whole
 from detect.detections import RGBImage
-from detect.errors import DetectError, InferenceError
 from detect.pictures.rgb import read_rgb
 from detect.retinanet.checkpoint import Description, load_model
 from detect.retinanet.model import RetinaNet
 from detect.runtime.letterbox import Letterbox
 from detect.runtime.retinanet import RetinaNetHead
 from detect.runtime.sessions import OnnxRuntimeSession
+from detect.training.export import exported, held_against_torch
 
 __all__ = ["export_onnx"]
-
-_OPSET = 18
-"""Of ONNX; torch's newer way writes this one, too."""
-
-_TOLERANCE = 1e-3
-"""How far a score or a delta may be from torch's."""
 
 
 def export_onnx(weights: str | Path, target: str | Path, *, pictures: Sequence[str | Path] = ()) -> float:
@@ -50,20 +40,11 @@ def export_onnx(weights: str | Path, target: str | Path, *, pictures: Sequence[s
     size = description.size
     noise = np.random.default_rng(0).integers(0, 256, (size, -(-size // 64) * 32, 3), np.uint8)
     shown = [read_rgb(Path(path)) for path in pictures] or [noise]
-    # What tracing takes half a second for, export takes half a minute for; but a trace knows one size alone where a
-    # network reckons with sizes outside of torch, which shows at the next.
-    for tracing in (True, False):
-        try:
-            content = _convert(model, description, tracing=tracing)
-            worst = _difference(model, description, OnnxRuntimeSession(content, source=str(target)), shown)
-        except (RuntimeError, InferenceError):
-            if not tracing:
-                raise
-        else:
-            if worst <= _TOLERANCE:
-                break
-    else:
-        raise DetectError(f"{target}: the exported network's answers differ by {worst:.2g}, more than {_TOLERANCE:g}")
+    content, worst = held_against_torch(
+        lambda tracing: _convert(model, description, tracing=tracing),
+        lambda content: _difference(model, description, OnnxRuntimeSession(content, source=str(target)), shown),
+        name=str(target),
+    )
     write_whole(target, content, overwrite=True)
     return worst
 
@@ -73,28 +54,9 @@ def _convert(model: RetinaNet, description: Description, *, tracing: bool) -> by
 
     side = 32
     rows, columns = (side * torch.export.Dim(name, min=1, max=512) for name in ("rows", "columns"))
-    shapes: dict[str, Any] = (
-        {"dynamic_axes": {"images": {0: "batch", 2: "rows", 3: "columns"}}, "opset_version": _OPSET}
-        if tracing
-        else {"dynamic_shapes": {"images": {0: torch.export.Dim("batch"), 2: rows, 3: columns}}}
-    )
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # torch's exporter warns of its own deprecated calls; what matters is checked on the result.
-        warnings.simplefilter("ignore")
-        file = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            model,
-            (torch.zeros(2, 3, 3 * side, 4 * side),),
-            file,
-            input_names=["images"],
-            output_names=["logits", "deltas"],
-            external_data=False,
-            dynamo=not tracing,
-            verbose=False,
-            **shapes,
-        )
-        graph = onnx.load(file)
+    axes = {0: ("batch", torch.export.Dim("batch")), 2: ("rows", rows), 3: ("columns", columns)}
+    example = torch.zeros(2, 3, 3 * side, 4 * side)
+    graph = exported(model, example, axes=axes, outputs=("logits", "deltas"), tracing=tracing)
     onnx.helper.set_model_props(graph, description.metadata())
     return bytes(graph.SerializeToString())
 

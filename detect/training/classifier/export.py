@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,20 +14,14 @@ from torch import Tensor, nn
 from detect.atomic import write_whole
 from detect.classifier.onnx_classifier import OnnxClassifier
 from detect.detections import RGBImage
-from detect.errors import DetectError, InferenceError
 from detect.pictures.rgb import read_rgb
 from detect.runtime.metadata import read_size
 from detect.runtime.sessions import OnnxRuntimeSession
 from detect.training.classifier.checkpoint import STRIDE, Description, load_model
 from detect.training.classifier.network import ClassifierNetwork
+from detect.training.export import exported, held_against_torch
 
 __all__ = ["export_classifier"]
-
-_OPSET = 18
-"""Of ONNX; torch's newer way writes this one, too."""
-
-_TOLERANCE = 1e-3
-"""How far a probability may be from torch's."""
 
 
 class _Answering(nn.Module):
@@ -77,20 +68,11 @@ def export_classifier(weights: str | Path, target: str | Path, *, pictures: Sequ
     answering = _Answering(model, [name in description.nsfw for name in description.names]).eval()
     noise = np.random.default_rng(0).integers(0, 256, (2 * description.size, description.size, 3), np.uint8)
     shown = [read_rgb(path) for path in pictures] or [noise]
-    # What tracing takes half a second for, export takes many; but a trace knows one size alone where a network reckons
-    # with sizes outside of torch, which shows at the next.
-    for tracing in (True, False):
-        try:
-            content = _convert(answering, description, tracing=tracing)
-            worst = _difference(answering, OnnxRuntimeSession(content, source=str(target)), shown, str(target))
-        except (RuntimeError, InferenceError):
-            if not tracing:
-                raise
-        else:
-            if worst <= _TOLERANCE:
-                break
-    else:
-        raise DetectError(f"{target}: the exported network's answers differ by {worst:.2g}, more than {_TOLERANCE:g}")
+    content, worst = held_against_torch(
+        lambda tracing: _convert(answering, description, tracing=tracing),
+        lambda content: _difference(answering, OnnxRuntimeSession(content, source=str(target)), shown, str(target)),
+        name=str(target),
+    )
     write_whole(target, content, overwrite=True)
     return worst
 
@@ -98,37 +80,16 @@ def export_classifier(weights: str | Path, target: str | Path, *, pictures: Sequ
 def _convert(answering: _Answering, description: Description, *, tracing: bool) -> bytes:
     import onnx
 
-    named, shapes = {0: "batch"}, {0: torch.export.Dim("batch")}
+    axes: dict[int, tuple[str, Any]] = {0: ("batch", torch.export.Dim("batch"))}
     said = description.metadata()
     if answering.model.has_cells and answering.model.is_free:
-        named |= {2: "rows", 3: "columns"}
         rows, columns = (STRIDE * torch.export.Dim(name, min=1, max=128) for name in ("rows", "columns"))
-        shapes |= {2: rows, 3: columns}
+        axes |= {2: ("rows", rows), 3: ("columns", columns)}
         # Ten cells where the network was trained with seven: a finer map, as of open_nsfw.
         said["heat_imgsz"] = str([STRIDE * round(description.size * 10 / 7 / STRIDE)] * 2)
     outputs = ["scores", "heat"] if answering.model.has_cells else ["scores"]
-    how: dict[str, Any] = (
-        {"dynamic_axes": {"images": named}, "opset_version": _OPSET}
-        if tracing
-        else {"dynamic_shapes": {"images": shapes}}
-    )
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # torch's exporter warns of its own deprecated calls; what matters is checked on the result.
-        warnings.simplefilter("ignore")
-        file = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            answering,
-            (torch.zeros(2, 3, description.size, description.size),),
-            file,
-            input_names=["images"],
-            output_names=outputs,
-            external_data=False,
-            dynamo=not tracing,
-            verbose=False,
-            **how,
-        )
-        graph = onnx.load(file)
+    example = torch.zeros(2, 3, description.size, description.size)
+    graph = exported(answering, example, axes=axes, outputs=outputs, tracing=tracing)
     _keep_constants(graph.graph)
     _name_pooling(graph.graph)
     onnx.helper.set_model_props(graph, said)
