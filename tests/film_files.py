@@ -12,6 +12,7 @@ import numpy as np
 from animations import stripes
 from numpy.typing import NDArray
 
+from censor.media.film_encoders import open_encoder
 from detect.detections import Detections, RGBImage
 
 __all__ = ["BLOB", "RedSeer", "add_sound", "blob", "changing", "film", "frames_of", "packets_of", "red_in", "times_of"]
@@ -100,6 +101,8 @@ def film(
             video.set_display_rotation(rotation)
         if language:
             video.metadata["language"] = language
+        if codec == "libsvtav1":
+            open_encoder(video.codec_context)
         name: str | None = _AUDIO.get(container, "aac") if audio == "" else audio
         sound: Any = out.add_stream(name, rate=48000 if name == "libopus" else 44100, layout="mono") if name else None
         if sound is not None and language:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from censor.errors import ExtraError, WriteError
 from censor.follow import LOOK_SIDE, Gray
 from censor.media.display import Display
+from censor.media.film_encoders import quiet
 from censor.media.film_kinds import CODECS, Codec
 from censor.media.film_quality import crf_after, tried
 from censor.media.film_reading import FilmInfo, decoded, probed
 from censor.media.film_source import MAX_FILM_BYTES, FilmSource
 from censor.media.film_streams import sorted_streams
-from censor.media.film_writing import Recipe, encoder_opens, quiet, write_film
+from censor.media.film_writing import Recipe, encoder_opens, write_film
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, rgb_of
 from detect.errors import UnsupportedImageError

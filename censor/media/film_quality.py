@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from censor.media.film_encoders import open_encoder
 from censor.media.film_kinds import Codec
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource
@@ -139,6 +140,7 @@ def _there_and_back(
     decoder: Any = av.CodecContext.create(codec.name, "r")
     encoder.width, encoder.height, encoder.pix_fmt = info.width, info.height, info.pixel_format
     encoder.time_base, encoder.options = info.time_base, settings
+    open_encoder(encoder)
     sizes, shown = _Sizes(), []
     for frame in (*frames, None):
         for packet in encoder.encode(frame):

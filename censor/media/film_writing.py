@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from censor.errors import WriteError
+from censor.media.film_encoders import open_encoder, quiet
 from censor.media.film_kinds import Codec, FilmKind
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource, Window
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["Recipe", "encoder_opens", "quiet", "write_film"]
+__all__ = ["Recipe", "encoder_opens", "write_film"]
 
 _READS = 1  # AVIO_FLAG_READ
 _TAGS = {"hevc": "hvc1"}
@@ -78,7 +77,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
             context: Any = av.CodecContext.create(codec.encoder, "w")
             _describe(context, recipe)
             context.options = recipe.settings
-            context.open()
+            open_encoder(context)
     except (av.error.FFmpegError, ValueError) as error:
         size = f"{info.width} x {info.height} {info.pixel_format}"
         raise WriteError(f"{name}: {codec.encoder} does not take {size}: {error}") from error
@@ -121,6 +120,7 @@ def write_film(source: FilmSource, recipe: Recipe, frames: Iterable[VideoFrame],
                 io_open=reopen,
             ) as container:  # fmt: skip
                 video = _video_stream(container, recipe, shown_stream(read, source.name))
+                open_encoder(video.codec_context)
                 others = _Others(read, [read.streams[each] for each in copied], container)
                 _mux(container, video, others, first, pictures)
         except (av.error.FFmpegError, ValueError, PermissionError) as error:
@@ -202,16 +202,3 @@ def _describe(context: Any, recipe: Recipe) -> None:
     context.sample_aspect_ratio = info.aspect
     for name, value in info.tags.items():
         setattr(context, name, value)
-
-
-@contextmanager
-def quiet(codec: Codec) -> Iterator[None]:
-    """SVT-AV1 writes to standard error whatever FFmpeg is told, unless the environment says otherwise."""
-    if codec.encoder != "libsvtav1" or "SVT_LOG" in os.environ:
-        yield
-        return
-    os.environ["SVT_LOG"] = "0"
-    try:
-        yield
-    finally:
-        os.environ.pop("SVT_LOG", None)

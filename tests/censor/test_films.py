@@ -324,6 +324,29 @@ def test_nothing_is_said_on_standard_error(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("DamagedImageError\n", "")
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux alone says how threads are scheduled")
+def test_no_thread_gets_a_priority_by_which_the_machine_would_stand_still(tmp_path: Path) -> None:
+    """To root's threads SVT-AV1 gives real-time priority; in a process of its own, lest these tests' keep it."""
+    (tmp_path / "in.mp4").write_bytes(moving())
+    lines = [
+        "import os",
+        "from film_files import RedSeer",
+        "from hiding_films import Censor, policy",
+        "seen = set()",
+        "def look(done, total):",
+        "    seen.update(os.sched_getscheduler(int(each)) for each in os.listdir('/proc/self/task'))",
+        "censor = Censor(policy(), detector=RedSeer(), classifiers=())",
+        "censor.apply_medium('in.mp4', 'out.mp4', codec='av1', progress=look)",
+        "look(0, 0)",
+        "print(seen)",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.stdout == f"{{{os.SCHED_OTHER}}}\n"
+
+
 def test_a_film_goes_from_one_open_file_into_another_and_both_stay_open() -> None:
     source, out = io.BytesIO(film([blob(8 + 4 * each) for each in range(6)])), io.BytesIO()
     done = Censor(policy(), detector=RedSeer(LABEL), classifiers=()).apply_medium(source, out)
