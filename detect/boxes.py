@@ -65,7 +65,7 @@ def nms(
     """
     order = np.argsort(-scores, kind="stable")
     kept = np.zeros(len(order), bool)
-    for label in np.unique(labels):
+    for label in sorted(set(labels.tolist())):
         waiting = order[labels[order] == label]
         while waiting.size:
             best, rest = waiting[:_BLOCK], waiting[_BLOCK:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,10 @@ _LARGEST = 1e6
 _LONGEST = 1_000_000
 """Characters of a value; a thousand labels take thirty thousand."""
 
+_PARSING = threading.Lock()
+"""Python 3.11 counts the depth of a parse once for all threads, and two parses that cross end in a SystemError
+(https://github.com/python/cpython/issues/106905); models are loaded in several threads."""
+
 
 def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
     """The value of a key.
@@ -53,7 +58,8 @@ def read_literal(metadata: Mapping[str, str], key: str, source: str) -> object:
     if len(metadata[key]) > _LONGEST:
         raise WeightsError(f"{source}: metadata key {key!r} has more than {_LONGEST:,} characters")
     try:
-        return ast.literal_eval(metadata[key])
+        with _PARSING:
+            return ast.literal_eval(metadata[key])
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise WeightsError(f"{source}: metadata key {key!r} is not readable: {metadata[key][:80]!r}") from error
 
