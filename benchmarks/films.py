@@ -17,8 +17,8 @@ import av
 import numpy as np
 
 from censor.media.film import Film, open_film
-from censor.media.film_kinds import CODECS
 from censor.media.film_encoders import quiet
+from censor.media.film_kinds import CODECS
 from censor.media.planes import plane_arrays
 
 
