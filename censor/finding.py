@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from censor.calibration import calibrated_classifiers
 from censor.errors import ClassifierError, DetectorError, PolicyError
@@ -12,7 +12,7 @@ from censor.heat import heat_wanted
 from censor.policy import Policy
 from censor.rules import PictureRule
 from censor.views import Views, turned, upright, views_of
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, heat_is_free
 from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
@@ -135,7 +135,7 @@ def find(picture: Picture, networks: Networks) -> Found:
     if picture.beneath is None:
         return Found(everything=visible, visible=visible, views=views)
     boxes = _detect(networks.detector, picture.beneath, picture.name)
-    scores = _ask(networks.classifiers, picture.beneath, None, picture.name, heat=False)
+    scores = _ask(networks.classifiers, picture.beneath, None, picture.name)
     everything = Evidence(
         boxes=joined(Detections.concatenate([visible.boxes, boxes])),
         scores=_together([visible.scores, scores]),
@@ -177,14 +177,16 @@ def _look(views: Views, picture: Picture, networks: Networks, readings: Sequence
     """What the networks say of all that somebody may see: the one place that asks them.
 
     One view after the other: each may be 300 MB. Maps are asked for where it has turned out that they are wanted, and
-    then of every view, since what is hot in any of them is hidden.
+    then of every view, since what is hot in any of them is hidden. Those that cost nothing come with the scores, and
+    are dropped where nobody goes by them.
     """
     boxes, scores = [], []
+    free = {each.name for each in networks.classifiers if heat_is_free(each)}
     for view, reading in _seen(views, readings):
         found = _detect(networks.detector, view, picture.name)
         boxes.append(views.restore(found, picture) if reading is None else upright(found, reading))
-        scores.append(_ask(networks.classifiers, view, reading, picture.name, heat=False))
-    together = _mapped(_together(scores), views, picture, networks, readings, again=again)
+        scores.append(_ask(networks.classifiers, view, reading, picture.name, heat=free))
+    together = _mapped(_together(scores), views, picture, networks, readings, again=again, mapped=free)
     found = boxes[0] if len(boxes) == 1 else joined(Detections.concatenate(boxes))
     return Evidence(boxes=found, scores=together, detectors=networks.detectors)
 
@@ -197,13 +199,16 @@ def _mapped(
     readings: Sequence[Reading],
     *,
     again: bool,
+    mapped: Collection[str] = (),
 ) -> Mapping[str, Scores]:
-    """The scores, with maps of those whose maps are gone by."""
+    """The scores, with maps of those whose maps are gone by, and of no others that are `mapped` already."""
     wanted = heat_wanted(scores, networks.rule, again=again)
-    mapping = [each for each in networks.classifiers if each.name in wanted]
+    dropped = {name: replace(scores[name], heat=None) for name in mapped if name not in wanted}
+    scores = {**scores, **dropped}
+    mapping = [each for each in networks.classifiers if each.name in wanted and each.name not in mapped]
     if not mapping:
         return scores
-    maps = [_ask(mapping, view, reading, picture.name, heat=True) for view, reading in _seen(views, readings)]
+    maps = [_ask(mapping, view, reading, picture.name, heat=wanted) for view, reading in _seen(views, readings)]
     return {**scores, **_together(maps)}
 
 
@@ -215,9 +220,10 @@ def _seen(views: Views, readings: Sequence[Reading]) -> Iterator[tuple[RGBImage,
 
 
 def _ask(
-    classifiers: Sequence[Classifier], view: RGBImage, reading: Reading | None, name: str, *, heat: bool
+    classifiers: Sequence[Classifier], view: RGBImage, reading: Reading | None, name: str, *, heat: Collection[str] = ()
 ) -> dict[str, Scores]:
-    said = {each.name: _classify(each, view, name, heat=heat) for each in classifiers}
+    """What classifiers say of one view, with maps of those named by `heat`."""
+    said = {each.name: _classify(each, view, name, heat=each.name in heat) for each in classifiers}
     return said if reading is None else {name: turned(scores, reading) for name, scores in said.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,8 +66,8 @@ class OnnxClassifier:
             raise WeightsError(f"{source}: metadata key 'nsfw' must hold some of {self.names}, found {self._nsfw}")
         self._resize = read_choice(said, "resize", RESIZES, source)
         self._is_bgr = read_choice(said, "color", ("RGB", "BGR"), source, default="RGB") == "BGR"
-        self._mean = np.array(read_numbers(said, "mean", 3, source, default=0), np.float32).reshape(3, 1, 1)
-        self._scale = np.array(read_numbers(said, "scale", 3, source, default=1), np.float32).reshape(3, 1, 1)
+        self._mean = np.array(read_numbers(said, "mean", 3, source, default=0), np.float32)
+        self._scale = np.array(read_numbers(said, "scale", 3, source, default=1), np.float32)
         self._size = read_size(said, source)
         self._heat_size = read_size(said, source, key="heat_imgsz") if "heat_imgsz" in said else self._size
         batch = self._check_shape(session.input_shape)
@@ -76,6 +77,11 @@ class OnnxClassifier:
     def files(self) -> Mapping[str, str]:
         """Where the network came from."""
         return {self.name: self._source}
+
+    @property
+    def heat_is_free(self) -> bool:
+        """Whether the run that gives the scores gives the map, too: where both are of one size of input."""
+        return self._heat_size == self._size
 
     def _check_shape(self, shape: tuple[int | None, ...]) -> int | None:
         """The batch that the network wants, None where it takes any."""
@@ -110,9 +116,16 @@ class OnnxClassifier:
 
     def prepare(self, images: Sequence[RGBImage], *, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
         """What the network is given for pictures: float32 (B, 3, H, W); the nominal size unless another is named."""
-        seen = np.stack([fed(image, size=size or self._size, resize=self._resize) for image in images])
-        colors = (seen[..., ::-1] if self._is_bgr else seen).transpose(0, 3, 1, 2)
-        return np.ascontiguousarray((colors - self._mean) * self._scale, np.float32)
+        batch = np.empty((len(images), 3, *(size or self._size)), np.float32)
+        for image, colors in zip(images, batch, strict=True):
+            planes = cv2.split(
+                fed(image, size=size or self._size, resize=self._resize)
+            )  # transposed takes 20 times as long
+            ordered = planes[::-1] if self._is_bgr else planes
+            for plane, mean, scale, color in zip(ordered, self._mean, self._scale, colors, strict=True):
+                np.subtract(plane, mean, out=color)
+                np.multiply(color, scale, out=color)
+        return batch
 
     def outputs(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32]]:
         """Every output of the network for pictures at the nominal size, unchecked, in the file's order.
@@ -131,7 +144,7 @@ class OnnxClassifier:
     def _classify(self, images: Sequence[RGBImage], *, heat: bool) -> list[Scores]:
         """Scores of as many pictures as go into one run, or fewer."""
         values, maps = self._run(images, self._size)
-        if heat and maps is not None and self._heat_size != self._size:
+        if heat and maps is not None and not self.heat_is_free:
             maps = self._run(images, self._heat_size)[1]
         if not heat or maps is None:
             return [Scores(each, self.names, self._nsfw) for each in values]

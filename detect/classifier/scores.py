@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detect.detections import RGBImage
 
-__all__ = ["Classifier", "Scores"]
+__all__ = ["Classifier", "HasFreeHeat", "Scores", "heat_is_free"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,21 @@ class Classifier(Protocol):
             DetectError: The network failed or answered nonsense; there is no partial answer.
         """
         ...
+
+
+@runtime_checkable
+class HasFreeHeat(Protocol):
+    """A classifier that says whether its maps come with its scores; one that does not say runs again for them."""
+
+    @property
+    def heat_is_free(self) -> bool:
+        """Whether asking for maps takes no further run of the network."""
+        ...
+
+
+def heat_is_free(classifier: object) -> bool:
+    """Whether a classifier's maps may be asked for before anybody knows that they are wanted."""
+    return isinstance(classifier, HasFreeHeat) and classifier.heat_is_free
 
 
 def _probabilities(values: object, name: str) -> NDArray[np.float32]:

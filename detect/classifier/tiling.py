@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from detect.classifier.fit import laid
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, heat_is_free
 from detect.detections import RGBImage
 from detect.reduction import spare_factor
 from detect.tiling import Stretches, corners, files_of
@@ -39,6 +39,11 @@ class ClassifierWrapper:
     def files(self) -> Mapping[str, str]:
         """The wrapped classifier's file."""
         return files_of(self._classifier)
+
+    @property
+    def heat_is_free(self) -> bool:
+        """Whether the wrapped classifier's maps come with its scores."""
+        return heat_is_free(self._classifier)
 
     def spare_factor(self, height: int, width: int) -> float:
         """What the wrapped classifier can spare: see `detect.reduction`."""

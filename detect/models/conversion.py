@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,7 @@ def convert(content: bytes, known: KnownModel) -> bytes:
         linear = _read_linear(model.graph, known, known.tail)
         _replace_tail(model.graph, known, known.tail, linear)
     _rename_outputs(model.graph, known.outputs)
+    _regroup_gelus(model.graph)
     _prune(model.graph, fed)
     _free_shapes(model.graph, fed, known)
     onnx.helper.set_model_props(model, _metadata(model, known))
@@ -185,6 +187,32 @@ def _rename_outputs(graph: Any, names: Sequence[str]) -> None:
         node.output[:] = [renamed.get(name, name) for name in node.output]
     for output in graph.output:
         output.name = renamed.get(output.name, output.name)
+
+
+def _regroup_gelus(graph: Any) -> None:
+    """Turn x (.5 (1 + erf …)) into (x (1 + erf …)) .5, the product that onnxruntime knows as a GELU.
+
+    It then computes each in one pass instead of five, and need not lay the pixels out anew before and after.
+    """
+    makers = {output: node for node in graph.node for output in node.output}
+    constants = {tensor.name for tensor in graph.initializer}
+    uses = Counter(name for node in graph.node for name in node.input)
+    uses.update(output.name for output in graph.output)
+
+    def made_by(kind: str, names: Sequence[str]) -> Any:
+        return next((makers[name] for name in names if name in makers and makers[name].op_type == kind), None)
+
+    for last in graph.node:
+        half = made_by("Mul", last.input) if last.op_type == "Mul" else None
+        if half is None or uses[half.output[0]] > 1:
+            continue
+        added = made_by("Add", half.input)
+        if added is None or made_by("Erf", added.input) is None:
+            continue
+        numbers = [name for name in half.input if name in constants]
+        given = [name for name in last.input if name != half.output[0] and name not in constants]
+        if numbers and given:
+            half.input[:], last.input[:] = [*given, added.output[0]], [half.output[0], *numbers]
 
 
 def _prune(graph: Any, fed: str) -> None:

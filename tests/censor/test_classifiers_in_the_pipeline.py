@@ -65,6 +65,31 @@ def test_votes_are_counted_over_classifiers() -> None:
     assert disagreeing.check(picture()).verdict.level is Level.REVIEW
 
 
+class FreeSeer(RedSeer):
+    """Its maps come with its scores."""
+
+    heat_is_free = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        self.calls += 1
+        return super().classify(images, heat=heat)
+
+
+@pytest.mark.parametrize(("pixels", "calls"), [(picture(), 2), (np.full((128, 128, 3), 200, np.uint8), 1)])
+def test_maps_that_cost_nothing_are_asked_for_once_and_dropped_where_nobody_goes_by_them(
+    pixels: RGBImage, calls: int
+) -> None:
+    free, plain = FreeSeer(), RedSeer()
+    checked, other = (Censor(POLICY, detector=Nobody(), classifiers=[each]).check(pixels) for each in (free, plain))
+    assert (free.calls, free.calls + plain.mapped) == (1, calls)
+    assert checked.verdict == other.verdict
+    assert (checked.scores["red"].heat is None) == (other.scores["red"].heat is None) == (calls == 1)
+
+
 def test_what_still_looks_nsfw_does_not_leave(tmp_path: Path) -> None:
     class Sure(RedSeer):
         def _one(self, image: RGBImage, heat: bool) -> Scores:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tiny_classifiers import CELL, classifier_of, constant, reds
+from tiny_classifiers import CELL, Reds, classifier_of, constant, reds
 
 from detect.classifier.onnx_classifier import OnnxClassifier
-from detect.classifier.scores import Classifier
+from detect.classifier.scores import Classifier, heat_is_free
+from detect.classifier.tiling import LongClassifier
 from detect.errors import InferenceError, WeightsError
 from detect.models.storage import read_model
 from detect.reduction import reduction
@@ -58,6 +59,12 @@ def test_a_map_lies_over_the_picture() -> None:
     expected = np.zeros((4, 4))
     expected[1, 3] = 1
     assert np.allclose(scores.heat, expected, atol=1e-6)
+
+
+def test_it_says_whether_its_map_takes_a_second_run() -> None:
+    for size, free in (("[32, 32]", True), ("[64, 64]", False)):
+        classifier = classifier_of(reds(heat_imgsz=size))
+        assert [heat_is_free(each) for each in (classifier, LongClassifier(classifier), Reds())] == [free, free, False]
 
 
 @pytest.mark.parametrize("shape", [(64, 128), (128, 64), (96, 128), (61, 97)])

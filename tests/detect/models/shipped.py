@@ -84,6 +84,31 @@ def two_headed_classifier() -> bytes:
     return serialized(nodes, constants, ["batch", 3, 16, 16], {"answer": ["batch", 3]}, opset=18)
 
 
+def gelu_classifier() -> bytes:
+    """Its features are GELUs, as torch writes them, of one layer and of another that is used twice."""
+    node = helper.make_node
+    nodes = [node("Conv", ["picture", "filters"], ["a0"], kernel_shape=[8, 8], strides=[8, 8])]
+    for name, made in (("a", "b0"), ("b", "features")):
+        nodes += [
+            node("Div", [f"{name}0", "root"], [f"{name}1"]),
+            node("Erf", [f"{name}1"], [f"{name}2"]),
+            node("Add", [f"{name}2", "one"], [f"{name}3"]),
+            node("Mul", ["half", f"{name}3"], [f"{name}4"]),
+            node("Mul", [f"{name}0", f"{name}4"], [made if name == "a" else "b5"]),
+        ]
+    nodes += [
+        node("Add", ["b4", "b5"], ["features"]),
+        node("ReduceMean", ["features", "axes"], ["pooled"], keepdims=0),
+        node("Gemm", ["pooled", "weight", "bias"], ["logits"]),
+        node("Softmax", ["logits"], ["answer"], axis=-1),
+    ]
+    constants = {
+        "filters": FILTERS, "weight": WEIGHT, "bias": BIAS, "axes": np.array([2, 3]),
+        "root": np.sqrt(np.float32(2)), "one": np.float32(1), "half": np.float32(0.5),
+    }  # fmt: skip
+    return serialized(nodes, constants, ["batch", 3, 16, 16], {"answer": ["batch", 3]}, opset=18)
+
+
 def detector() -> bytes:
     """Ten pictures of 32 x 32 at once, and two maps of a quarter of that."""
     node = helper.make_node

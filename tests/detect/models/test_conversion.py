@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from detect.models.catalogue import Tail
 from detect.models.conversion import convert
 from detect.runtime.metadata import read_literal, read_names, read_size, read_stride
 from detect.runtime.sessions import OnnxRuntimeSession, OpenVinoSession
+from detect.runtime.telemetry import import_quietly
 
 
 def session(content: bytes) -> OnnxRuntimeSession:
@@ -97,6 +99,19 @@ def test_what_no_output_needs_is_left_out() -> None:
     graph = onnx.load_from_string(convert(content, shipped.known(content))).graph
     assert "unused" not in {tensor.name for tensor in graph.initializer}
     assert "AveragePool" not in {node.op_type for node in graph.node}
+
+
+def test_gelus_are_written_so_that_the_engine_knows_them(tmp_path: Path) -> None:
+    """All but one whose half is used elsewhere, too."""
+    content = shipped.gelu_classifier()
+    onnxruntime = import_quietly("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    for name, model in (("before", content), ("after", convert(content, shipped.known(content)))):
+        options.optimized_model_filepath = str(tmp_path / name)
+        onnxruntime.InferenceSession(model, options)
+    kinds = [[node.op_type for node in onnx.load(tmp_path / name).graph.node] for name in ("before", "after")]
+    assert [each.count("Gelu") for each in kinds] == [0, 1]
+    assert [each.count("Erf") for each in kinds] == [2, 1]
 
 
 def test_older_files_list_their_weights_among_the_inputs() -> None:
