@@ -3,8 +3,8 @@
     python benchmarks/revisions.py BASE [--rounds N] [--only NAME ...] [--bound 1.05] [--cpu]
 
 BASE is any name that git knows a commit by; the other side is the working tree. A process of each holds the detector
-and does the same pictures when it is told to; the ratios are those of neighbours in time. Ends with 1 if the median of
-any is above the bound.
+and does the same pictures when it is told to; the ratios are those of neighbours in time. Boxes alone judge: by the
+preset `boxes`, or by `default` where that is what judged so. Ends with 1 if the median of any is above the bound.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from pathlib import Path
 from censor import Censor
 from detect import load_detector
 work, source, out, clock = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), getattr(time, sys.argv[4])
+judging = sys.argv[5]
 paths = sorted(source.iterdir())
 detector = load_detector(min_score=0.05, pictures=1000)
-censor = Censor(policy="faces" if work == "hide" else "default", detector=detector)
+censor = Censor(policy="faces" if work == "hide" else judging, detector=detector)
 print("ready", flush=True)
 for _ in sys.stdin:
     start = clock()
@@ -55,7 +56,7 @@ class Side:
     def __init__(self, tree: Path, work: str, source: Path, out: Path, clock: str) -> None:
         out.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONPATH": str(tree)}
-        command = [sys.executable, "-P", "-c", _SIDE, work, str(source), str(out), clock]
+        command = [sys.executable, "-P", "-c", _SIDE, work, str(source), str(out), clock, judging_by(tree)]
         self._process = subprocess.Popen(
             command, cwd=out, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -101,6 +102,11 @@ def unpack(revision: str, folder: Path) -> Path:
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+def judging_by(tree: Path) -> str:
+    """The preset of a tree that asks no classifier."""
+    return "boxes" if (tree / "censor" / "policies" / "boxes.toml").exists() else "default"
 
 
 def command_of(tree: Path, *arguments: object) -> Callable[[], float]:
@@ -154,10 +160,14 @@ def main() -> int:
                     for each in sides.values():
                         each.close()
         first = next(pictures["jpeg-0.5mp"].iterdir())
-        starts: dict[str, list[object]] = {"start --help": ["--help"], "start check": ["check", "-q", first]}
-        for name, arguments in starts.items():
+        for name in ("start --help", "start check"):
             if not options.only or name in options.only:
-                commands = {side: command_of(tree, *arguments) for side, tree in trees.items()}
+                commands = {
+                    side: command_of(tree, "--help")
+                    if name == "start --help"
+                    else command_of(tree, "check", "-q", "--policy", judging_by(tree), first)
+                    for side, tree in trees.items()
+                }
                 within &= told(name, commands, options.rounds, options.bound)
     return 0 if within else 1
 

@@ -95,28 +95,38 @@ def export(weights: Path, target: Path, images_dir: Path | None, limit: int, ove
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--images", "images_dir", type=click.Path(path_type=Path, file_okay=False), required=True,
-              help="Pictures to calibrate on, like those that the detector will see.")  # fmt: skip
+              help="Pictures to calibrate on, like those that the network will see.")  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="ONNX file to write.")
 @click.option("--annotations", type=click.Path(path_type=Path, dir_okay=False),
-              help="COCO file of pictures in the folder: measure AP before and after.")  # fmt: skip
+              help="COCO file of pictures in the folder: measure a detector's AP before and after.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=300, show_default=True,
               help="Calibrate on at most this many pictures.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def quantize(model: Path, images_dir: Path, out: Path, annotations: Path | None, limit: int, overwrite: bool) -> None:
     """Turn the ONNX file MODEL into one that computes in eight-bit whole numbers: smaller, faster, less exact."""
-    from detect.models.quantize import quantize
+    from detect.models.deviation import FAR, compare_classifiers
+    from detect.models.quantize import is_classifier, quantize
 
     if out.exists() and not overwrite:
         raise DetectError(f"{out}: exists; add --overwrite to replace it")
+    exact = read_weights(model)
+    classifies = is_classifier(exact, source=str(model))
+    if annotations and classifies:
+        raise DetectError(f"{model}: a classifier, and {annotations} has boxes: it is compared with itself alone")
     data = load_coco(annotations, images_dir) if annotations else None
     pictures = list_pictures(images_dir)
     pictures = pictures[:: max(1, len(pictures) // limit)][:limit]  # from all over the folder
-    content = quantize(read_weights(model), pictures, source=str(model))
+    content = quantize(exact, pictures, source=str(model))
     try:
         write_whole(out, content, overwrite=overwrite)
     except OSError as error:
         raise DetectError(f"{out}: cannot be written: {error.strerror or error}") from error
     click.echo(f"{out}: calibrated on {len(pictures)} pictures; {len(content) / model.stat().st_size:.0%} of the size")
+    for each in compare_classifiers(exact, content, pictures, source=str(model)) if classifies else ():
+        click.echo(
+            f"P(NSFW) on {each.engine}: off by {each.median:.4f} in the middle, {each.nine_in_ten:.3f} or less in nine "
+            f"pictures of ten, {each.largest:.3f} at most; by more than {FAR:g} in {each.moved:.1%}"
+        )
     if data is None:
         return
     for path, precision in ((model, "f32"), (out, "int8")):
