@@ -81,15 +81,8 @@ def quantize(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     network = OnnxClassifier(session, source=source) if classifies else OnnxDetector(session, source=source)
     import onnx
 
-    graph = onnx.load_from_string(model)
-    said = {prop.key: prop.value for prop in graph.metadata_props}
-    if classifies and _opset(graph) < _PER_CHANNEL:
-        graph = onnx.version_converter.convert_version(graph, _PER_CHANNEL)
-    kept = _after_last_convolutions(graph.graph)
-    if classifies:
-        kept |= _left_out(graph.graph.node)
-    if not any(node.op_type == "Conv" and node.name not in kept for node in graph.graph.node):
-        raise WeightsError(f"{source}: has no convolutions to quantise")
+    said = {prop.key: prop.value for prop in onnx.load_from_string(model).metadata_props}
+    graph, kept = _graph_and_kept(model, source, classifies=classifies)
     name = graph.graph.input[0].name
     result = _run_nncf(
         graph,
@@ -103,12 +96,35 @@ def quantize(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
     if not is_quantized(content):
         raise InferenceError(f"{source}: nothing of it was quantised")
     few = pictures[:: max(1, len(pictures) // _CHECKED)][:_CHECKED]
-    if isinstance(network, OnnxClassifier):
-        _check_classifier(model, content, few, source)
-    elif not _check(network, content, few, source):
+    if not _finds_the_same(network, model, content, few, source):
         return content
     onnx.helper.set_model_props(result, {**said, "quantised": CHECKED_ON_BOTH})
     return bytes(result.SerializeToString())
+
+
+def _finds_the_same(
+    network: OnnxDetector | OnnxClassifier, model: bytes, content: bytes, pictures: Sequence[Path], source: str
+) -> bool:
+    """Refuse what finds other things than before; was there anything to find?"""
+    if isinstance(network, OnnxDetector):
+        return _check(network, content, pictures, source)
+    _check_classifier(model, content, pictures, source)
+    return True
+
+
+def _graph_and_kept(model: bytes, source: str, *, classifies: bool) -> tuple[Any, set[str]]:
+    """What is to be quantised, and the names of its nodes that are not."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    if classifies and _opset(graph) < _PER_CHANNEL:
+        graph = onnx.version_converter.convert_version(graph, _PER_CHANNEL)
+    kept = _after_last_convolutions(graph.graph)
+    if classifies:
+        kept |= _left_out(graph.graph.node)
+    if not any(node.op_type == "Conv" and node.name not in kept for node in graph.graph.node):
+        raise WeightsError(f"{source}: has no convolutions to quantise")
+    return graph, kept
 
 
 def is_classifier(model: bytes, *, source: str) -> bool:

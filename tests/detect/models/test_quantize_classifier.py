@@ -49,7 +49,7 @@ def colors(*, batch: int | str = "batch", sharpness: float = 4) -> bytes:
         node("Softmax", ["turned"], ["odds"], axis=3),
         node("MatMul", ["odds", "red"], ["heat"]),
     ]
-    constants = {
+    constants: dict[str, Any] = {
         "means": means, "each": each, "same": np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "apart": apart,
         "sharpness": np.float32(sharpness), "red": np.array([1, 0], np.float32),
     }  # fmt: skip
