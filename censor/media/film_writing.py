@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from censor.errors import WriteError
 from censor.media.film_encoders import open_encoder, quiet
 from censor.media.film_kinds import Codec, FilmKind
+from censor.media.film_light import with_light
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource, Window
 from censor.media.film_streams import copied_packet, sorted_streams
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["Recipe", "encoder_opens", "write_film"]
+__all__ = ["Recipe", "encoder_opens", "takes", "write_film"]
 
 _READS = 1  # AVIO_FLAG_READ
 _TAGS = {"hevc": "hvc1"}
@@ -49,7 +50,7 @@ class Recipe:
     @property
     def settings(self) -> dict[str, str]:
         """What the encoder is told; AVI knows no order of frames but that in which they are decoded."""
-        settings = self.codec.settings(self.quality)
+        settings = with_light(self.codec.settings(self.quality), self.info.light, self.codec)
         if self.crf is not None:
             settings["crf"] = str(self.crf)
         return {**settings, "bf": "0"} if self.kind.name == "AVI" else settings
@@ -58,6 +59,17 @@ class Recipe:
     def rate(self) -> Fraction:
         """Frames a second, as encoders want to know them for how much they look ahead."""
         return (self.info.rate or Fraction(25)).limit_denominator(100_000)
+
+
+def takes(codec: Codec, pixel_format: str) -> bool:
+    """Whether a codec's encoder lists frames whose planes lie so.
+
+    Raises:
+        ValueError: There is no such encoder here.
+    """
+    import av
+
+    return pixel_format in {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
 
 
 def encoder_opens(recipe: Recipe, name: str) -> None:
@@ -70,8 +82,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
 
     info, codec = recipe.info, recipe.codec
     try:
-        formats = {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
-        if info.pixel_format not in formats:
+        if not takes(codec, info.pixel_format):
             raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; another codec might")
         with quiet(codec):
             context: Any = av.CodecContext.create(codec.encoder, "w")
