@@ -5,6 +5,7 @@ Players map by it what is brighter than their screen. It says nothing of what th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from censor.media.film_kinds import Codec
+from detect.pictures.cicp import Cicp
 
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.sidedata.sidedata import SideData
 
-__all__ = ["Light", "side_data", "with_light"]
+__all__ = ["Light", "shown_alike", "side_data", "with_light"]
 
 _CHROMA, _LUMINANCE = 50_000, 10_000  # H.265, D.3.28: steps of .00002, and of .0001 cd/m²
 _CHROMA_AV1, _BRIGHTEST_AV1, _DARKEST_AV1 = 2**16, 2**8, 2**14  # AV1, 6.7.4
@@ -26,6 +28,10 @@ _LARGEST_CHROMA, _LARGEST_LUMINANCE, _LARGEST_LEVEL = Fraction(1), 2**17, 2**16 
 
 _MASTERING, _CONTENT = "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
 _WORDS = {_MASTERING: "mastering display", _CONTENT: "content light level"}
+
+_DOLBY = "DOVI"
+_PROFILE, _WITHOUT_RESIDUAL = 4, 16
+"""Bytes of FFmpeg's AVDOVIRpuDataHeader: profile of the metadata (not of the film), and whether no layer is added."""
 
 _LEFT_OUT = {
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
@@ -83,6 +89,30 @@ def side_data(frame: VideoFrame) -> list[SideData]:
     """What came with a frame. PyAV's stubs call it a dictionary, and it is a sequence."""
     container: Any = frame.side_data
     return list(container)
+
+
+def shown_alike(frame: VideoFrame, cicp: Cicp) -> bool:
+    """Whether a frame is what players show, be it those that know Dolby Vision or others; as it is without any of it.
+
+    Its metadata map a base, which is decoded here, to what is shown. In some profiles the base is in colours of its
+    own, and in some an enhancement layer is added, which may hold another picture. Where neither is so, and the
+    film says in which colours the base is, they change no more than how bright it is and how colourful.
+
+    Args:
+        frame: Any of the film's.
+        cicp: Code points of its colours.
+
+    Source:
+        ETSI GS CCM 001, 5.3.1; FFmpeg's AVDOVIMetadata and AVDOVIRpuDataHeader.
+    """
+    said = {each.type.name: bytes(each) for each in side_data(frame) if each.type.name.startswith(_DOLBY)}
+    if not said:
+        return True
+    metadata = said.get(f"{_DOLBY}_METADATA", b"")
+    header = metadata[int.from_bytes(metadata[:8], sys.byteorder) :] if metadata else b""
+    if len(header) <= _WITHOUT_RESIDUAL:
+        return False
+    return header[_PROFILE] == 1 and header[_WITHOUT_RESIDUAL] == 1 and cicp.specified
 
 
 def with_light(settings: Mapping[str, str], light: Light, codec: Codec) -> dict[str, str]:

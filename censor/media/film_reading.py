@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from censor.media.film_light import Light, side_data
+from censor.media.film_light import Light, shown_alike, side_data
 from censor.media.film_source import FilmSource, cut_short
 from censor.media.planes import MATRICES, Colors
 from detect.errors import LimitError, UnsupportedImageError
@@ -34,6 +34,9 @@ _PICTURES_OF_OTHERS = ("attached_pic", "timed_thumbnails", "still_image")
 _TURNS = {(1, 0, 0, 1): 0, (0, -1, 1, 0): 1, (-1, 0, 0, -1): 2, (0, 1, -1, 0): 3}
 _NO_MATRIX = (0, 2, 3)  # of RGB, which pixels in planes of luma cannot be in, unspecified and reserved: players guess
 _BEYOND_BT709 = (11, 12)
+_DOLBY_TAGS = ("dvh1", "dvhe", "dva1", "dvav", "dav1")
+"""Of streams in MP4 that are for players of Dolby Vision alone."""
+
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 _WITHOUT_FRAMES = ("vp8", "mpeg4", "msmpeg4v3")
 """Of which packets may hold no frame that is shown."""
@@ -131,6 +134,8 @@ def probed(source: FilmSource, *, max_pixels: int) -> FilmInfo:
         _require_size(first.width, first.height, source.name, max_pixels)
         _require_known(first, source.name)
         tags = _tags(first)
+        if not shown_alike(first, _cicp(tags)) or _is_for_dolby_alone(stream, first):
+            raise _in_dolby_vision(source.name)
         rate = stream.average_rate or stream.guessed_rate
         return FilmInfo(
             codec=_family(stream.codec_context.name),
@@ -222,15 +227,25 @@ def _require_known(frame: VideoFrame, name: str) -> None:
         raise _transparent(name)
     if layout.is_rgb or layout.has_palette or [each.plane for each in layout.components] != [*range(len(frame.planes))]:
         raise UnsupportedImageError(f"{name}: a film whose pixels lie as {layout.name}, which is not taken")
-    kinds = [each.type.name for each in side_data(frame)]
-    for kind, what in (("SPHERICAL", "is shown all around"), ("DOVI", "is in Dolby Vision")):
-        if any(each.startswith(kind) for each in kinds):
-            raise UnsupportedImageError(f"{name}: a film that {what}, which is not taken")
+    if any(each.type.name == "SPHERICAL" for each in side_data(frame)):
+        raise UnsupportedImageError(f"{name}: a film that is shown all around, which is not taken")
     tags = _tags(frame)
     if tags["colorspace"] not in (*MATRICES, *_NO_MATRIX):
         raise UnsupportedImageError(f"{name}: a film whose colours are coded by matrix {tags['colorspace']} of H.273")
     if unknown(_cicp(tags)):
         raise UnsupportedImageError(f"{name}: colours of code points {_cicp(tags)[:2]}, which no player shows")
+
+
+def _is_for_dolby_alone(stream: VideoStream, frame: VideoFrame) -> bool:
+    """Whether its container leaves it to players of Dolby Vision, and nothing in it says of what profile it is."""
+    said = any(each.type.name.startswith("DOVI") for each in side_data(frame))
+    return stream.codec_context.codec_tag in _DOLBY_TAGS and not said
+
+
+def _in_dolby_vision(name: str) -> UnsupportedImageError:
+    return UnsupportedImageError(
+        f"{name}: a film in a kind of Dolby Vision that other players show otherwise, which is not taken"
+    )
 
 
 def _transparent(name: str) -> UnsupportedImageError:
@@ -243,6 +258,8 @@ def _require_same(frame: VideoFrame, info: FilmInfo, name: str) -> None:
     if (frame.width, frame.height, frame.format.name) != (info.width, info.height, info.pixel_format):
         changed = f"{frame.width} x {frame.height} {frame.format.name}"
         raise UnsupportedImageError(f"{name}: the film changes to {changed} midway, which is not taken")
+    if not shown_alike(frame, info.cicp):
+        raise _in_dolby_vision(name)
     if frame.rotation != info.rotation or _tags(frame) != info.tags:
         raise UnsupportedImageError(f"{name}: the film is turned or changes its colours midway, which is not taken")
 

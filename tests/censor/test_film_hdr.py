@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from film_files import RedSeer, blob, film, red_in
+from hevc_metadata import dolby_vision, hdr10_plus, with_units
 from hiding_films import policy
 from numpy.typing import NDArray
 
@@ -168,3 +169,50 @@ def test_colors_that_no_player_shows_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedImageError, match=why):
             hidden(data, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def stream() -> bytes:
+    """A transport stream, to which units can be added."""
+    return hdr(PQ, "mpegts", lefts=range(0, 64, 8), audio=None)
+
+
+@pytest.mark.parametrize(
+    ("units", "word"),
+    [
+        ({"before": hdr10_plus()}, "HDR10+ metadata"),
+        ({"behind": dolby_vision()}, "Dolby Vision metadata"),
+    ],
+)
+def test_metadata_by_frame_are_dropped_and_said(
+    tmp_path: Path, stream: bytes, units: dict[str, bytes], word: str
+) -> None:
+    data = with_units(stream, **units)
+    assert {each.type.name for each in side_data(decoded(data)[0])} - {*STATIC}
+    done, out = hidden(data, tmp_path / "out")
+    assert done.dropped == (word,)
+    (unit,) = units.values()
+    assert unit[4:12] in data
+    assert unit[4:12] not in out
+    assert {each.type.name for each in side_data(decoded(out)[0])} == {*STATIC}
+
+
+def test_what_only_players_of_dolby_vision_show_aright_is_refused(tmp_path: Path, stream: bytes) -> None:
+    with pytest.raises(UnsupportedImageError, match="Dolby Vision that other players show otherwise"):
+        hidden(with_units(stream, behind=dolby_vision(profile=0)), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dolby_vision_without_colors_of_its_base_is_refused(tmp_path: Path) -> None:
+    bare = film([blob(8)] * 4, "mpegts", "libx265", pixels="yuv420p10le", audio=None)
+    with pytest.raises(UnsupportedImageError, match="Dolby Vision"):
+        hidden(with_units(bare, behind=dolby_vision()), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_container_for_players_of_dolby_vision_alone_is_refused(tmp_path: Path) -> None:
+    data = hdr(PQ, audio=None)
+    assert data.count(b"hev1") == 1
+    with pytest.raises(UnsupportedImageError, match="Dolby Vision"):
+        hidden(data.replace(b"hev1", b"dvh1"), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
