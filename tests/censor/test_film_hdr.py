@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from film_files import RedSeer, blob, film, red_in
 from hevc_metadata import dolby_vision, hdr10_plus, with_units
 from hiding_films import policy
 from numpy.typing import NDArray
+from PIL import Image
 
 from censor import Censor
+from censor.analysis.plan_sheet import plan_sheet
 from censor.media.film_light import side_data
+from censor.media.opening import read_encoded
 from censor.policy import Policy
 from censor.timeline import CensoredAnimation
 from detect.errors import UnsupportedImageError
@@ -153,6 +158,22 @@ def test_what_only_players_show_that_know_no_hdr_is_hidden(tmp_path: Path) -> No
     done, out = hidden(data, tmp_path / "out", policy("solid"))
     assert len(done.hidden) == 1
     assert not any(red_in(each.to_ndarray(format="rgb24", src_colorspace=9)).any() for each in decoded(out))
+
+
+def test_a_plan_does_the_same_and_its_sheet_shows_colors_of_a_screen(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(hdr(PQ))
+    censor = Censor(policy("pixelate"), detector=RedSeer(), classifiers=())
+    plan = censor.plan(path)
+    censor.apply_medium(path, tmp_path / "planned.mp4", plan=plan)
+    _, at_once = hidden(path.read_bytes(), tmp_path / "out")
+    assert (tmp_path / "planned.mp4").read_bytes() == at_once
+    page = plan_sheet(read_encoded(path), plan, censor)
+    (first, *_) = re.findall(r"data:image/\w+;base64,([^\"]+)", page)
+    thumbnail = np.asarray(Image.open(io.BytesIO(base64.b64decode(first))).convert("RGB")).astype(int)
+    screen = PQ.tone_mapped(PQ.coded(blob(0)))
+    assert thumbnail.shape == screen.shape
+    assert np.median(np.abs(thumbnail - screen)) <= 6 < np.median(np.abs(thumbnail - PQ.coded(blob(0))))
 
 
 def test_frames_that_are_given_are_in_colors_of_a_screen(tmp_path: Path) -> None:
