@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -14,12 +13,12 @@ from censor.errors import ExtraError, WriteError
 from censor.follow import LOOK_SIDE, Gray
 from censor.media.display import Display
 from censor.media.film_encoders import quiet
-from censor.media.film_kinds import CODECS, Codec, FilmKind
+from censor.media.film_kinds import CODECS, Codec
 from censor.media.film_quality import crf_after, tried
 from censor.media.film_reading import FilmInfo, decoded, probed
 from censor.media.film_source import MAX_FILM_BYTES, FilmSource
 from censor.media.film_streams import sorted_streams
-from censor.media.film_writing import Recipe, encoder_opens, takes, write_film
+from censor.media.film_writing import Recipe, codec_for, encoder_opens, write_film
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, rgb_of
 from detect.pictures.blocks import BlockGrid
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from censor.masks import Region
-
-_DEEP = ("av1", "hevc")
-"""Codecs whose encoders take ten bits where another's does not."""
 
 __all__ = ["Film", "FilmFrame", "open_film"]
 
@@ -201,18 +197,8 @@ def _opened(source: FilmSource, *, max_pixels: int, codec: str | None) -> Film:
         raise ValueError(f"{source.name}: {source.kind.title} is written with {', '.join(held)}, not {codec!r}")
     info = probed(source, max_pixels=max_pixels)
     _, dropped = sorted_streams(source)
-    written = _codec_for(info, source.kind) if codec is None else CODECS[codec]
+    written = codec_for(info, source.kind) if codec is None else CODECS[codec]
     return Film(source=source, info=info, dropped=(*dropped, *info.light.dropped(written)), codec=written)
-
-
-def _codec_for(info: FilmInfo, kind: FilmKind) -> Codec:
-    """A film's own codec; where its container or the encoder here does not take it, the first that both take."""
-    own = info.codec if info.codec in kind.codecs else kind.codecs[0]
-    for name in (own, *(each for each in _DEEP if each in kind.codecs)):
-        with suppress(ValueError):  # there is no such encoder here
-            if takes(CODECS[name], info.pixel_format):
-                return CODECS[name]
-    return CODECS[own]
 
 
 def _frame_of(part: Part) -> VideoFrame:

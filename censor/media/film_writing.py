@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from censor.errors import WriteError
 from censor.media.film_encoders import open_encoder, quiet
-from censor.media.film_kinds import Codec, FilmKind
+from censor.media.film_kinds import CODECS, Codec, FilmKind
 from censor.media.film_light import with_light
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource, Window
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["Recipe", "encoder_opens", "takes", "write_film"]
+__all__ = ["Recipe", "codec_for", "encoder_opens", "write_film"]
 
 _READS = 1  # AVIO_FLAG_READ
+_DEEP = ("av1", "hevc")
+"""Codecs whose encoders take ten bits where another's does not."""
+
 _TAGS = {"hevc": "hvc1"}
 """What players of Apple's want a codec to be called in MP4 and QuickTime."""
 
@@ -61,12 +65,17 @@ class Recipe:
         return (self.info.rate or Fraction(25)).limit_denominator(100_000)
 
 
-def takes(codec: Codec, pixel_format: str) -> bool:
-    """Whether a codec's encoder lists frames whose planes lie so.
+def codec_for(info: FilmInfo, kind: FilmKind) -> Codec:
+    """A film's own codec; where its container or the encoder here does not take it, the first that both take."""
+    own = info.codec if info.codec in kind.codecs else kind.codecs[0]
+    for name in (own, *(each for each in _DEEP if each in kind.codecs)):
+        with suppress(ValueError):  # there is no such encoder here
+            if _takes(CODECS[name], info.pixel_format):
+                return CODECS[name]
+    return CODECS[own]
 
-    Raises:
-        ValueError: There is no such encoder here.
-    """
+
+def _takes(codec: Codec, pixel_format: str) -> bool:
     import av
 
     return pixel_format in {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
@@ -82,7 +91,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
 
     info, codec = recipe.info, recipe.codec
     try:
-        if not takes(codec, info.pixel_format):
+        if not _takes(codec, info.pixel_format):
             raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; another codec might")
         with quiet(codec):
             context: Any = av.CodecContext.create(codec.encoder, "w")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from PIL import Image
 
 from censor import Censor
 from censor.analysis.plan_sheet import plan_sheet
-from censor.media.film_light import side_data
+from censor.media.film import open_film
+from censor.media.film_kinds import CODECS, FILMS
+from censor.media.film_light import Light, side_data, with_light
+from censor.media.film_writing import codec_for
 from censor.media.opening import read_encoded
 from censor.policy import Policy
 from censor.timeline import CensoredAnimation
@@ -237,3 +241,30 @@ def test_a_container_for_players_of_dolby_vision_alone_is_refused(tmp_path: Path
     with pytest.raises(UnsupportedImageError, match="Dolby Vision"):
         hidden(data.replace(b"hev1", b"dvh1"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "pixels", "written"),
+    [
+        ("WEBM", "vp9", "yuv420p", "vp9"),
+        ("WEBM", "vp9", "yuv420p10le", "av1"),
+        ("MP4", "vp9", "yuv444p10le", "hevc"),
+        ("MKV", "av1", "yuv444p10le", "hevc"),
+        ("MP4", "h264", "yuv420p10le", "h264"),
+        ("MOV", "prores", "yuv444p12le", "hevc"),
+        ("WEBM", "vp9", "yuv444p12le", "vp9"),
+    ],
+)
+def test_more_bits_than_an_encoder_takes_go_to_one_that_takes_them(
+    kind: str, codec: str, pixels: str, written: str
+) -> None:
+    info = replace(open_film(film([blob(8)] * 4)).info, codec=codec, pixel_format=pixels)
+    assert codec_for(info, FILMS[kind]).name == written
+
+
+def test_what_no_encoder_writes_of_light_is_said() -> None:
+    light = Light.of(decoded(hdr(PQ, audio=None))[0])
+    assert light.dropped(CODECS["hevc"]) == ()
+    assert light.dropped(CODECS["vp9"]) == ("mastering display", "content light level")
+    assert with_light({"crf": "9"}, light, CODECS["vp9"]) == {"crf": "9"}
+    assert with_light({"crf": "9"}, Light(), CODECS["hevc"]) == {"crf": "9"}
