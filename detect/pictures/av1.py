@@ -6,15 +6,17 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from detect.pictures.bits import Bits
 
-__all__ = ["Frame", "frames", "points"]
+__all__ = ["Frame", "frames", "frames_of_samples", "points"]
 
-_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME, _TILE_LIST = 1, 3, 6, 8
+_SEQUENCE_HEADER, _TILE_LIST = 1, 8
+_FRAMES = (3, 6)  # a header by itself, and one with its tiles
 _MOST_UNITS = 10_000
 _HEADER = 256  # bytes: what comes before a frame's size is shorter
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
@@ -29,12 +31,16 @@ class Frame(NamedTuple):
         height: Rows.
         layer: Spatial layer; None for a sequence header.
         shown: Whether it is output.
+        key: Whether it needs no other, and nothing behind it needs one before it, if it is shown as it comes.
+        coded: Whether it is decoded anew, and not an earlier one that is shown now.
     """
 
     width: int
     height: int
     layer: int | None = None
     shown: bool = False
+    key: bool = False
+    coded: bool = True
 
 
 @dataclass
@@ -68,18 +74,58 @@ def frames(data: memoryview) -> Iterator[Frame]:
         ValueError: Headers that make no sense, or more units than a still has.
     """
     sequence = None
-    for number, (kind, temporal, spatial, body) in enumerate(_units(data)):
-        if number >= _MOST_UNITS:
-            raise ValueError(f"more than {_MOST_UNITS:,} units in an AV1 picture")
+    for kind, temporal, spatial, body in _counted_units(data):
         if kind == _SEQUENCE_HEADER:
             sequence = _sequence(Bits(body[:_HEADER]))
             yield Frame(sequence.width, sequence.height)
-        elif kind in (_FRAME_HEADER, _FRAME):
-            if sequence is None:
-                raise ValueError("an AV1 frame before its sequence header")
-            yield _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
-        elif kind == _TILE_LIST:
+        elif kind in _FRAMES:
+            yield _framed(body, sequence, temporal, spatial)
+
+
+def frames_of_samples(configuration: memoryview, samples: Iterable[memoryview]) -> Iterator[list[Frame]]:
+    """The frames of each sample of a track, and the sequence header as the first of those where it stands.
+
+    Args:
+        configuration: What stands in a configuration record behind its four fixed bytes.
+        samples: The coded samples, in their order.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense, more units than a sample has, or a sequence header that changes.
+
+    Source:
+        AV1 Codec ISO Media File Format Binding, 2.3.3 and 2.4: a track has one sequence header.
+    """
+    sequence, header = None, None
+    for number, data in enumerate(chain([configuration], samples)):
+        found = []
+        for kind, temporal, spatial, body in _counted_units(data):
+            if kind == _SEQUENCE_HEADER:
+                if header is not None and body != header:
+                    raise ValueError("an AV1 sequence header that changes from one sample to another")
+                header, sequence = body, _sequence(Bits(body[:_HEADER]))
+                found.append(Frame(sequence.width, sequence.height))
+            elif kind in _FRAMES:
+                found.append(_framed(body, sequence, temporal, spatial))
+        if number:
+            yield found
+        elif any(frame.layer is not None for frame in found):
+            raise ValueError("an AV1 frame in a configuration")
+
+
+def _counted_units(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
+    for number, unit in enumerate(_units(data)):
+        if number >= _MOST_UNITS:
+            raise ValueError(f"more than {_MOST_UNITS:,} units in an AV1 picture")
+        if unit[0] == _TILE_LIST:
             raise ValueError("an AV1 tile list")
+        yield unit
+
+
+def _framed(body: memoryview, sequence: _Sequence | None, temporal: int, spatial: int) -> Frame:
+    if sequence is None:
+        raise ValueError("an AV1 frame before its sequence header")
+    return _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
 
 
 def points(data: memoryview) -> tuple[int, int] | None:
@@ -203,9 +249,9 @@ def _frame(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> Fram
     """5.9.2 as far as the size."""
     size = (sequence.width, sequence.height)
     if sequence.reduced:
-        return Frame(*size, layer=spatial, shown=True)
+        return Frame(*size, layer=spatial, shown=True, key=True)
     if bits.flag():  # show_existing_frame
-        return Frame(*size, layer=spatial, shown=True)
+        return Frame(*size, layer=spatial, shown=True, coded=False)
     kind, shown = bits.read(2), bits.flag()
     if shown and sequence.presentation_bits:
         bits.read(sequence.presentation_bits)
@@ -231,7 +277,7 @@ def _frame(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> Fram
     from_reference = override and not intra and not resilient and any(bits.flag() for _ in range(7))
     if override and not from_reference:
         size = (bits.read(sequence.width_bits) + 1, bits.read(sequence.height_bits) + 1)
-    return Frame(*size, layer=spatial, shown=shown)
+    return Frame(*size, layer=spatial, shown=shown, key=kind == _KEY)
 
 
 def _skip_removal_times(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> None:
