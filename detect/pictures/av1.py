@@ -18,6 +18,7 @@ __all__ = ["Frame", "frames", "frames_of_samples", "points"]
 _SEQUENCE_HEADER, _TILE_LIST = 1, 8
 _FRAMES = (3, 6)  # a header by itself, and one with its tiles
 _MOST_UNITS = 10_000
+_UNITS_A_SAMPLE = 64  # on average, of a long sequence
 _HEADER = 256  # bytes: what comes before a frame's size is shorter
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
 _SELECT = 2  # decided frame by frame
@@ -96,10 +97,13 @@ def frames_of_samples(configuration: memoryview, samples: Iterable[memoryview]) 
     Source:
         AV1 Codec ISO Media File Format Binding, 2.3.3 and 2.4: a track has one sequence header.
     """
-    sequence, header = None, None
+    sequence, header, units = None, None, 0
     for number, data in enumerate(chain([configuration], samples)):
         found = []
         for kind, temporal, spatial, body in _counted_units(data):
+            units += 1
+            if units > _MOST_UNITS + _UNITS_A_SAMPLE * number:
+                raise ValueError(f"more than {_UNITS_A_SAMPLE} units in an AV1 sample")
             if kind == _SEQUENCE_HEADER:
                 if header is not None and body != header:
                     raise ValueError("an AV1 sequence header that changes from one sample to another")

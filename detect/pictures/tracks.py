@@ -157,6 +157,8 @@ class _Trak:
         self._check_own_data(information)
         table = self._inside(_find(information, b"stbl"))
         number, duration, size = self._header()
+        if not number:
+            raise ValueError("a track without a number")
         reader, version, _ = _full(data, _find(media, b"mdhd"), 0, 1)
         reader.number(16 if version else 8)
         timescale = reader.number(4)

@@ -142,6 +142,7 @@ BROKEN: dict[str, tuple[Callable[[Node], None], str]] = {
     "no timescale of all": (lambda root: root.find(b"moov", b"mvhd").put(20, ">I", 0), "without a timescale"),
     "half a pixel": (lambda root: track_of(root).find(b"tkhd").put(88, ">I", (96 << 16) + 1), "no whole size"),
     "other size": (lambda root: track_of(root).find(b"tkhd").put(88, ">I", 48 << 16), "a track of 48 x 64 with"),
+    "no number": (lambda root: track_of(root).find(b"tkhd").put(20, ">I", 0), "a track without a number"),
     "no time": (lambda root: track_of(root).find(b"tkhd").put(28, ">Q", 0), "for no time"),
     "no file": (lambda root: table_of(root).find(b"stsd", b"av01").put(6, ">H", 2), "a file that is not named"),
     "long references": (
