@@ -55,7 +55,16 @@ def sequence_cases(rgb: RGB, profiles: Mapping[str, bytes]) -> Iterator[tuple[st
         for value in values:
             turn = partial(_add, node=Node(kind, bytes([value])))
             yield f"{kind.decode()} {value} of the track alone", _changed(base, turn)
-    yield "matrix", _changed(base, lambda root: track_of(root).find(b"tkhd").put(52, ">9i", *_HALF_TURN))
+    for pair in ((9, 16), (1, 8), (12, 13)):
+        items = base.replace(b"nclx\0\1\0\x0d", b"nclx" + struct.pack(">HH", *pair), 1)
+        yield f"points {pair} of the items alone", items
+        yield (
+            f"points {pair} of the items, none of the track",
+            _changed(items, lambda root: entry_of(root).drop(b"colr")),
+        )
+    for matrix in (0, 1, 2, 8, 9):
+        yield f"matrix {matrix} of the track alone", _changed(base, partial(_put_matrix, matrix=matrix))
+    yield "a matrix of the track", _changed(base, lambda root: track_of(root).find(b"tkhd").put(52, ">9i", *_HALF_TURN))
     yield "the items' brand first", base.replace(b"ftypavis", b"ftypavif")
     yield "no items", _changed(base, lambda root: root.drop(b"meta"))
     yield "no edit list", _changed(base, lambda root: track_of(root).drop(b"edts"))
@@ -65,6 +74,10 @@ def sequence_cases(rgb: RGB, profiles: Mapping[str, bytes]) -> Iterator[tuple[st
 
 def _put_points(root: Node, points: bytes) -> None:
     entry_of(root).find(b"colr").put(0, ">8s", points)
+
+
+def _put_matrix(root: Node, matrix: int) -> None:
+    entry_of(root).find(b"colr").put(8, ">H", matrix)
 
 
 def _add(root: Node, node: Node) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from detect.pictures.bits import Bits
 
-__all__ = ["Frame", "frames", "frames_of_samples", "points"]
+__all__ = ["Frame", "frames", "frames_of_samples", "matrix", "points"]
 
 _SEQUENCE_HEADER, _TILE_LIST = 1, 8
 _FRAMES = (3, 6)  # a header by itself, and one with its tiles
@@ -62,7 +62,7 @@ class _Sequence:
     integer_mv: int = _SELECT
     order_hint: bool = False
     order_hint_bits: int = 0
-    points: tuple[int, int] = (2, 2)  # primaries and transfer
+    colors: tuple[int, int, int] = (2, 2, 2)  # primaries, transfer and matrix
 
 
 def frames(data: memoryview) -> Iterator[Frame]:
@@ -139,9 +139,25 @@ def points(data: memoryview) -> tuple[int, int] | None:
         EOFError: A header that ends early.
         ValueError: Headers that make no sense.
     """
+    found = _first_colors(data)
+    return None if found is None else found[:2]
+
+
+def matrix(data: memoryview) -> int | None:
+    """The matrix (H.273, table 4) by the first sequence header; None if there is none.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense.
+    """
+    found = _first_colors(data)
+    return None if found is None else found[2]
+
+
+def _first_colors(data: memoryview) -> tuple[int, int, int] | None:
     for kind, _, _, body in _units(data):
         if kind == _SEQUENCE_HEADER:
-            return _sequence(Bits(body[:_HEADER])).points
+            return _sequence(Bits(body[:_HEADER])).colors
     return None
 
 
@@ -192,7 +208,7 @@ def _sequence(bits: Bits) -> _Sequence:
     found.width, found.height = bits.read(found.width_bits) + 1, bits.read(found.height_bits) + 1
     if found.reduced:
         bits.read(3)  # use_128x128_superblock …
-        found.points = _points(bits, profile)
+        found.colors = _colors(bits, profile)
         return found
     if bits.flag():  # frame_id_numbers_present_flag
         found.delta_id_bits = bits.read(4) + 2
@@ -206,18 +222,18 @@ def _sequence(bits: Bits) -> _Sequence:
         found.integer_mv = _SELECT if bits.flag() else bits.read(1)
     if found.order_hint:
         found.order_hint_bits = bits.read(3) + 1
-    found.points = _points(bits, profile)
+    found.colors = _colors(bits, profile)
     return found
 
 
-def _points(bits: Bits, profile: int) -> tuple[int, int]:
+def _colors(bits: Bits, profile: int) -> tuple[int, int, int]:
     """5.5.2, and the tools before it."""
     bits.read(3)  # enable_superres, enable_cdef, enable_restoration
     if bits.flag() and profile == 2:  # high_bitdepth
         bits.read(1)
     if profile != 1:
         bits.read(1)  # mono_chrome
-    return (bits.read(8), bits.read(8)) if bits.flag() else (2, 2)
+    return (bits.read(8), bits.read(8), bits.read(8)) if bits.flag() else (2, 2, 2)
 
 
 def _operating_points(bits: Bits, found: _Sequence) -> None:

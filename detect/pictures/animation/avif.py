@@ -48,6 +48,9 @@ _UNHEEDED = frozenset(b"pasp ccst btrt clli mdcv cclv amve ndwt reve free skip p
 
 _TURNS = (b"irot", b"imir")
 
+_ALIKE = frozenset({1, 2, 4, 5, 6, 7, 9})
+"""Matrices (H.273, table 4) of which one shows as another a little off in hue, and no more; 2 says none."""
+
 _CODED = 4  # coded frames that a sample has at most, on average: encoders have two
 
 _SLACK = 64  # and so many more in a short sequence
@@ -189,13 +192,20 @@ def _check_entry(data: bytes, track: Track, name: str) -> None:
         raise UnsupportedImageError(f"{name}: turned in an order that viewers do not agree on")
     if any(len(body) != 1 or body[0] > 3 for _, body in turns):
         raise ValueError("a turn of an unknown form")
-    colors = [body[:4] for _, body in _bodies(data, track, b"colr")]
-    profiles = [kind for kind in colors if kind in (b"prof", b"rICC")]
-    if len(profiles) > 1 or [kind for kind in colors if kind not in profiles] not in ([], [b"nclx"]):
-        raise UnsupportedImageError(f"{name}: colours of a sequence that are said twice, or in an unknown way")
+    _check_colors(data, track, name)
     told = [body[4:].split(b"\0")[0] for _, body in _bodies(data, track, b"auxi")]
     if told != ([] if track.handler == b"pict" else [ALPHA]):
         raise UnsupportedImageError(f"{name}: a track beside the pictures that is not their transparency")
+
+
+def _check_colors(data: bytes, track: Track, name: str) -> None:
+    said = [body for _, body in _bodies(data, track, b"colr")]
+    if any(body[:4] == b"nclx" and len(body) < 10 for body in said):
+        raise ValueError("code points that end early")
+    colors = [body[:4] for body in said]
+    profiles = [kind for kind in colors if kind in (b"prof", b"rICC")]
+    if len(profiles) > 1 or [kind for kind in colors if kind not in profiles] not in ([], [b"nclx"]):
+        raise UnsupportedImageError(f"{name}: colours of a sequence that are said twice, or in an unknown way")
 
 
 def _checked(data: bytes, track: Track, name: str, max_pixels: int) -> Stream:
@@ -222,9 +232,19 @@ def _checked(data: bytes, track: Track, name: str, max_pixels: int) -> Stream:
         raise LimitError(f"{name}: {coded:,} coded frames for {len(samples):,} that are shown")
     if track.keys is not None and not set(track.keys) <= set(keys):
         raise ValueError("a sample to begin at that needs others")
+    _check_matrix(data, track, samples[0], name)
     kept = [box for box in track.properties if box.kind in (b"colr", *_TURNS) and track.handler == b"pict"]
     properties = b"".join(_whole(data, box) for box in kept)
     return Stream(configuration=configuration[:4], properties=properties, samples=samples, keys=keys)
+
+
+def _check_matrix(data: bytes, track: Track, sample: memoryview, name: str) -> None:
+    """Chromium heeds the codec's matrix, others the track's: under another one green may be what was skin."""
+    codec = av1.matrix(sample)
+    for _, body in _bodies(data, track, b"colr") if track.handler == b"pict" else ():
+        said = int.from_bytes(body[8:10])
+        if body[:4] == b"nclx" and codec != said and not {codec, said} <= _ALIKE:
+            raise UnsupportedImageError(f"{name}: a matrix of colours, {said}, that is another in the codec, {codec}")
 
 
 def _whole(data: bytes, box: Box) -> bytes:

@@ -255,6 +255,10 @@ DOUBTFUL: dict[str, tuple[Callable[[Node], Any], str]] = {
         "turned in an order that viewers do not agree on",
     ),
     "colours twice": (with_property(b"colr", b"nclx" + bytes(7)), "colours of a sequence that are said twice"),
+    "matrix": (
+        lambda root: entry_of(root).find(b"colr").put(8, ">H", 0),
+        "a matrix of colours, 0, that is another in the codec, 6",
+    ),
     "codec": (lambda root: setattr(entry_of(root), "kind", b"hvc1"), "AVIF sequences of kind 'hvc1' are not taken"),
 }
 
@@ -270,6 +274,7 @@ def test_what_is_broken_is_refused(plain: bytes) -> None:
     for change, says in (
         (with_property(b"irot", b"\4"), "a turn of an unknown form"),
         (with_property(b"av1C", bytes(4)), "a track without configuration of its codec or with two"),
+        (lambda root: setattr(entry_of(root).find(b"colr"), "body", b"nclx\0\1"), "code points that end early"),
         (lambda root: root.inner.append(root.find(b"meta")), "not one meta box"),
         (lambda root: root.inner.append(root.find(b"moov")), "not one moov box"),
     ):
