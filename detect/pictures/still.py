@@ -31,7 +31,7 @@ from detect.pictures.source import MAX_BYTES, MAX_PIXELS, DecoderErrors, Source,
 from detect.pictures.tiff import QuietLibtiff
 from detect.pictures.webp import opaque
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode", "finish"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode", "decode_bytes", "finish"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +137,21 @@ def decode(
     data, name = read_source(source, max_bytes)
     with DecoderErrors(name):
         return _from_bytes(data, name, max_pixels, spare)
+
+
+def decode_bytes(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The same of bytes that errors call by a name, without a copy of them.
+
+    Args:
+        data: An encoded picture.
+        name: What errors call it.
+        max_pixels: As for `decode`.
+
+    Raises:
+        ImageError: As for `decode`.
+    """
+    with DecoderErrors(name):
+        return _from_bytes(data, name, max_pixels, None)
 
 
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:

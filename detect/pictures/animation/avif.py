@@ -31,7 +31,7 @@ from detect.pictures.limits import check_size, plugin
 from detect.pictures.orientation import orientation_of
 from detect.pictures.samples import to_pixels
 from detect.pictures.source import DecoderErrors
-from detect.pictures.still import Picture, Reading, decode, finish
+from detect.pictures.still import Picture, Reading, decode_bytes, finish
 from detect.pictures.tracks import Track, tracks
 
 __all__ = ["Pictures", "as_still", "open_sequence", "seconds_of"]
@@ -298,9 +298,7 @@ def _declared(data: bytes, color: Track, stream: Stream) -> list[Declared]:
 
 def _with_still(picture: Picture, still: bytes, name: str, max_pixels: int) -> Picture:
     """The first picture; judged, too, as those show it who show no sequences, where that is something else."""
-    stream = io.BytesIO(still)
-    stream.name = name
-    shown = decode(stream, max_bytes=len(still), max_pixels=max_pixels)
+    shown = decode_bytes(still, name, max_pixels=max_pixels)
     if (shown.width, shown.height) != (picture.width, picture.height):
         raise UnsupportedImageError(
             f"{name}: a still picture of {shown.width} x {shown.height} pixels beside a sequence of "

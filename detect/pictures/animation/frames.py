@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +14,7 @@ from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.animation import apng, gif, webp
 from detect.pictures.animation.patches import Disposal, Patch, Patches
 from detect.pictures.formats import SNIFF_BYTES, damaged, sniff
-from detect.pictures.still import MAX_PIXELS, Picture, decode
+from detect.pictures.still import MAX_PIXELS, Picture, decode_bytes
 
 __all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "Animated", "Frame", "animated", "decode_frames", "durations_of"]
 
@@ -174,9 +173,7 @@ def _compose(patches: Patches, found: str, name: str, max_pixels: int, most: int
 
 
 def _decode(patch: Patch, name: str, max_pixels: int) -> Picture:
-    stream = io.BytesIO(patch.still)
-    stream.name = name
-    picture = decode(stream, max_pixels=max_pixels)
+    picture = decode_bytes(patch.still, name, max_pixels=max_pixels)
     if picture.readings:
         raise UnsupportedImageError(f"{name}: colours that viewers show in different ways, in an animation")
     if (picture.width, picture.height) != (patch.width, patch.height):
