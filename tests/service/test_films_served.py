@@ -23,6 +23,7 @@ from test_memory_limit import resident
 from censor.service import Settings
 from censor.service.spool import Spool
 from detect.detections import Detections, RGBImage
+from detect.pictures.animation import decode_frames
 
 MP4 = {"content-type": "video/mp4"}
 HOW: dict[str, Any] = {"options": {"preset": "ultrafast"}, "audio": None}
@@ -141,11 +142,17 @@ def test_it_is_judged_and_told_of_in_json(threads: httpx.Client, short: bytes) -
     assert len(told["hidden"]) == 1
 
 
-def test_an_animation_too(threads: httpx.Client) -> None:
-    data = encoded([red_square(8 * each) for each in range(3)], "GIF")
-    done = threads.post("/v1/censor", content=data, headers={"content-type": "image/gif"})
-    assert (done.status_code, done.headers["content-type"]) == (200, "image/gif")
+@pytest.mark.parametrize("kind", ["GIF", "AVIF"])
+def test_an_animation_too(threads: httpx.Client, kind: str) -> None:
+    data = encoded([red_square(8 * each) for each in range(3)], kind)
+    headers = {"content-type": f"image/{kind.lower()}"}
+    done = threads.post("/v1/censor", content=data, headers=headers)
+    assert (done.status_code, done.headers["content-type"]) == (200, headers["content-type"])
     assert done.headers["censor-verdict"] == "nsfw"
+    assert len(list(decode_frames(done.content, "a").frames)) == 3
+    place = threads.post("/v1/jobs?policy=default", content=data, headers=headers).headers["location"]
+    assert ended(threads, place)["status"] == "done"
+    assert threads.get(place + "/result").headers["content-type"] == headers["content-type"]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +187,7 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
 ) -> None:
     client = started(Seer(), film_bytes=0)
     assert problem(client.post("/v1/censor", content=short, headers=MP4)) == "film-not-taken"
-    for kind in ("GIF", "PNG", "WEBP"):
+    for kind in ("GIF", "PNG", "WEBP", "AVIF"):
         data = encoded([red_square(8 * each) for each in range(3)], kind)
         refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
         assert problem(refused) == "animated-picture"
