@@ -21,6 +21,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,6 +35,7 @@ from viewer_files import Case, fixed_cases
 
 from detect.errors import ImageError
 from detect.pictures.alpha import over
+from detect.pictures.animation import animated, decode_frames
 from detect.pictures.color import settled_srgb, to_srgb
 from detect.pictures.still import Picture, decode
 
@@ -123,10 +125,27 @@ def readings(picture: Picture) -> Iterator[RGB]:
         if each.shape[2] == 4:
             yield each[..., :3]
             # Chromium takes the alpha of an AVIF for one of narrow range, which is a matter of contrast alone.
-            alpha = np.clip((each[..., 3:].astype(float) - 16) * 255 / 219, 0, 255).astype(np.uint8)
-            yield over(np.dstack([each[..., :3], alpha]), 255)
+            yield over(np.dstack([each[..., :3], _narrow(each[..., 3:])]), 255)
     if picture.beneath is not None:
         yield picture.beneath
+
+
+def _narrow(values: RGB) -> RGB:
+    """What becomes of values of full range that are taken for narrow."""
+    return np.clip((values.astype(float) - 16) * 255 / 219, 0, 255).astype(np.uint8)
+
+
+def first_shown(case: Case) -> list[RGB]:
+    """All that is judged of a picture, or of the first of several frames."""
+    if not animated(case.data):
+        return list(readings(decode(case.data)))
+    picture = next(decode_frames(case.data, case.name).frames).picture
+    found = list(readings(picture))
+    if case.family == "avis":  # Chromium takes each for one of narrow range, which is a matter of contrast alone.
+        pixels = picture.pixels.copy()
+        pixels[..., :3] = _narrow(pixels[..., :3])
+        found += readings(replace(picture, pixels=pixels))
+    return found
 
 
 def alike(one: RGB, other: RGB) -> bool:
@@ -140,7 +159,7 @@ def alike(one: RGB, other: RGB) -> bool:
 def outcome(case: Case, chromium: Chromium, folder: Path) -> str:
     """How a file fared: "written" and "judged" are by which reading it is that the viewer shows."""
     try:
-        ours = list(readings(decode(case.data)))
+        ours = first_shown(case)
     except ImageError:
         return "refused"
     if case.mime:
@@ -160,7 +179,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0, help="of random files behind the fixed ones")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="a family: png, jpeg, webp, avif, gif, bmp, tiff or heic")
+    parser.add_argument("--only", help="a family: png, jpeg, webp, avif, avis, gif, bmp, tiff or heic")
     parser.add_argument("--verbose", action="store_true", help="a line for each fixed file")
     parser.add_argument("--keep", type=Path, help="a folder for files that differ")
     arguments = parser.parse_args()

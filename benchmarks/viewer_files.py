@@ -39,9 +39,10 @@ from making import (
     with_segments,
     xmp_orientation,
 )
+from viewer_sequences import sequence_cases
 
 MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif",
-        "bmp": "image/bmp", "tiff": "", "heic": ""}  # fmt: skip
+        "bmp": "image/bmp", "avis": "image/avif", "tiff": "", "heic": ""}  # fmt: skip
 """Families, and as what Chromium is given them."""
 
 RGB = NDArray[np.uint8]
@@ -379,7 +380,7 @@ def bmp_cases() -> Iterator[tuple[str, bytes]]:
 
 FAMILIES: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "png": png_cases, "jpeg": jpeg_cases, "webp": webp_cases, "avif": avif_cases, "gif": gif_cases, "bmp": bmp_cases,
-    "tiff": tiff_cases, "heic": heic_cases,
+    "tiff": tiff_cases, "heic": heic_cases, "avis": lambda: sequence_cases(portrait(), profiles()),
 }  # fmt: skip
 
 

@@ -199,7 +199,8 @@ class _FirstPass:
         picture = frame.part.picture
         self._size = picture.width, picture.height
         self._transparent = self._transparent or picture.pixels.shape[2] == 4
-        same = self._before is not None and np.array_equal(self._before[0], picture.pixels) and picture.beneath is None
+        alone = picture.beneath is None and not picture.readings
+        same = self._before is not None and np.array_equal(self._before[0], picture.pixels) and alone
         frame.found = self._before[1] if same and self._before is not None else find(picture, self._networks)
         self._before = (picture.pixels, frame.found)
 

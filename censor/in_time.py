@@ -44,7 +44,7 @@ class InTime(Equipped):
         """Judge something that moves, by its frames, without changing it.
 
         Args:
-            source: A path, an encoded GIF, WebP or PNG of several frames or a film, or a binary file object.
+            source: A path, an encoded GIF, WebP, PNG or AVIF of several frames or a film, or a binary file object.
             every: Look at each so-many-th frame, and at the first and the last of each shot; by default at about eight
                 a second of a film, and at each of an animation.
             first: Stop at the first frame that is NSFW: the film is, whatever follows.
@@ -94,8 +94,8 @@ class InTime(Equipped):
             also: Boxes to hide in every frame, as for `apply`.
             keep: Boxes to leave alone in every frame, as for `apply`.
             plan: As for `apply`.
-            format: "GIF", "PNG" or "WEBP", or the film's own. By default what the suffix of `target` says, else that of
-                the source.
+            format: "GIF", "PNG", "WEBP" or "AVIF", or the film's own. By default what the suffix of `target` says, else
+                that of the source.
             quality: As `censor.media.encoding.encode` takes it; of a film 1-100 along its encoder's scale.
             overwrite: Replace `target` if it is there, as one step.
             every: As for `check_medium`.

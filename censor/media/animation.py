@@ -1,4 +1,4 @@
-"""Pictures that move: GIF, WebP and PNG with several frames, as a medium of so many parts."""
+"""Pictures that move: GIF, WebP and PNG with several frames, and AVIF sequences, as a medium of so many parts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +17,7 @@ from censor.errors import WriteError
 from censor.media.apng import write_apng
 from censor.media.encoding import QUALITY
 from censor.media.medium import Part, SpareFactor, Where
+from censor.media.steps import in_ticks
 from detect.errors import UnsupportedImageError
 from detect.pictures.animation import Animated, animated, decode_frames, durations_of
 from detect.pictures.color import settled_srgb
@@ -27,7 +28,7 @@ from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
 __all__ = ["FORMATS", "Animation", "open_animation"]
 
-FORMATS = ("GIF", "PNG", "WEBP")
+FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 """Those that are read and written."""
 
 _COLORS = 255  # of a GIF's palette: one is left for transparency
@@ -98,8 +99,12 @@ class Animation:
                 _gif(every, out, durations, plays)
             elif format == "PNG":
                 write_apng(every, out, durations, plays)
+            elif format == "AVIF":
+                from censor.media.avif import write_avif  # few outputs are
+
+                write_avif(every, out, durations, plays, quality=quality or QUALITY)
             else:
-                lossless = quality is None and b"VP8 " not in self.data
+                lossless = quality is None and self.format != "AVIF" and b"VP8 " not in self.data
                 profile = {} if first.icc is None else {"icc_profile": first.icc}
                 _webp(every, out, durations, plays, lossless=lossless, quality=quality or QUALITY, **profile)
         except (OSError, ValueError) as error:
@@ -127,22 +132,10 @@ def open_animation(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: in
         raise TypeError(f"an animation must be a path, bytes or a binary file object, not {type(source).__name__}")
     data, name = read_source(source, max_bytes)
     if not animated(data):
-        raise UnsupportedImageError(f"{name}: not an animation (GIF, WebP or PNG of several frames)")
+        raise UnsupportedImageError(
+            f"{name}: not an animation (GIF, WebP or PNG of several frames, or an AVIF sequence)"
+        )
     return Animation(data=data, name=name, max_pixels=max_pixels)
-
-
-def in_ticks(durations: Sequence[Fraction], ticks: int) -> list[int]:
-    """Durations in whole steps: what is rounded off goes to the next frame, so that they never drift apart.
-
-    Args:
-        durations: In seconds.
-        ticks: Steps that a second has.
-    """
-    ends, total = [0], Fraction(0)
-    for each in durations:
-        total += each
-        ends.append(max(ends[-1], round(total * ticks)))
-    return [after - before for before, after in pairwise(ends)]
 
 
 def _counted(parts: Iterable[Part], expected: int, name: str) -> Iterator[Picture]:

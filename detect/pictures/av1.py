@@ -6,16 +6,19 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from detect.pictures.bits import Bits
 
-__all__ = ["Frame", "frames", "points"]
+__all__ = ["Frame", "frames", "frames_of_samples", "matrix", "points"]
 
-_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME, _TILE_LIST = 1, 3, 6, 8
+_SEQUENCE_HEADER, _TILE_LIST = 1, 8
+_FRAMES = (3, 6)  # a header by itself, and one with its tiles
 _MOST_UNITS = 10_000
+_UNITS_A_SAMPLE = 64  # on average, of a long sequence
 _HEADER = 256  # bytes: what comes before a frame's size is shorter
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
 _SELECT = 2  # decided frame by frame
@@ -29,12 +32,16 @@ class Frame(NamedTuple):
         height: Rows.
         layer: Spatial layer; None for a sequence header.
         shown: Whether it is output.
+        key: Whether it needs no other, and nothing behind it needs one before it, if it is shown as it comes.
+        coded: Whether it is decoded anew, and not an earlier one that is shown now.
     """
 
     width: int
     height: int
     layer: int | None = None
     shown: bool = False
+    key: bool = False
+    coded: bool = True
 
 
 @dataclass
@@ -55,7 +62,7 @@ class _Sequence:
     integer_mv: int = _SELECT
     order_hint: bool = False
     order_hint_bits: int = 0
-    points: tuple[int, int] = (2, 2)  # primaries and transfer
+    colors: tuple[int, int, int] = (2, 2, 2)  # primaries, transfer and matrix
 
 
 def frames(data: memoryview) -> Iterator[Frame]:
@@ -68,18 +75,61 @@ def frames(data: memoryview) -> Iterator[Frame]:
         ValueError: Headers that make no sense, or more units than a still has.
     """
     sequence = None
-    for number, (kind, temporal, spatial, body) in enumerate(_units(data)):
-        if number >= _MOST_UNITS:
-            raise ValueError(f"more than {_MOST_UNITS:,} units in an AV1 picture")
+    for kind, temporal, spatial, body in _counted_units(data):
         if kind == _SEQUENCE_HEADER:
             sequence = _sequence(Bits(body[:_HEADER]))
             yield Frame(sequence.width, sequence.height)
-        elif kind in (_FRAME_HEADER, _FRAME):
-            if sequence is None:
-                raise ValueError("an AV1 frame before its sequence header")
-            yield _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
-        elif kind == _TILE_LIST:
+        elif kind in _FRAMES:
+            yield _framed(body, sequence, temporal, spatial)
+
+
+def frames_of_samples(configuration: memoryview, samples: Iterable[memoryview]) -> Iterator[list[Frame]]:
+    """The frames of each sample of a track, and the sequence header as the first of those where it stands.
+
+    Args:
+        configuration: What stands in a configuration record behind its four fixed bytes.
+        samples: The coded samples, in their order.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense, more units than a sample has, or a sequence header that changes.
+
+    Source:
+        AV1 Codec ISO Media File Format Binding, 2.3.3 and 2.4: a track has one sequence header.
+    """
+    sequence, header, units = None, None, 0
+    for number, data in enumerate(chain([configuration], samples)):
+        found = []
+        for kind, temporal, spatial, body in _counted_units(data):
+            units += 1
+            if units > _MOST_UNITS + _UNITS_A_SAMPLE * number:
+                raise ValueError(f"more than {_UNITS_A_SAMPLE} units in an AV1 sample")
+            if kind == _SEQUENCE_HEADER:
+                if header is not None and body != header:
+                    raise ValueError("an AV1 sequence header that changes from one sample to another")
+                header, sequence = body, _sequence(Bits(body[:_HEADER]))
+                found.append(Frame(sequence.width, sequence.height))
+            elif kind in _FRAMES:
+                found.append(_framed(body, sequence, temporal, spatial))
+        if number:
+            yield found
+        elif any(frame.layer is not None for frame in found):
+            raise ValueError("an AV1 frame in a configuration")
+
+
+def _counted_units(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
+    for number, unit in enumerate(_units(data)):
+        if number >= _MOST_UNITS:
+            raise ValueError(f"more than {_MOST_UNITS:,} units in an AV1 picture")
+        if unit[0] == _TILE_LIST:
             raise ValueError("an AV1 tile list")
+        yield unit
+
+
+def _framed(body: memoryview, sequence: _Sequence | None, temporal: int, spatial: int) -> Frame:
+    if sequence is None:
+        raise ValueError("an AV1 frame before its sequence header")
+    return _frame(Bits(body[:_HEADER]), sequence, temporal, spatial)
 
 
 def points(data: memoryview) -> tuple[int, int] | None:
@@ -89,9 +139,25 @@ def points(data: memoryview) -> tuple[int, int] | None:
         EOFError: A header that ends early.
         ValueError: Headers that make no sense.
     """
+    found = _first_colors(data)
+    return None if found is None else found[:2]
+
+
+def matrix(data: memoryview) -> int | None:
+    """The matrix (H.273, table 4) by the first sequence header; None if there is none.
+
+    Raises:
+        EOFError: A header that ends early.
+        ValueError: Headers that make no sense.
+    """
+    found = _first_colors(data)
+    return None if found is None else found[2]
+
+
+def _first_colors(data: memoryview) -> tuple[int, int, int] | None:
     for kind, _, _, body in _units(data):
         if kind == _SEQUENCE_HEADER:
-            return _sequence(Bits(body[:_HEADER])).points
+            return _sequence(Bits(body[:_HEADER])).colors
     return None
 
 
@@ -142,7 +208,7 @@ def _sequence(bits: Bits) -> _Sequence:
     found.width, found.height = bits.read(found.width_bits) + 1, bits.read(found.height_bits) + 1
     if found.reduced:
         bits.read(3)  # use_128x128_superblock …
-        found.points = _points(bits, profile)
+        found.colors = _colors(bits, profile)
         return found
     if bits.flag():  # frame_id_numbers_present_flag
         found.delta_id_bits = bits.read(4) + 2
@@ -156,18 +222,18 @@ def _sequence(bits: Bits) -> _Sequence:
         found.integer_mv = _SELECT if bits.flag() else bits.read(1)
     if found.order_hint:
         found.order_hint_bits = bits.read(3) + 1
-    found.points = _points(bits, profile)
+    found.colors = _colors(bits, profile)
     return found
 
 
-def _points(bits: Bits, profile: int) -> tuple[int, int]:
+def _colors(bits: Bits, profile: int) -> tuple[int, int, int]:
     """5.5.2, and the tools before it."""
     bits.read(3)  # enable_superres, enable_cdef, enable_restoration
     if bits.flag() and profile == 2:  # high_bitdepth
         bits.read(1)
     if profile != 1:
         bits.read(1)  # mono_chrome
-    return (bits.read(8), bits.read(8)) if bits.flag() else (2, 2)
+    return (bits.read(8), bits.read(8), bits.read(8)) if bits.flag() else (2, 2, 2)
 
 
 def _operating_points(bits: Bits, found: _Sequence) -> None:
@@ -203,9 +269,9 @@ def _frame(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> Fram
     """5.9.2 as far as the size."""
     size = (sequence.width, sequence.height)
     if sequence.reduced:
-        return Frame(*size, layer=spatial, shown=True)
+        return Frame(*size, layer=spatial, shown=True, key=True)
     if bits.flag():  # show_existing_frame
-        return Frame(*size, layer=spatial, shown=True)
+        return Frame(*size, layer=spatial, shown=True, coded=False)
     kind, shown = bits.read(2), bits.flag()
     if shown and sequence.presentation_bits:
         bits.read(sequence.presentation_bits)
@@ -231,7 +297,7 @@ def _frame(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> Fram
     from_reference = override and not intra and not resilient and any(bits.flag() for _ in range(7))
     if override and not from_reference:
         size = (bits.read(sequence.width_bits) + 1, bits.read(sequence.height_bits) + 1)
-    return Frame(*size, layer=spatial, shown=shown)
+    return Frame(*size, layer=spatial, shown=shown, key=kind == _KEY)
 
 
 def _skip_removal_times(bits: Bits, sequence: _Sequence, temporal: int, spatial: int) -> None:

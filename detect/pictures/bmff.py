@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Box", "Item", "Items", "boxes", "items", "top_boxes"]
+__all__ = ["Box", "Item", "Items", "Reader", "boxes", "items", "top_boxes"]
 
 _MOST_BOXES = 20_000
 _MOST_ITEMS = 4_096
@@ -68,13 +68,14 @@ class Items(NamedTuple):
         return [start for found, start, to in self.references if found == kind and item in to]
 
 
-class _Reader:
+class Reader:
     """Numbers from a box, one behind the other."""
 
     def __init__(self, data: bytes, box: Box) -> None:
         self._data, self.at, self._end = data, box.start, box.end
 
     def number(self, size: int) -> int:
+        """The next one, unsigned."""
         if self.at + size > self._end:
             raise ValueError("a box that ends early")
         self.at += size
@@ -141,7 +142,7 @@ def items(data: bytes, meta: Box) -> Items:
         raise ValueError("two iref or idat boxes")
     if data[parts[b"hdlr"].start + 8 : parts[b"hdlr"].start + 12] != b"pict":
         raise ValueError("a handler for something else than pictures")
-    reader = _Reader(data, parts[b"pitm"])
+    reader = Reader(data, parts[b"pitm"])
     primary = reader.number(2 if reader.version()[0] == 0 else 4)
     by_id = _information(data, parts[b"iinf"])
     _locate(data, parts[b"iloc"], parts.get(b"idat"), by_id)
@@ -153,13 +154,13 @@ def items(data: bytes, meta: Box) -> Items:
 
 def _information(data: bytes, box: Box) -> dict[int, Item]:
     """8.11.6."""
-    reader = _Reader(data, box)
+    reader = Reader(data, box)
     count = reader.number(2 if reader.version()[0] == 0 else 4)
     if count > _MOST_ITEMS:
         raise ValueError(f"more than {_MOST_ITEMS:,} items")
     found: dict[int, Item] = {}
     for entry in boxes(data, reader.at, box.end):
-        inner = _Reader(data, entry)
+        inner = Reader(data, entry)
         version, _ = inner.version()
         if entry.kind != b"infe" or version not in (2, 3):
             raise ValueError("an item of an unknown form")
@@ -175,7 +176,7 @@ def _information(data: bytes, box: Box) -> dict[int, Item]:
 
 def _locate(data: bytes, box: Box, inline: Box | None, by_id: dict[int, Item]) -> None:
     """8.11.3."""
-    reader = _Reader(data, box)
+    reader = Reader(data, box)
     version, _ = reader.version()
     sizes = reader.number(2)
     offset_size, length_size, base_size, index_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
@@ -225,7 +226,7 @@ def _describe(data: bytes, box: Box, by_id: dict[int, Item]) -> None:
 
 
 def _associations(data: bytes, box: Box, seen: set[int]) -> Iterator[tuple[int, int, bool]]:
-    reader = _Reader(data, box)
+    reader = Reader(data, box)
     version, flags = reader.version()
     for _ in range(reader.number(4)):
         number = reader.number(2 if version == 0 else 4)
@@ -246,7 +247,7 @@ def _references(data: bytes, box: Box | None) -> list[tuple[bytes, int, list[int
     size = 2 if data[box.start] == 0 else 4
     found = []
     for entry in boxes(data, box.start + 4, box.end):
-        reader = _Reader(data, entry)
+        reader = Reader(data, entry)
         start, count = reader.number(size), reader.number(2)
         if reader.at + count * size > entry.end:
             raise ValueError("a box that ends early")

@@ -6,12 +6,14 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from detect.pictures import av1
-from detect.pictures.bmff import Items, items, top_boxes
+from detect.pictures.bmff import Box, Items, items, top_boxes
 from detect.pictures.cicp import Cicp
 from detect.pictures.color import Declared
 
-__all__ = ["colors_of_heif"]
+__all__ = ["colors_of_boxes", "colors_of_heif"]
 
 
 def colors_of_heif(data: bytes) -> list[Declared]:
@@ -33,10 +35,11 @@ def colors_of_heif(data: bytes) -> list[Declared]:
     return others if found is None else [found, *others]
 
 
-def _colors(data: bytes, every: Items, numbers: list[int]) -> list[Declared]:
+def colors_of_boxes(data: bytes, found: Iterable[Box]) -> list[Declared]:
+    """What some `colr` boxes say: profiles before code points."""
     profiles: list[Declared] = []
     points: list[Declared] = []
-    for box in (box for number in numbers for box in every.by_id[number].find(b"colr")):
+    for box in found:
         body = data[box.start : box.end]
         if body[:4] in (b"prof", b"rICC"):
             profiles.append(body[4:])
@@ -44,6 +47,10 @@ def _colors(data: bytes, every: Items, numbers: list[int]) -> list[Declared]:
             primaries, transfer = (int.from_bytes(body[at : at + 2], "big") for at in (4, 6))
             points.append(Cicp(primaries, transfer, video=True))
     return list(dict.fromkeys([*profiles, *points]))
+
+
+def _colors(data: bytes, every: Items, numbers: list[int]) -> list[Declared]:
+    return colors_of_boxes(data, (box for number in numbers for box in every.by_id[number].find(b"colr")))
 
 
 def _of_stream(data: bytes, every: Items) -> Cicp | None:

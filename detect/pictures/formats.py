@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from detect.errors import DamagedImageError, UnsupportedImageError
+from detect.errors import AnimatedImageError, DamagedImageError, UnsupportedImageError
 
 __all__ = [
     "FORMATS",
@@ -22,6 +22,7 @@ __all__ = [
     "empty",
     "format_of",
     "refused_kind",
+    "several",
     "sniff",
     "titles",
     "unsupported",
@@ -323,6 +324,15 @@ def unsupported(name: str, start: bytes = b"") -> UnsupportedImageError:
 def damaged(name: str, reason: str) -> DamagedImageError:
     """The error for a picture of which not all can be judged; `reason` says in a few words what is wrong."""
     return DamagedImageError(f"{name}: the picture is damaged or cut short ({reason})")
+
+
+def several(name: str, found: str) -> AnimatedImageError:
+    """The error for several pictures where one is expected: what to do instead depends on the format."""
+    instead = {
+        "TIFF": "save each page by itself",
+        "HEIF": "of HEIF stills alone are read: export it as AVIF, WebP or GIF",
+    }.get(found, "save one of them by itself, or have it taken as what moves")
+    return AnimatedImageError(f"{name}: several frames or pages, where one picture is expected; {instead}")
 
 
 def empty(name: str) -> DamagedImageError:

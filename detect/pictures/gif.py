@@ -6,8 +6,8 @@ Source:
 
 from __future__ import annotations
 
-from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
-from detect.pictures.formats import damaged
+from detect.errors import LimitError, UnsupportedImageError
+from detect.pictures.formats import damaged, several
 
 __all__ = ["CONTROL", "EXTENSION", "IMAGE", "TRAILER", "behind", "number", "palette_size", "single_frame"]
 
@@ -59,7 +59,7 @@ def behind(data: bytes, at: int) -> int:
 def _check_end(data: bytes, at: int, name: str) -> None:
     while at < len(data) and data[at] != TRAILER:
         if data[at] == IMAGE:
-            raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
+            raise several(name, "GIF")
         at = behind(data, at + 2) if data[at] == EXTENSION else at + 1
 
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
 from detect.pictures import av1, hevc
 from detect.pictures.bmff import Item, Items, boxes, items, top_boxes
-from detect.pictures.formats import damaged
+from detect.pictures.formats import damaged, several
 
 __all__ = ["check_items", "multiplied"]
 
@@ -66,7 +66,7 @@ def _check(data: bytes, found: str, name: str, max_pixels: int) -> None:
     if len(metas) != 1:
         raise ValueError("not one meta box")
     if any(box.kind == b"moov" for box in top):
-        raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
+        raise several(name, found)
     every = items(data, metas[0])
     width, height = _size(data, every.by_id[every.primary])
     if width * height > max_pixels:
@@ -237,7 +237,7 @@ def _check_coded(data: bytes, item: Item, found: str, name: str, max_pixels: int
     if not sizes or not count:
         raise ValueError("an item without picture")
     if count > 1:
-        raise AnimatedImageError(f"{name}: several frames in one item; only still pictures are taken")
+        raise AnimatedImageError(f"{name}: several frames in one item; export it again")
 
 
 def _av1(setting: memoryview, data: memoryview) -> tuple[list[tuple[int, int]], int]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from detect.errors import AnimatedImageError, DamagedImageError, LimitError, UnsupportedImageError
 from detect.pictures import tiff
 from detect.pictures.bmp import check_bitmap
-from detect.pictures.formats import FORMATS, HEIF_SEQUENCES, brands
+from detect.pictures.formats import FORMATS, HEIF_SEQUENCES, brands, several
 from detect.pictures.gif import single_frame
 from detect.pictures.png import without_profile
 from detect.pictures.webp import check_chunks, claiming_transparency
@@ -22,8 +22,6 @@ __all__ = ["MAX_SIDE", "check_size", "check_still", "open_still", "plugin", "tif
 MAX_SIDE = 100_000
 """Pixels: a longer strip is looked at in so many parts, and Pillow has so many rows of it, that it takes a core for
 minutes. Browsers show none."""
-
-_SEVERAL = "several frames or pages; only still pictures are taken"
 
 _UNSUPPORTED = "Unsupported BMP"  # how Pillow's errors begin
 
@@ -73,7 +71,7 @@ def open_still(data: bytes, found: str, name: str, max_pixels: int) -> ImageFile
 def _check_file(data: bytes, found: str, name: str, max_pixels: int) -> None:
     """What each format's own module finds in a file before Pillow has seen it."""
     if found == "HEIF" and brands(data) & HEIF_SEQUENCES:
-        raise AnimatedImageError(f"{name}: {_SEVERAL}")
+        raise several(name, found)
     if found in ("AVIF", "HEIF"):
         from detect.pictures.heif import check_items  # five modules, and few pictures need them
 
@@ -124,7 +122,7 @@ def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
     if (tags := tiff_tags(image)) is not None:
         tiff.check_tags(tags, name, max_pixels)
     if image.format != "MPO" and (getattr(image, "is_animated", False) or image.info.get("default_image")):
-        raise AnimatedImageError(f"{name}: {_SEVERAL}")
+        raise several(name, image.format or "")
 
 
 def tiff_tags(image: Image.Image) -> Mapping[int, Any] | None:
@@ -149,5 +147,5 @@ def _check_multi_picture(image: Image.Image, name: str) -> None:
     for entry in entries:
         if str(entry["Attribute"]["MPType"]).startswith("Multi-Frame"):
             raise AnimatedImageError(
-                f"{name}: a multi-picture file (panorama, stereo or angles); only stills are taken"
+                f"{name}: a multi-picture file (panorama, stereo or angles); save one of its pictures by itself"
             )

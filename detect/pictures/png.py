@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from PIL import ImageFile
 
-from detect.errors import AnimatedImageError, ImageError, LimitError, UnsupportedImageError
-from detect.pictures.formats import damaged
+from detect.errors import ImageError, LimitError, UnsupportedImageError
+from detect.pictures.formats import damaged, several
 
 __all__ = ["END", "SIGNATURE", "Chunk", "check_pixels", "chunks_of", "early_chunks", "seen", "without_profile"]
 
@@ -85,7 +85,7 @@ def _check_still(data: bytes, chunks: Sequence[Chunk], name: str) -> None:
     kinds = [chunk.kind for chunk in chunks]
     promised = (int.from_bytes(data[chunk.start : chunk.start + 4]) for chunk in chunks if chunk.kind == b"acTL")
     if b"fdAT" in kinds or kinds.count(b"fcTL") > 1 or max(promised, default=0) > 1:
-        raise AnimatedImageError(f"{name}: several frames; only still pictures are taken")
+        raise several(name, "PNG")
 
 
 def _kept(view: memoryview, chunks: Sequence[Chunk], name: str) -> dict[bytes, list[Chunk]]:

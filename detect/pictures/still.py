@@ -31,7 +31,7 @@ from detect.pictures.source import MAX_BYTES, MAX_PIXELS, DecoderErrors, Source,
 from detect.pictures.tiff import QuietLibtiff
 from detect.pictures.webp import opaque
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Picture", "Reading", "Source", "decode", "decode_bytes", "finish"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +139,21 @@ def decode(
         return _from_bytes(data, name, max_pixels, spare)
 
 
+def decode_bytes(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The same of bytes that errors call by a name, without a copy of them.
+
+    Args:
+        data: An encoded picture.
+        name: What errors call it.
+        max_pixels: As for `decode`.
+
+    Raises:
+        ImageError: As for `decode`.
+    """
+    with DecoderErrors(name):
+        return _from_bytes(data, name, max_pixels, None)
+
+
 def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, int], int] | None) -> Picture:
     found = sniff(data[:SNIFF_BYTES])
     if found is None:
@@ -163,7 +178,7 @@ def _from_bytes(data: bytes, name: str, max_pixels: int, spare: Callable[[int, i
     if image.mode == "CMYK":
         declared = []  # what is not for ink has been dropped
     orientation = orientation_of(data, found, image)
-    picture = _as_saved(_finish(pixels, orientation, declared, found, name, others), image, orientation, data)
+    picture = _as_saved(finish(pixels, orientation, declared, found, name, others), image, orientation, data)
     if found == "WEBP" and (turned := exif_orientation(image)) != 1:
         picture = _turned_too(picture, turned)
     return picture
@@ -180,7 +195,7 @@ def _from_jpeg(data: bytes, jpeg: OpenedJpeg, name: str, spare: Callable[[int, i
     else:
         pixels, others = to_pixels(_strict_jpeg(jpeg, name), name)
     orientation = exif_orientation(image)
-    return _as_saved(_finish(pixels, orientation, declared, "JPEG", name, others), image, orientation, data)
+    return _as_saved(finish(pixels, orientation, declared, "JPEG", name, others), image, orientation, data)
 
 
 def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
@@ -190,7 +205,7 @@ def _from_pillow(image: Image.Image, name: str, max_pixels: int) -> Picture:
     pixels, others = to_pixels(image, name)
     kind = "JPEG" if image.format == "MPO" else image.format if image.format in SUFFIXES.values() else None
     orientation = 1 if kind in ("WEBP", "HEIF", "TIFF") else exif_orientation(image)
-    return _as_saved(_finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
+    return _as_saved(finish(pixels, orientation, info_colors(image), kind, name, others), image, orientation)
 
 
 def _turned_too(picture: Picture, orientation: int) -> Picture:
@@ -218,10 +233,10 @@ def _from_array(array: NDArray[np.uint8], max_pixels: int) -> Picture:
         raise LimitError(f"picture: {array.shape[1]} x {array.shape[0]} pixels are over the cap of {max_pixels:,}")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
-    return _finish(array, 1, [], None, "picture")
+    return finish(array, 1, [], None, "picture")
 
 
-def _finish(
+def finish(
     pixels: NDArray[np.uint8],
     orientation: int,
     declared: Sequence[Declared],
@@ -229,6 +244,16 @@ def _finish(
     name: str,
     others: Sequence[NDArray[np.uint8]] = (),
 ) -> Picture:
+    """Decoded pixels as a picture: upright, in settled colours, with nothing beneath full transparency.
+
+    Args:
+        pixels: uint8, (H, W, 3) RGB or (H, W, 4) RGBA, as they are stored.
+        orientation: The EXIF orientation that viewers apply, 1-8.
+        declared: What the file says of its colours.
+        kind: Pillow's name of its format, None for none.
+        name: What errors call it.
+        others: What else viewers show, as it is stored.
+    """
     shown = settle(upright(pixels, orientation), declared, name)
     readings = tuple(Reading(each) for each in (*shown.others, *(upright(each, orientation) for each in others)))
     picture = Picture(shown.pixels, kind, shown.icc, name, readings=readings)
@@ -251,7 +276,7 @@ def _reduced_jpeg(
     size = (width, height) if orientation >= 5 else (height, width)
     factor = spare(*size)
     pixels = decode_strictly(jpeg, name, factor=factor)
-    picture = _finish(pixels, orientation, declared, "JPEG", name)
+    picture = finish(pixels, orientation, declared, "JPEG", name)
     return picture if pixels.shape[:2] == (height, width) else replace(picture, reduced=(*size, factor))
 
 

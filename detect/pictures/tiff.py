@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
-from detect.pictures.formats import damaged
+from detect.errors import LimitError, UnsupportedImageError
+from detect.pictures.formats import damaged, several
 
 __all__ = ["QuietLibtiff", "check_directory", "check_tags", "first_value", "read_directory", "unknown_samples"]
 
@@ -96,7 +96,7 @@ def check_directory(data: bytes, name: str, max_pixels: int) -> None:
         raise damaged(name, str(error)) from error
     check_tags(tags, name, max_pixels)
     if following:
-        raise AnimatedImageError(f"{name}: several frames or pages; only still pictures are taken")
+        raise several(name, "TIFF")
     if first_value(tags, _PHOTOMETRIC, 0) == 6:  # libtiff, ImageMagick and libvips show three different pictures of one
         raise UnsupportedImageError(f"{name}: a TIFF in YCbCr, which viewers read differently; save it in RGB")
     if first_value(tags, _PHOTOMETRIC, 0) == 3 and _COLOR_MAP in tags and 0 < max(tags[_COLOR_MAP], default=0) < 256:

@@ -6,13 +6,12 @@ Source:
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Literal
 
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.formats import damaged
-from detect.pictures.still import MAX_PIXELS, Picture, decode
+from detect.pictures.still import MAX_PIXELS, Picture, decode_bytes
 from detect.pictures.tiff import first_value, read_directory
 
 __all__ = ["MAX_PAGES", "MAX_TOTAL_PIXELS", "decode_pages", "pages_in"]
@@ -92,14 +91,17 @@ def decode_pages(
         ImageError: As for `pages_in`, before any is decoded, and as for `decode`.
     """
     order, first, width = _layout(data)
-    for number, at in enumerate(pages_in(data, name, max_pages=max_pages, max_total_pixels=max_total_pixels), 1):
-        alone = bytearray(data)
-        alone[first : first + width] = at.to_bytes(width, order)
+    pages = pages_in(data, name, max_pages=max_pages, max_total_pixels=max_total_pixels)
+    if len(pages) == 1:
+        yield decode_bytes(data, f"{name}, page 1", max_pixels=max_pixels)
+        return
+    alone = bytearray(data)
+    for number, at in enumerate(pages, 1):
         behind = _behind(data, at)
+        alone[first : first + width] = at.to_bytes(width, order)
         alone[behind : behind + width] = bytes(width)
-        stream = io.BytesIO(alone)
-        stream.name = f"{name}, page {number}"
-        yield decode(stream, max_bytes=len(data), max_pixels=max_pixels)
+        yield decode_bytes(bytes(alone), f"{name}, page {number}", max_pixels=max_pixels)
+        alone[behind : behind + width] = data[behind : behind + width]
 
 
 def _layout(data: bytes) -> tuple[Literal["little", "big"], int, int]:

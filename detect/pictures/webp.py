@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from detect.errors import AnimatedImageError, LimitError, UnsupportedImageError
-from detect.pictures.formats import damaged
+from detect.errors import LimitError, UnsupportedImageError
+from detect.pictures.formats import damaged, several
 
 __all__ = ["ANIMATED", "TRANSPARENT", "Chunk", "check_chunks", "chunks_of", "claiming_transparency", "number", "opaque"]
 
@@ -35,7 +35,7 @@ def check_chunks(data: bytes, name: str, max_pixels: int) -> None:
     every, pictures = _pictures(data, name)
     frames = sum(kind == b"ANMF" for kind, _, _ in every)
     if frames > 1:
-        raise AnimatedImageError(f"{name}: several frames; only still pictures are taken")
+        raise several(name, "WEBP")
     if len(pictures) != 1:
         raise damaged(name, f"{len(pictures)} pictures in one")
     size = _size(data, pictures[0], name)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from animations import FORMATS
+from animations import FORMATS, red_square
 from animations import encoded as moving
 from fake_classifiers import BlueSeer, Nobody, RedSeer, picture
+from fakes import finder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -315,3 +316,14 @@ def test_models_are_told_by_their_files(models_folder: Path) -> None:
     assert found["open_nsfw"] == hashlib.sha256((models_folder / "open_nsfw.onnx").read_bytes()).hexdigest()
     assert [each.name for each in Censor("faces", detector=load_detector(file)).models] == ["centerface"]
     assert censor_of().models == (ModelUsed(name="detector"),)
+
+
+def test_the_plan_of_an_avif_sequence_applied_is_what_hiding_gives(tmp_path: Path) -> None:
+    data = moving([red_square(8 * each) for each in range(4)], "AVIF", duration=[100, 70] * 2)
+    censor = Censor("boxes", detector=finder(tolerance=8), classifiers=())
+    plan = again(censor.plan(data))
+    censor.apply_medium(data, tmp_path / "once.avif")
+    done = censor.apply_medium(data, tmp_path / "planned.avif", plan=plan)
+    assert (tmp_path / "planned.avif").read_bytes() == (tmp_path / "once.avif").read_bytes()
+    assert (*plan.times, plan.end) == tuple(Fraction(each, 100) for each in (0, 10, 17, 27, 34))
+    assert len(done.hidden) == len(plan.things) == 1

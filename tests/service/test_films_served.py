@@ -17,9 +17,13 @@ from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
 from leaks.test_film_leaks import MARKER, planted
 from numpy.typing import NDArray
+from processes import workers_of
+from test_memory_limit import resident
 
+from censor.service import Settings
 from censor.service.spool import Spool
 from detect.detections import Detections, RGBImage
+from detect.pictures.animation import decode_frames
 
 MP4 = {"content-type": "video/mp4"}
 HOW: dict[str, Any] = {"options": {"preset": "ultrafast"}, "audio": None}
@@ -138,11 +142,17 @@ def test_it_is_judged_and_told_of_in_json(threads: httpx.Client, short: bytes) -
     assert len(told["hidden"]) == 1
 
 
-def test_an_animation_too(threads: httpx.Client) -> None:
-    data = encoded([red_square(8 * each) for each in range(3)], "GIF")
-    done = threads.post("/v1/censor", content=data, headers={"content-type": "image/gif"})
-    assert (done.status_code, done.headers["content-type"]) == (200, "image/gif")
+@pytest.mark.parametrize("kind", ["GIF", "AVIF"])
+def test_an_animation_too(threads: httpx.Client, kind: str) -> None:
+    data = encoded([red_square(8 * each) for each in range(3)], kind)
+    headers = {"content-type": f"image/{kind.lower()}"}
+    done = threads.post("/v1/censor", content=data, headers=headers)
+    assert (done.status_code, done.headers["content-type"]) == (200, headers["content-type"])
     assert done.headers["censor-verdict"] == "nsfw"
+    assert len(list(decode_frames(done.content, "a").frames)) == 3
+    place = threads.post("/v1/jobs?policy=default", content=data, headers=headers).headers["location"]
+    assert ended(threads, place)["status"] == "done"
+    assert threads.get(place + "/result").headers["content-type"] == headers["content-type"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +187,7 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
 ) -> None:
     client = started(Seer(), film_bytes=0)
     assert problem(client.post("/v1/censor", content=short, headers=MP4)) == "film-not-taken"
-    for kind in ("GIF", "PNG", "WEBP"):
+    for kind in ("GIF", "PNG", "WEBP", "AVIF"):
         data = encoded([red_square(8 * each) for each in range(3)], kind)
         refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
         assert problem(refused) == "animated-picture"
@@ -271,6 +281,23 @@ def test_a_frame_without_end_ends_its_film_and_its_worker_alone(processes: httpx
     assert "one frame" in stalled.json()["detail"]
     assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200  # by another, once it is killed
     assert held(processes) == 0
+
+
+def test_a_film_of_as_many_bytes_as_may_be_takes_no_more_memory_than_a_small_one(
+    processes: httpx.Client, short: bytes
+) -> None:
+    most = Settings().film_bytes
+    room = most - len(short)
+    large = short + room.to_bytes(4) + b"free" + bytes(room - 8)
+    peaks = []
+    for data in (short, large):
+        assert processes.post("/v1/censor", content=data, headers=MP4).status_code == 200
+        peaks.append(resident(workers_of(os.getpid())))
+    assert all(after - before < most for before, after in zip(*peaks, strict=True))
+    bound = Settings(workers=1).film_bound_with(1)
+    assert max(peaks[1]) < bound
+    assert held(processes) == 0
+    assert problem(processes.post("/v1/censor", content=large + bytes(1), headers=MP4)) == "too-large"
 
 
 @pytest.mark.parametrize("service", ["threads", "processes"])

@@ -38,17 +38,19 @@ def test_films_and_animations_come_out_hidden_under_the_suffix_of_what_they_are(
 ) -> None:
     watched.send("deep/party.mov", body=clip)
     watched.send("moving.gif", body=encoded([red_square(8 * each) for each in range(4)], "GIF"))
+    watched.send("turning.avif", body=encoded([red_square(8 * each) for each in range(3)], "AVIF"))
     watched.once(detector=seer(), originals=originals)
     assert files(watched.quarantine) == []
-    assert files(watched.public) == ["deep/party.mp4", "moving.gif"]
+    assert files(watched.public) == ["deep/party.mp4", "moving.gif", "turning.avif"]
     out = (watched.public / "deep/party.mp4").read_bytes()
     assert times_of(out) == times_of(clip)
     assert not any(red_in(each).any() for each in frames_of(out))
-    with Image.open(watched.public / "moving.gif") as moved:
-        assert getattr(moved, "n_frames", 1) > 1
-    assert files(watched.inbox) == (["deep/party.mov", "moving.gif"] if originals == KEEP else [])
+    for name in ("moving.gif", "turning.avif"):
+        with Image.open(watched.public / name) as moved:
+            assert getattr(moved, "n_frames", 1) > 1
+    assert files(watched.inbox) == (["deep/party.mov", "moving.gif", "turning.avif"] if originals == KEEP else [])
     told = {each["upload"]: each for each in watched.events("censored")}
-    assert [told[name]["frames"] for name in ("deep/party.mov", "moving.gif")] == [8, 4]
+    assert [told[name]["frames"] for name in ("deep/party.mov", "moving.gif", "turning.avif")] == [8, 4, 3]
     assert told["deep/party.mov"]["regions"] == 1
     assert told["deep/party.mov"]["level"] == "nsfw"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.animation import apng, gif, webp
 from detect.pictures.animation.patches import Disposal, Patch, Patches
 from detect.pictures.formats import SNIFF_BYTES, damaged, sniff
-from detect.pictures.still import MAX_PIXELS, Picture, decode
+from detect.pictures.still import MAX_PIXELS, Picture, decode_bytes
 
 __all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "Animated", "Frame", "animated", "decode_frames", "durations_of"]
 
@@ -24,7 +24,9 @@ MAX_FRAMES = 20_000
 MAX_TOTAL_PIXELS = 8_000_000_000
 """Default cap on the canvas's pixels times frames: two minutes of a film in high definition."""
 
-_FORMATS = {"GIF": gif, "PNG": apng, "WEBP": webp}
+_PATCHED = {"GIF": gif, "PNG": apng, "WEBP": webp}
+
+_TRACKED = "AVIF"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +34,7 @@ class Animated:
     """What an animation says of itself before any frame is decoded.
 
     Attributes:
-        format: Pillow's name of the format: "GIF", "PNG" or "WEBP".
+        format: Pillow's name of the format: "AVIF", "GIF", "PNG" or "WEBP".
         width: Columns of each frame.
         height: Rows of each frame.
         plays: How many times it is to be shown; 0 for without end.
@@ -62,9 +64,13 @@ class Frame:
 
 
 def animated(data: bytes) -> bool:
-    """Whether a file is an animation of a kind that is taken: GIF, PNG or WebP."""
-    found = _FORMATS.get(sniff(data[:SNIFF_BYTES]) or "")
-    return found is not None and found.moves(data)
+    """Whether a file is an animation of a kind that is taken: AVIF, GIF, PNG or WebP."""
+    found = sniff(data[:SNIFF_BYTES]) or ""
+    if found == _TRACKED:
+        from detect.pictures.bmff import top_boxes  # few pictures are in boxes
+
+        return any(box.kind == b"moov" for box in top_boxes(data))
+    return found in _PATCHED and _PATCHED[found].moves(data)
 
 
 def decode_frames(
@@ -77,7 +83,8 @@ def decode_frames(
 ) -> Animated:
     """Take an animation apart, and compose its frames.
 
-    Each patch is a file of its own to the decoder of still pictures, which refuses in it what it refuses anywhere.
+    Each patch is a file of its own to the decoder of still pictures, which refuses in it what it refuses anywhere; the
+    frames of an AVIF come whole.
 
     Args:
         data: A file for which `animated` holds.
@@ -95,7 +102,9 @@ def decode_frames(
         UnsupportedImageError: What viewers show in different ways.
     """
     found = sniff(data[:SNIFF_BYTES]) or ""
-    patches = _FORMATS[found].take_apart(data, name)
+    if found == _TRACKED:
+        return _decode_track(data, name, max_pixels, max_frames, max_total_pixels)
+    patches = _PATCHED[found].take_apart(data, name)
     if patches.width < 1 or patches.height < 1:
         raise damaged(name, f"{patches.width} x {patches.height} pixels")
     size = patches.width * patches.height
@@ -119,7 +128,28 @@ def durations_of(data: bytes, name: str) -> list[Fraction]:
         LimitError: Over a cap.
         UnsupportedImageError: What viewers show in different ways.
     """
-    return [patch.seconds for patch in _FORMATS[sniff(data[:SNIFF_BYTES]) or ""].take_apart(data, name).each]
+    found = sniff(data[:SNIFF_BYTES]) or ""
+    if found == _TRACKED:
+        from detect.pictures.animation import avif
+
+        return avif.seconds_of(data, name, MAX_FRAMES)
+    return [patch.seconds for patch in _PATCHED[found].take_apart(data, name).each]
+
+
+def _decode_track(data: bytes, name: str, max_pixels: int, max_frames: int, max_total_pixels: int) -> Animated:
+    """Frames that come whole, one behind the other."""
+    from detect.pictures.animation import avif  # ten modules, and few pictures need them
+
+    found = avif.open_sequence(data, name, max_pixels=max_pixels, most=max_frames, max_total_pixels=max_total_pixels)
+    starts = accumulate(found.seconds, initial=Fraction(0))
+    timed = zip(found.each, starts, found.seconds, strict=False)
+    return Animated(
+        format=_TRACKED,
+        width=found.width,
+        height=found.height,
+        plays=found.plays,
+        frames=(Frame(picture=picture, start=start, seconds=seconds) for picture, start, seconds in timed),
+    )
 
 
 def _compose(patches: Patches, found: str, name: str, max_pixels: int, most: int) -> Iterator[Frame]:
@@ -143,9 +173,7 @@ def _compose(patches: Patches, found: str, name: str, max_pixels: int, most: int
 
 
 def _decode(patch: Patch, name: str, max_pixels: int) -> Picture:
-    stream = io.BytesIO(patch.still)
-    stream.name = name
-    picture = decode(stream, max_pixels=max_pixels)
+    picture = decode_bytes(patch.still, name, max_pixels=max_pixels)
     if picture.readings:
         raise UnsupportedImageError(f"{name}: colours that viewers show in different ways, in an animation")
     if (picture.width, picture.height) != (patch.width, patch.height):

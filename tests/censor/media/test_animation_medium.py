@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from censor.errors import WriteError
-from censor.media.animation import Animation, in_ticks, open_animation
+from censor.media.animation import Animation, open_animation
 from censor.media.apng import write_apng
 from censor.media.medium import Part
+from censor.media.steps import in_ticks
 from detect.errors import LimitError, ReadError, UnsupportedImageError
 from detect.pictures.animation import decode_frames
 from detect.pictures.still import Picture
@@ -97,7 +98,7 @@ def test_the_palette_of_a_gif_is_better_than_the_encoders_own() -> None:
 def test_errors_name_the_file_and_the_reason() -> None:
     data = encoded(TRUTH)
     medium = open_animation(data)
-    with pytest.raises(WriteError, match="bytes: JPEG holds no animation; GIF, PNG, WEBP do"):
+    with pytest.raises(WriteError, match="bytes: JPEG holds no animation; GIF, PNG, WEBP, AVIF do"):
         medium.write(medium.parts(), io.BytesIO(), format="JPEG")
     with pytest.raises(ValueError, match=r"quality lies in 1\.\.100, not 0"):
         medium.write(medium.parts(), io.BytesIO(), format="WEBP", quality=0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detect.errors import UnsupportedImageError
-from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
+from detect.pictures.formats import SNIFF_BYTES, refused_kind, several, sniff
 from detect.pictures.still import decode
 
 
@@ -165,3 +165,9 @@ def test_a_text_that_begins_with_the_letters_of_a_bitmap(photo: NDArray[np.uint8
     assert sniff(b"BM") == "BMP"
     with pytest.raises(UnsupportedImageError, match="not a picture"):
         decode(b"BMW and other makes of cars")
+
+
+def test_several_pictures_are_refused_with_what_to_do_instead() -> None:
+    assert str(several("a", "TIFF")).endswith("where one picture is expected; save each page by itself")
+    assert "export it as AVIF, WebP or GIF" in str(several("a", "HEIF"))
+    assert "have it taken as what moves" in str(several("a", "GIF"))
