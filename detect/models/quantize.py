@@ -83,14 +83,12 @@ def quantize(model: bytes, pictures: Sequence[Path], *, source: str) -> bytes:
 
     said = {prop.key: prop.value for prop in onnx.load_from_string(model).metadata_props}
     graph, kept = _graph_and_kept(model, source, classifies=classifies)
-    name = graph.graph.input[0].name
-    result = _run_nncf(
-        graph,
-        lambda path: {name: _fed(network, read_rgb(path), session.input_shape[0])},
-        pictures,
-        kept,
-        narrow=classifies,
-    )
+    name, batch = graph.graph.input[0].name, session.input_shape[0]
+
+    def transform(path: Path) -> dict[str, NDArray[np.float32]]:
+        return {name: _fed(network, read_rgb(path), batch)}
+
+    result = _run_nncf(graph, transform, pictures, kept, narrow=classifies)
     onnx.helper.set_model_props(result, said)
     content = bytes(result.SerializeToString())
     if not is_quantized(content):
