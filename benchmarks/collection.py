@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,13 +76,13 @@ def make_pictures(folder: Path, count: int) -> None:
         Image.fromarray(image).save(target, quality=SAVED_AT)
 
 
-def link_pictures(folder: Path, photos: Path, count: int) -> None:
-    """Links to pictures that are there, every other one in either folder of labels."""
+def copy_pictures(folder: Path, photos: Path, count: int) -> None:
+    """Copies of pictures that are there, every other one in either folder of labels."""
     found = sorted(path.absolute() for path in photos.rglob("*") if path.is_file() and format_of(path))[:count]
     for label in LABELS:
         (folder / label).mkdir(parents=True)
     for number, path in enumerate(found):
-        (folder / LABELS[number % 2] / f"{number:04}{path.suffix}").symlink_to(path)
+        shutil.copyfile(path, folder / LABELS[number % 2] / f"{number:04}{path.suffix}")
 
 
 def time_commands(pictures: Path, out: Path) -> Iterator[Timed]:
@@ -130,7 +131,7 @@ def _table(runs: Sequence[Timed]) -> str:
 
 
 def main() -> None:
-    """Make or link pictures, time the commands, say what came of it."""
+    """Make or copy pictures, time the commands, say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, metavar="N", help="pictures, at the most [default: 500]")
     parser.add_argument("--photos", type=Path, metavar="DIR", help="harmless pictures to take instead of making some")
@@ -143,7 +144,7 @@ def main() -> None:
         if options.photos is None:
             make_pictures(pictures, options.count)
         else:
-            link_pictures(pictures, options.photos, options.count)
+            copy_pictures(pictures, options.photos, options.count)
         many = sum(1 for _ in pictures.rglob("*.*"))
         print(f"{many} pictures, {os.cpu_count()} cores, {platform.processor() or platform.machine()}", flush=True)
         runs = []
