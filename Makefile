@@ -9,11 +9,11 @@ export CENSOR_MODELS := $(CURDIR)/.models
 # Tests start some hundred processes, and each would compile all of this anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Several processes share the cores: more threads in each would only wait for one another, at full load.
-test coverage test-lowest: export OMP_NUM_THREADS := 1
+test test-slow coverage test-lowest: export OMP_NUM_THREADS := 1
 
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test coverage test-lowest lint bench compare fuzz docs clean
+.PHONY: demo test test-slow coverage test-lowest lint bench compare fuzz docs clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,9 @@ test: .venv/.installed-dev .models/.added  ## lint, types and tests
 	@said=$$(mktemp); $(MAKE) lint >$$said 2>&1 & linting=$$!; \
 	$(BIN)/python $(PYTEST); tested=$$?; \
 	wait $$linting; linted=$$?; cat $$said; rm -f $$said; test $$tested$$linted = 00
+
+test-slow: .venv/.installed-dev .models/.added  ## the tests that take minutes each
+	$(BIN)/python $(PYTEST) -m slow
 
 # By itself, since watching every line makes the tests half as slow again.
 coverage: .venv/.installed-dev .models/.added  ## how much of the code the tests run: less than 95 % fails

@@ -1,4 +1,4 @@
-"""The benchmark suite: its arithmetic by hand, and one quick run of all of it, with the real peer."""
+"""The benchmark suite: its arithmetic by hand, and quick runs: of two sections and, slow, of all, with the peer."""
 
 from __future__ import annotations
 
@@ -91,6 +91,9 @@ def test_boxes_of_a_file_and_of_its_pixels_are_matched(module: Any) -> None:
     assert [entry[0] for entry in nothing["alone"]] == ["pixels", "pixels"]
 
 
+WHOLE = pytest.mark.slow  # a minute: everything is measured
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outputs of a quick run of everything."""
@@ -101,6 +104,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@WHOLE
 def test_a_quick_run_measures_everything_beside_the_peer(quick: Path) -> None:
     results = json.loads((quick / "results.json").read_text())
     assert results["failed"] == {}
@@ -125,6 +129,7 @@ def test_a_quick_run_measures_everything_beside_the_peer(quick: Path) -> None:
             assert target["met"] is (target["ratio"]["median"] >= entry["target"])
 
 
+@WHOLE
 def test_a_quick_run_says_what_it_ran_on(quick: Path) -> None:
     machine = json.loads((quick / "results.json").read_text())["machine"]
     assert set(machine) == {
@@ -136,6 +141,7 @@ def test_a_quick_run_says_what_it_ran_on(quick: Path) -> None:
     assert "Quick run" in text
 
 
+@WHOLE
 def test_a_quick_run_measures_what_things_cost(quick: Path) -> None:
     sections = json.loads((quick / "results.json").read_text())["sections"]
     points = {name: sections[name]["data"]["points"] for name in ("megapixels", "pictures", "regions", "workers")}
@@ -150,6 +156,7 @@ def test_a_quick_run_measures_what_things_cost(quick: Path) -> None:
     assert all(30 < rss < 2000 for rss in long["rss_mb"])
 
 
+@WHOLE
 def test_a_quick_run_draws_and_writes_a_table(quick: Path) -> None:
     sections = json.loads((quick / "results.json").read_text())["sections"]
     drawn = {path.stem for path in quick.glob("*.png")}
@@ -165,6 +172,7 @@ def test_a_quick_run_draws_and_writes_a_table(quick: Path) -> None:
     assert text.count("| workers |") == 1
 
 
+@WHOLE
 def test_a_missing_peer_is_named_with_the_way_to_install_it(quick: Path) -> None:
     assert (
         "deface is missing, so nothing was compared with it; install it: make .venv-peers"
@@ -172,7 +180,7 @@ def test_a_missing_peer_is_named_with_the_way_to_install_it(quick: Path) -> None
     )
 
 
-def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(quick: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -220,6 +228,7 @@ def test_a_program_that_fails_is_told_with_its_last_words(module: Any) -> None:
         child.run_python("import sys; print('gone wrong', file=sys.stderr); sys.exit(3)")
 
 
+@pytest.mark.slow  # half a minute: all is compiled
 def test_what_runs_on_a_gpu_is_rehearsed_on_the_processor(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "retinanet_speed.py", "--out", tmp_path, "--device", "cuda",

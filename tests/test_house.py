@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -19,18 +18,23 @@ from censor.cli import main
 from detect.runtime.telemetry import QUIET
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted([*(ROOT / "detect").rglob("*.py"), *(ROOT / "censor").rglob("*.py")])
+LIBRARY = [ROOT / "censor", ROOT / "detect"]
+PROGRAMS = [*LIBRARY, *(ROOT / name for name in ("benchmarks", "examples", "tests"))]
+
+BODY = "\n    x = 1"
+
+Nodes = Sequence[ast.AST]
+Rule = Callable[[Path, Nodes], Iterable[str]]
+"""Gives what is wrong with a file, of which it gets the path below the repository, and all nodes of the syntax tree."""
 
 
-@functools.cache
-def nodes(path: Path) -> list[ast.AST]:
-    """All that a file's syntax tree holds: several rules look at each file."""
+def nodes_of(path: Path) -> Nodes:
     return list(ast.walk(ast.parse(path.read_text())))
 
 
-def imports(path: Path) -> set[str]:
+def imports(nodes: Nodes) -> set[str]:
     names = set()
-    for node in nodes(path):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -38,79 +42,41 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def modules_after(statement: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules)"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return set(done.stdout.split())
+def imports_point_down(path: Path, nodes: Nodes) -> Iterable[str]:
+    found = imports(nodes)
+    if path.parts[0] == "detect":
+        yield from (name for name in found if name.split(".")[0] == "censor")
+    if path.parts[:2] not in (("detect", "retinanet"), ("detect", "training")) and not path.name.startswith("torch_"):
+        yield from (name for name in found if name.split(".")[0] in ("torch", "torchvision"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    relative = path.relative_to(ROOT)
-    found = imports(path)
-    if relative.parts[0] == "detect":
-        assert not {name for name in found if name.split(".")[0] == "censor"}
-    if relative.parts[:2] not in (("detect", "retinanet"), ("detect", "training")) and not path.name.startswith(
-        "torch_"
-    ):
-        assert not {name for name in found if name.split(".")[0] in ("torch", "torchvision")}
+def only_the_command_prints_or_exits(path: Path, nodes: Nodes) -> Iterable[str]:
+    if path.parts[:2] == ("censor", "cli") or path == Path("detect/__main__.py"):
+        return set()
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    return called & {"print", "sys.exit", "exit", "quit", "os._exit"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_command_prints_or_exits(path: Path) -> None:
-    if path.is_relative_to(ROOT / "censor" / "cli") or path == ROOT / "detect" / "__main__.py":
-        return
-    called = {ast.unparse(node.func) for node in nodes(path) if isinstance(node, ast.Call)}
-    assert not called & {"print", "sys.exit", "exit", "quit", "os._exit"}
+MAY_BE_LONG = {"train_classifier.py", "train_retinanet.py"}
+"""Their loop is read from top to bottom."""
 
 
-PROGRAMS = [*SOURCES, *(path for name in ("benchmarks", "examples", "tests") for path in (ROOT / name).rglob("*.py"))]
+def a_file_has_one_subject_and_a_function_one_job(path: Path, nodes: Nodes) -> Iterable[str]:
+    if len((ROOT / path).read_text().splitlines()) > 400:
+        yield "more than 400 lines"
+    if path.stem in ("utils", "util", "helpers", "common", "misc"):
+        yield "a name that says nothing"
+    allowed = {"train"} if str(path) in MAY_BE_LONG else set()
+    yield from long_functions(nodes) - allowed
 
 
-@pytest.mark.parametrize("path", [*PROGRAMS, *ROOT.glob("*.py")], ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_has_one_subject_and_a_function_one_job(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
-    assert path.stem not in ("utils", "util", "helpers", "common", "misc")
-    assert long_functions(path) <= MAY_BE_LONG.get(str(path.relative_to(ROOT)), set())
-
-
-MAY_BE_LONG = {
-    "train_classifier.py": {"train"},  # one loop, read from top to bottom
-    "train_retinanet.py": {"train"},
-}
-
-
-def long_functions(path: Path) -> set[str]:
+def long_functions(nodes: Nodes) -> set[str]:
     return {
         node.name
-        for node in nodes(path)
+        for node in nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if (node.end_lineno or node.lineno) - node.lineno >= 60
     }
-
-
-def test_long_functions_are_found(tmp_path: Path) -> None:
-    lines = "\n    x = 1"
-    (tmp_path / "a.py").write_text(f"def short():{59 * lines}\nclass A:\n  async def long(self):{60 * lines}\n")
-    assert long_functions(tmp_path / "a.py") == {"long"}
-
-
-COMMANDS = tuple(ROOT / each for each in ("censor/cli", "detect/cli", "detect/__main__.py"))
-BELOW_THE_COMMAND = [path for path in SOURCES if path.is_relative_to(ROOT / "detect")]
-BESIDE_THE_COMMAND = [path for path in SOURCES if not path.is_relative_to(ROOT / "censor" / "cli")]
-
-
-@pytest.mark.parametrize("path", BESIDE_THE_COMMAND, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_library_knows_nothing_of_the_command_above_it(path: Path) -> None:
-    """It takes arguments: flags of `censor` are not its business, nor are its variables that of `detect`."""
-    own = any(path.is_relative_to(each) for each in COMMANDS)
-    said = [node.value for node in nodes(path) if isinstance(node, ast.Constant)]
-    for text in (each for each in said if isinstance(each, str)):
-        assert path not in BELOW_THE_COMMAND or not re.search(r"CENSOR_?[A-Z]*\b", text), text
-        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) if " " in text else set()  # one word is pip's
-        assert own or not named & FLAGS, text
 
 
 def flags(command: click.Command) -> set[str]:
@@ -122,13 +88,115 @@ def flags(command: click.Command) -> set[str]:
 FLAGS = flags(main)
 
 
+def the_library_knows_nothing_of_the_command_above_it(path: Path, nodes: Nodes) -> Iterable[str]:
+    """It takes arguments: flags of `censor` are not its business, nor are its variables that of `detect`."""
+    if path.parts[:2] == ("censor", "cli"):
+        return
+    own = path.parts[:2] in (("detect", "cli"), ("detect", "__main__.py"))
+    said = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    for text in (each for each in said if isinstance(each, str)):
+        if path.parts[0] == "detect" and re.search(r"CENSOR_?[A-Z]*\b", text):
+            yield text
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) if " " in text else set()  # one word is pip's
+        if not own and named & FLAGS:
+            yield text
+
+
+def what_reports_its_use_is_imported_quietly(path: Path, nodes: Nodes) -> Iterable[str]:
+    return (name for name in imports(nodes) if name.partition(".")[0] in {*QUIET, "openvino_telemetry"})
+
+
+INVENTED = {"crew", "workroom", "shield", "leash", "leashes", "shunned", "doomed", "bury", "tend", "yard"}
+"""Names that a stranger would have to learn, where the field has one: process pool, middleware, deadline, reap."""
+
+BRITISH = re.compile(r"colours?|\w*(normalis|quantis|serialis|initialis|synchronis)\w*|centre")
+
+
+def names_are_those_of_the_field_in_american_spelling(path: Path, nodes: Nodes) -> Iterable[str]:
+    return (name for name in {path.stem, path.parent.stem, *identifiers(nodes)} if strange(name))
+
+
+def identifiers(nodes: Nodes) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "asyncio.shield":
+            yield node.attr
+
+
+def strange(identifier: str) -> bool:
+    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", identifier)}
+    return bool(words & INVENTED) or any(BRITISH.fullmatch(word) for word in words)
+
+
+OF_THE_LIBRARY: tuple[Rule, ...] = (
+    imports_point_down,
+    only_the_command_prints_or_exits,
+    the_library_knows_nothing_of_the_command_above_it,
+)
+OF_ALL: tuple[Rule, ...] = (
+    a_file_has_one_subject_and_a_function_one_job,
+    what_reports_its_use_is_imported_quietly,
+    names_are_those_of_the_field_in_american_spelling,
+)
+
+
+@pytest.fixture(scope="module")
+def broken() -> dict[str, list[str]]:
+    """What is wrong by each rule, found in one walk: trees of all files at once would be half a gigabyte."""
+    found: dict[str, list[str]] = {rule.__name__: [] for rule in (*OF_THE_LIBRARY, *OF_ALL)}
+    paths = sorted([*ROOT.glob("*.py"), *(path for folder in PROGRAMS for path in folder.rglob("*.py"))])
+    assert len(paths) > 500
+    for path in paths:
+        nodes, relative = nodes_of(path), path.relative_to(ROOT)
+        of_the_library = any(path.is_relative_to(folder) for folder in LIBRARY)
+        for rule in (*OF_THE_LIBRARY, *OF_ALL) if of_the_library else OF_ALL:
+            found[rule.__name__] += [f"{relative}: {wrong}" for wrong in rule(relative, nodes)]
+    return found
+
+
+@pytest.mark.parametrize("rule", [*OF_THE_LIBRARY, *OF_ALL], ids=lambda rule: rule.__name__)
+def test_every_file_keeps_the_rule(rule: Rule, broken: dict[str, list[str]]) -> None:
+    assert broken[rule.__name__] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text", "wrong"),
+    [
+        (imports_point_down, "detect/a.py", "import os, censor.cli\nfrom torch import nn", ["censor.cli", "torch"]),
+        (imports_point_down, "detect/training/a.py", "from torch import nn", []),
+        (imports_point_down, "censor/a.py", "import censor.policy, detect, torchvision", ["torchvision"]),
+        (only_the_command_prints_or_exits, "censor/a.py", "print(sys.exit(len(x)))", ["print", "sys.exit"]),
+        (only_the_command_prints_or_exits, "censor/cli/a.py", "print(1)", []),
+        (the_library_knows_nothing_of_the_command_above_it, "censor/a.py", "'a --force'; '--force'", ["a --force"]),
+        (the_library_knows_nothing_of_the_command_above_it, "detect/a.py", "x = 'CENSOR_MODELS'", ["CENSOR_MODELS"]),
+        (the_library_knows_nothing_of_the_command_above_it, "detect/cli/a.py", "x = 'give --force'", []),
+        (what_reports_its_use_is_imported_quietly, "tests/a.py", "import onnxruntime as o, PIL", ["onnxruntime"]),
+        (names_are_those_of_the_field_in_american_spelling, "censor/a.py",
+         "class WorkroomHandle:\n def _bury(self, myColour): self.normalised = quantise(shielded)",
+         ["WorkroomHandle", "_bury", "myColour", "normalised", "quantise"]),
+        (a_file_has_one_subject_and_a_function_one_job, "tests/test_house.py",
+         f"def short():{59 * BODY}\nclass A:\n async def long(self):{60 * BODY}", ["long"]),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_rule_is_found(rule: Rule, path: str, text: str, wrong: list[str]) -> None:
+    assert sorted(rule(Path(path), list(ast.walk(ast.parse(text))))) == sorted(wrong)
+
+
+def modules_after(statement: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
 def test_the_flags_of_the_command_are_known() -> None:
     assert {"--weights", "--max-bytes", "--force", "--originals", "--allowed-hosts"} < FLAGS
-
-
-@pytest.mark.parametrize("path", [*PROGRAMS, *ROOT.glob("*.py")], ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_reports_its_use_is_imported_quietly(path: Path) -> None:
-    assert not {name for name in imports(path) if name.partition(".")[0] in {*QUIET, "openvino_telemetry"}}
 
 
 def test_the_library_needs_neither_torch_nor_the_peer() -> None:
@@ -166,42 +234,6 @@ def test_the_drawing_of_who_may_import_whom_is_that_of_the_contracts() -> None:
     assert {name: [layer for layer in column if layer] for name, column in drawn.items()} == layers
 
 
-INVENTED = {"crew", "workroom", "shield", "leash", "leashes", "shunned", "doomed", "bury", "tend", "yard"}
-"""Names that a stranger would have to learn, where the field has one: process pool, middleware, deadline, reap."""
-
-BRITISH = re.compile(r"colours?|\w*(normalis|quantis|serialis|initialis|synchronis)\w*|centre")
-
-
-def identifiers(path: Path) -> Iterator[str]:
-    for node in nodes(path):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "asyncio.shield":
-            yield node.attr
-
-
-def words(identifier: str) -> set[str]:
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", identifier)}
-
-
-@pytest.mark.parametrize("path", [*PROGRAMS, *ROOT.glob("*.py")], ids=lambda path: str(path.relative_to(ROOT)))
-def test_names_are_those_of_the_field_in_american_spelling(path: Path) -> None:
-    named = {path.stem, path.parent.stem, *identifiers(path)}
-    assert not {each for each in named if words(each) & INVENTED}
-    assert not {each for each in named if any(BRITISH.fullmatch(word) for word in words(each))}
-
-
-def test_invented_and_british_names_are_found(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("class WorkroomHandle:\n    def _bury(self, myColour): self.normalised = quantise()")
-    found = [words(each) for each in identifiers(tmp_path / "a.py")]
-    assert sum(bool(each & INVENTED) for each in found) == 2
-    assert sum(any(BRITISH.fullmatch(word) for word in each) for each in found) == 3
-
-
 def test_mypy_sees_the_conftest_of_every_folder() -> None:
     folders = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("tests/*/**/conftest.py")}
-    assert folders == imports(ROOT / "tests" / "typed.py") - {"__future__", "typing"}
+    assert folders == imports(nodes_of(ROOT / "tests" / "typed.py")) - {"__future__", "typing"}

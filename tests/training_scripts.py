@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import runpy
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,13 +46,17 @@ def start_script(
 
     It is the child of one that has imported torch and done nothing else: importing that takes longer than small runs.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["torch", "torchvision", "timm", "torch.utils.tensorboard", "detect.training.runlog"]
-    )
-    process = context.Process(target=_run, args=(name, list(arguments), str(said), dict(environment or {})))
-    process.start()
-    return process
+    return _child(_run, name, list(arguments), str(said), dict(environment or {}))
+
+
+def run_command(command: Sequence[str], *, folder: Path, said: Path) -> int:
+    """Run `python SCRIPT …` or `python -m MODULE …` in a folder, as `start_script` does; gives the exit code."""
+    python, *arguments = command
+    assert python == "python"
+    process = _child(_run_line, arguments, str(folder), str(said))
+    process.join(600)
+    assert process.exitcode is not None, f"{command} has not ended"
+    return process.exitcode
 
 
 def start_two(name: str, arguments: Sequence[str], *, folder: Path) -> list[BaseProcess]:
@@ -68,12 +73,39 @@ def start_two(name: str, arguments: Sequence[str], *, folder: Path) -> list[Base
     ]
 
 
+def _child(function: Callable[..., None], *arguments: object) -> BaseProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["torch", "torchvision", "timm", "torch.utils.tensorboard", "detect.training.runlog"]
+    )
+    process = context.Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
 def _run(name: str, arguments: Sequence[str], said: str, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
+    _speak_to(said)
+    sys.exit(load_script(name).main(list(arguments)))
+
+
+def _run_line(arguments: Sequence[str], folder: str, said: str) -> None:
+    os.chdir(folder)
+    sys.path[:0] = [folder, str(ROOT)]
+    _speak_to(said)
+    if arguments[0] == "-m":
+        sys.argv = list(arguments[1:])
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _speak_to(said: str) -> None:
     import torch
 
-    os.environ.update(environment)
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    # One thread: other tests run beside this, and threads that wait for their like do so at full load.
     torch.set_num_threads(1)
-    sys.exit(load_script(name).main(list(arguments)))

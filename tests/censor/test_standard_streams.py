@@ -13,6 +13,16 @@ from command import FACES, hidden
 POLICY = shlex.join(FACES)
 
 
+@pytest.fixture(autouse=True)
+def _one_network(models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line starts the command anew, which loads whatever is there."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("320n", "centerface"):
+        (folder / f"{name}.onnx").symlink_to(models_folder / f"{name}.onnx")
+    monkeypatch.setenv("CENSOR_MODELS", str(folder))
+
+
 def shell(line: str, folder: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run a line of bash in which `censor` is the command; no traceback, whatever happens."""
     start = f'censor() {{ {sys.executable} -c "from censor.cli import run; run()" "$@"; }}; '

@@ -97,9 +97,11 @@ def test_who_stands_still_gives_way_when_others_need_the_memory(
     port = int(served.url.rpartition(":")[2])
     with contextlib.ExitStack() as stack, httpx.Client(base_url=served.url, timeout=20, trust_env=False) as client:
         first, second = connect(stack, port), connect(stack, port)
-        for each, most in ((first, 1.95 * MB), (second, 3.9 * MB)):  # else nobody knows who is still for longer
-            each.sendall(REQUEST % (b"", 2 * MB) + bytes(2 * MB - 10_000))
-            wait_until(lambda most=most: held(client) > most)
+        stalled = REQUEST % (b"", 2 * MB) + bytes(2 * MB - 10_000)
+        first.sendall(stalled)
+        wait_until(lambda: held(client) > 1.95 * MB)  # else nobody knows which of them stands still for longer
+        second.sendall(stalled)
+        wait_until(lambda: held(client) > 3.9 * MB)
         time.sleep(1.2)
         response = client.post("/v1/censor", content=portrait, headers={"content-type": "image/jpeg"})
         assert response.status_code == 200

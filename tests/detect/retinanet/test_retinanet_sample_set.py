@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_classifiers import reds
+from training_scripts import run_command
 
 from detect import CLASSES, boxes, load_detector
 from detect.annotations import load_coco
@@ -36,14 +36,9 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     (folder / "annotations").symlink_to(ROOT / "annotations")
     (folder / "train_retinanet.py").symlink_to(ROOT / "train_retinanet.py")
-    # One thread: other tests run beside this, and threads that wait for their like do so at full load.
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for command in commands():
-        assert command[0] == "python"
-        done = subprocess.run(
-            [sys.executable, *command[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+        ended = run_command(command, folder=folder, said=folder / "said")
+        assert ended == 0, f"{command}: {(folder / 'said').read_text()}"
     return folder / "runs" / "sample"
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +14,7 @@ from types import ModuleType
 import numpy as np
 import torch
 from PIL import Image
-from training_scripts import load_script
+from training_scripts import load_script, run_command
 
 from detect.retinanet.model import RetinaNet, load_backbone
 from detect.training.classifier.architectures import ARCHITECTURES
@@ -41,7 +38,6 @@ def test_the_guides_commands_run(shapes: Callable[..., Path], models_folder: Pat
             soft = Image.fromarray(rng.integers(0, 256, (6, 9, 3), np.uint8)).resize((90, 60), Image.Resampling.BICUBIC)
             soft.save(tmp_path / f"{number}.png")
             rows.writerow([f"{number}.png", number, 10 * (number % 5)])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     commands = [
         shlex.split(line)
         for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
@@ -49,12 +45,9 @@ def test_the_guides_commands_run(shapes: Callable[..., Path], models_folder: Pat
     ]
     assert len(commands) == 6
     for command in commands:
-        assert command[0] == "python"
-        done = subprocess.run(
-            [sys.executable, *command[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
         wanted = 3 if "check" in command else 0  # the discs are what this policy calls NSFW
-        assert done.returncode == wanted, f"{command}: {done.stdout}{done.stderr}"
+        ended = run_command(command, folder=tmp_path, said=tmp_path / "said")
+        assert ended == wanted, f"{command}: {(tmp_path / 'said').read_text()}"
     assert (tmp_path / "ranked" / "val.csv").exists()
     assert (tmp_path / "runs" / "tuned" / "best.safetensors").exists()
     check_the_detectors_backbone(tmp_path)
