@@ -87,9 +87,12 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         cmap="viridis_r",
         alpha=0.7,
     )
-    for row in rows:
+    for number, row in enumerate(sorted(rows, key=lambda row: (row["accuracy"], row["gflops"]))):
         label = f"{row['name']}\n{row['parameters']:.1f} M, {row['milliseconds']:.1f} ms"
-        axes.annotate(label, (row["gflops"], row["accuracy"]), fontsize="x-small")
+        above = (0, (12, -32)[number % 2])  # or below: neighbors would write over one another
+        place: dict[str, Any] = {"xytext": above, "textcoords": "offset points", "ha": "center"}
+        axes.annotate(label, (row["gflops"], row["accuracy"]), fontsize="x-small", **place)
+    axes.margins(0.12)
     axes.set(xscale="log", xlabel="GFLOP a picture", ylabel="accuracy", title="from scratch, same options")
     axes.grid(alpha=0.3)
     figure.colorbar(dots, label="ms of one thread a picture")
