@@ -1,4 +1,4 @@
-"""Networks that look at what players show of stored pixels, and answer in stored pixels."""
+"""Between pixels as they are stored and as players show them: networks look at these, and are answered in those."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from censor.finding import Networks
 from censor.media.display import Display
+from censor.policy import Policy
 from detect.classifier.scores import Classifier, Scores
+from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
-from detect.tiling import DetectorWrapper
+from detect.pictures.still import Picture
+from detect.tiling import DetectorWrapper, joined
 
-__all__ = ["as_displayed"]
+__all__ = ["as_displayed", "as_stored", "shown"]
 
 
 def as_displayed(networks: Networks, display: Display | None) -> Networks:
@@ -30,6 +34,28 @@ def as_displayed(networks: Networks, display: Display | None) -> Networks:
     return replace(networks, detector=detector, classifiers=classifiers)
 
 
+def shown(picture: Picture, display: Display | None) -> Picture:
+    """A picture in the colours that most players show, for those that take its numbers for sRGB."""
+    return picture if display is None else replace(picture, pixels=display.srgb(picture.pixels))
+
+
+def as_stored(
+    policy: Policy, sticker: NDArray[np.uint8] | None, display: Display | None
+) -> tuple[Policy, NDArray[np.uint8] | None]:
+    """A policy whose colour, and a sticker whose colours, are numbers that show what the given ones are in sRGB.
+
+    Args:
+        policy: How things are hidden.
+        sticker: RGBA; None for none.
+        display: How stored numbers are shown; None if as sRGB.
+    """
+    if display is None:
+        return policy, sticker
+    red, green, blue = display.coded(np.array(policy.color, np.uint8)).tolist()
+    drawn = None if sticker is None else np.dstack([display.coded(sticker[..., :3]), sticker[..., 3]])
+    return replace(policy, color=(red, green, blue)), drawn
+
+
 class _DisplayedDetector(DetectorWrapper):
     def __init__(self, detector: Detector, display: Display) -> None:
         super().__init__(detector)
@@ -37,10 +63,14 @@ class _DisplayedDetector(DetectorWrapper):
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
         """See `Detector.detect`."""
-        found = self._detector.detect([self._display.show(each) for each in images])
         across, down = self._display.scale
         scale = np.array([across, down, across, down], np.float32)
-        return [each.replace(xyxy=each.xyxy / scale, masks=None) for each in found]
+        answers = []
+        for image in images:
+            found = self._detector.detect(self._display.readings(image))
+            one = found[0] if len(found) == 1 else joined(Detections.concatenate(found))
+            answers.append(one.replace(xyxy=one.xyxy / scale, masks=None))
+        return answers
 
 
 class _DisplayedClassifier:
@@ -52,4 +82,8 @@ class _DisplayedClassifier:
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`."""
-        return self._classifier.classify([self._display.show(each) for each in images], heat=heat)
+        answers = []
+        for image in images:
+            said = self._classifier.classify(self._display.readings(image), heat=heat)
+            answers.append(said[0] if len(said) == 1 else most_suspicious(said, [(0.0, 0.0, 1.0, 1.0)] * len(said)))
+        return answers

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from censor.censoring import censor_part
+from censor.displayed import shown
 from censor.errors import CensorError
 from censor.finding import Found, Networks, find
 from censor.manual import Box
@@ -85,7 +86,8 @@ def censored_frames(
         yield from live.run(_pictures(source, max_pixels))
         return
     with closing(open_moving(source, max_bytes=max_bytes, max_pixels=max_pixels)) as medium:
-        yield from live.run((each.where.seconds or 0.0, each.to_paint()) for each in medium.parts())
+        display = medium.display
+        yield from live.run((each.where.seconds or 0.0, shown(each.to_paint(), display)) for each in medium.parts())
 
 
 def _pictures(source: Live, max_pixels: int) -> Iterator[tuple[float, Picture]]:

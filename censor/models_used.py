@@ -11,9 +11,10 @@ from censor.finding import Networks
 from detect.errors import ReadError
 from detect.tiling import files_of
 
-__all__ = ["ModelUsed", "check_digest", "models_used"]
+__all__ = ["SHA256", "ModelUsed", "check_digest", "models_used"]
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""In hexadecimal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,5 +62,5 @@ def check_digest(text: str) -> None:
     Raises:
         ValueError: It is none.
     """
-    if not _SHA256.fullmatch(text):
+    if not SHA256.fullmatch(text):
         raise ValueError(f"sha256 must be 64 hexadecimal digits, not {text[:80]!r}")

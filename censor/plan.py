@@ -24,7 +24,17 @@ from censor.redact import ALSO, Frame, Redaction, redact_box, redact_heat
 from censor.rules import Rule, check_choice, check_number
 from detect.pictures.still import Picture
 
-__all__ = ["KEEP", "Plan", "PlannedBox", "PlannedThing"]
+__all__ = [
+    "EXPANSIONS",
+    "FARTHEST",
+    "KEEP",
+    "LONGEST",
+    "MOST_CELLS",
+    "SCORES",
+    "Plan",
+    "PlannedBox",
+    "PlannedThing",
+]
 
 KEEP = "KEEP"
 """Label of a box that a user drew to be left alone."""
@@ -33,14 +43,17 @@ _ROOM = 0.1
 """By how much of its sides what is kept of a thing reaches beyond what would have been hidden: the next look finds it
 a little elsewhere, and what reaches beyond a kept box is hidden."""
 
-_FARTHEST = 1e7
+FARTHEST = 1e7
 """An edge lies no farther from the picture's corner, in pixels."""
 
-_MOST_CELLS = 1024
+MOST_CELLS = 1024
 """Along a side of a map."""
 
-_LONGEST = 200
+LONGEST = 200
 """Characters of a name."""
+
+SCORES, EXPANSIONS = (0, 1), (0, 10)
+"""The least and the most of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +136,14 @@ class PlannedThing:
             )
         if self.number is not None and self.number < 1:
             raise ValueError(f"number must be 1 or more, not {self.number}")
-        for key, text in (("label", self.label), ("classifier", self.classifier or "none")):
-            if not text or len(text) > _LONGEST:
-                raise ValueError(f"{key} must be a text of 1 to {_LONGEST} characters")
-        check_number("score", self.score, 0, 1)
-        check_number("expand", self.expand, 0, 10)
+        for key, text in (
+            ("label", self.label),
+            ("classifier", "none" if self.classifier is None else self.classifier),
+        ):
+            if not text or len(text) > LONGEST:
+                raise ValueError(f"{key} must be a text of 1 to {LONGEST} characters")
+        check_number("score", self.score, *SCORES)
+        check_number("expand", self.expand, *EXPANSIONS)
         check_choice("effect", self.effect, EFFECTS)
         check_choice("shape", self.shape, SHAPES)
 
@@ -302,8 +318,8 @@ class Plan:
 
 
 def _check_box(box: Box) -> None:
-    if not all(math.isfinite(edge) and abs(edge) <= _FARTHEST for edge in box) or box[0] > box[2] or box[1] > box[3]:
-        within = f"each within {_FARTHEST:.0e} pixels"
+    if not all(math.isfinite(edge) and abs(edge) <= FARTHEST for edge in box) or box[0] > box[2] or box[1] > box[3]:
+        within = f"each within {FARTHEST:.0e} pixels"
         raise ValueError(
             f"xyxy must be four numbers x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, {within}, not {as_text(box)}"
         )
@@ -312,5 +328,5 @@ def _check_box(box: Box) -> None:
 def _check_cells(cells: tuple[str, ...]) -> None:
     width = len(cells[0]) if cells else 0
     same = all(len(row) == width and not row.strip("#.") for row in cells)
-    if not (1 <= width <= _MOST_CELLS and len(cells) <= _MOST_CELLS and same and "#" in "".join(cells)):
-        raise ValueError(f"cells must be rows of one length, 1 to {_MOST_CELLS}, of `#` and `.`, one `#` at least")
+    if not (1 <= width <= MOST_CELLS and len(cells) <= MOST_CELLS and same and "#" in "".join(cells)):
+        raise ValueError(f"cells must be rows of one length, 1 to {MOST_CELLS}, of `#` and `.`, one `#` at least")

@@ -22,26 +22,40 @@ given twice, a value out of range and a thing that was deleted are errors that n
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
+from censor.choices import EFFECTS, SHAPES
 from censor.errors import PlanError, PolicyError
+from censor.json_shapes import (
+    Boolean,
+    Const,
+    Either,
+    ListOf,
+    Number,
+    Object,
+    Schema,
+    Seconds,
+    Shape,
+    ShapeError,
+    Text,
+    Whole,
+    nullable,
+)
 from censor.media.writing import write_atomic
-from censor.models_used import ModelUsed
-from censor.plan import Plan, PlannedBox, PlannedThing
+from censor.models_used import SHA256, ModelUsed
+from censor.plan import EXPANSIONS, FARTHEST, LONGEST, MOST_CELLS, SCORES, Plan, PlannedBox, PlannedThing
 from censor.policy import Policy
 from censor.policy_toml import format_policy, parse_policy
 from censor.text_files import read_text
 from detect.errors import UnknownLabelError
 
-__all__ = ["FORMAT", "VERSION", "format_plan", "load_plan", "parse_plan", "save_plan"]
+__all__ = ["FORMAT", "VERSION", "format_plan", "load_plan", "parse_plan", "plan_schema", "save_plan"]
 
 FORMAT, VERSION = "censor-plan", 1
 """What a plan's file says it is; another version is refused."""
@@ -53,8 +67,6 @@ _LONGEST = 256 * 2**20
 
 _WIDEST = 118
 """Characters of a line in which a list or an object stands whole."""
-
-_SECONDS = re.compile(r"-?\d{1,18}(/\d{1,18}|\.\d{1,18})?")
 
 _OPTIONAL = {"classifier": None, "rechecked": False}
 """Keys of a thing that are left out where they say nothing."""
@@ -108,36 +120,31 @@ def parse_plan(text: str, *, source: str = "plan") -> Plan:
     Raises:
         PlanError: Not JSON, of another format or version, or a key or value that makes no sense; names the place.
     """
-    reader = _Reader(source)
-    data = reader.object(_parsed(text, source), "")
-    if data.get("format") != FORMAT:
-        raise reader.error("format", f"must be {FORMAT!r}: this is no plan")
-    if data.get("version") != VERSION or isinstance(data["version"], bool):
-        raise reader.error("version", f"must be {VERSION}, not {_short(data.get('version'))}: made by another release")
-    wanted = {"format", "version", "input", "policy", "models", "found", "things"}
-    reader.keys(data, "", wanted, {"time"})
-    given = reader.object(data["input"], "input")
-    reader.keys(given, "input", {"file", "sha256", "width", "height"})
-    times, end = _time(reader, data.get("time"))
-    things = [
-        _thing(reader, each, f"things[{row}]", times) for row, each in enumerate(reader.list(data["things"], "things"))
-    ]
-    models = [_model(reader, each, f"models[{row}]") for row, each in enumerate(reader.list(data["models"], "models"))]
-    return reader.made(
-        "",
-        lambda: Plan(
-            file=reader.text(given["file"], "input.file"),
-            sha256=reader.text(given["sha256"], "input.sha256"),
-            width=reader.whole(given["width"], "input.width"),
-            height=reader.whole(given["height"], "input.height"),
-            policy=_policy(reader, data["policy"]),
-            models=tuple(models),
-            things=tuple(things),
-            found=reader.whole(data["found"], "found"),
-            times=times,
-            end=end,
-        ),
-    )
+    data = _parsed(text, source)
+    try:
+        if isinstance(data, dict):  # of another format or version, keys mean nothing
+            for key, shape in _HEAD.items():
+                shape.read(data.get(key), key)
+        moves = isinstance(data, dict) and "time" in data
+        return _plan((_MOVING if moves else _STILL).read(data, ""), source)
+    except ShapeError as error:
+        raise PlanError(f"{source}: {error}") from error
+
+
+def plan_schema() -> Schema:
+    """What `parse_plan` takes, as a JSON Schema (draft 2020-12).
+
+    It says what each value may be. That times are in order, that no thing that was found is missing, that boxes lie in
+    the picture and that policy and input are those of the hashes, no schema says: `parse_plan` does.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A plan of what censor hides",
+        "if": {"required": ["time"]},
+        "then": {"$ref": "#/$defs/moving"},
+        "else": {"$ref": "#/$defs/still"},
+        "$defs": {"moving": _MOVING.schema, "still": _STILL.schema},
+    }
 
 
 def _parsed(text: str, source: str) -> Any:
@@ -162,38 +169,6 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number")
 
 
-def _time(reader: _Reader, value: Any) -> tuple[tuple[Fraction, ...], Fraction]:
-    if value is None:
-        return (), Fraction(0)
-    given = reader.object(value, "time")
-    reader.keys(given, "time", {"frames", "end"})
-    frames = reader.list(given["frames"], "time.frames")
-    if not frames:
-        raise reader.error("time.frames", "must be one at least")
-    times = [reader.seconds(each, f"time.frames[{row}]") for row, each in enumerate(frames)]
-    return tuple(times), reader.seconds(given["end"], "time.end")
-
-
-def _policy(reader: _Reader, value: Any) -> Policy:
-    given = reader.object(value, "policy")
-    reader.keys(given, "policy", {"sha256", "toml"})
-    toml = reader.text(given["toml"], "policy.toml", longest=2**18)
-    if given["sha256"] != _digest(toml):
-        raise reader.error("policy", "is not the one that its sha256 is of: plan anew under another policy")
-    try:
-        return parse_policy(toml, source=f"{reader.source}, policy.toml")
-    except (PolicyError, UnknownLabelError) as error:
-        raise PlanError(str(error)) from error
-
-
-def _model(reader: _Reader, value: Any, where: str) -> ModelUsed:
-    given = reader.object(value, where)
-    reader.keys(given, where, {"name", "sha256"})
-    name, digest = reader.text(given["name"], f"{where}.name"), given["sha256"]
-    digest = None if digest is None else reader.text(digest, f"{where}.sha256")
-    return reader.made(where, lambda: ModelUsed(name=name, sha256=digest))
-
-
 def _thing_data(thing: PlannedThing, *, moves: bool) -> dict[str, Any]:
     number = {} if thing.number is None else {"number": thing.number}
     data = {
@@ -215,122 +190,123 @@ def _box_data(box: PlannedBox, *, moves: bool) -> dict[str, Any]:
     return {**when, **effect, **where}
 
 
-def _thing(reader: _Reader, value: Any, where: str, times: Sequence[Fraction]) -> PlannedThing:
-    given = reader.object(value, where)
-    usual = {"number", "hide", "label", "score", "effect", "shape", "expand", *_OPTIONAL}
-    reader.keys(given, where, {"boxes"}, usual)
-    read: dict[str, Callable[[Any, str], Any]] = {
-        "number": reader.whole,
-        "hide": reader.boolean,
-        "label": reader.text,
-        "score": reader.number,
-        "effect": reader.text,
-        "shape": reader.text,
-        "expand": reader.number,
-        "classifier": lambda value, place: None if value is None else reader.text(value, place),
-        "rechecked": reader.boolean,
-    }
-    values = {key: read[key](each, f"{where}.{key}") for key, each in given.items() if key != "boxes"}
-    rows = reader.list(given["boxes"], f"{where}.boxes")
-    boxes = tuple(_box(reader, each, f"{where}.boxes[{row}]", times) for row, each in enumerate(rows))
-    return reader.made(where, lambda: PlannedThing(boxes=boxes, **values))
+_HEAD: dict[str, Shape] = {
+    "format": Const(FORMAT, "this is no plan"),
+    "version": Const(VERSION, "made by another release"),
+}
+
+_SHA256 = Text(more={"pattern": f"^{SHA256.pattern}$", "maxLength": 64})
+_ONE, _NAME = {"minimum": 1}, Text(more={"minLength": 1, "maxLength": LONGEST})
+_EFFECT = Text(more={"enum": [*EFFECTS]})
+_FRAME = Either(Seconds(), Whole(), first=lambda value: isinstance(value, str))
 
 
-def _box(reader: _Reader, value: Any, where: str, times: Sequence[Fraction]) -> PlannedBox:
-    given = reader.object(value, where)
-    reader.keys(given, where, {"from", "to"} if times else set(), {"xyxy", "cells", "effect"})
-    first = reader.frame(given["from"], f"{where}.from", times) if times else 0
-    end = reader.frame(given["to"], f"{where}.to", times) if times else 1
-    xyxy, cells, effect = None, None, None
-    if "xyxy" in given:
-        edges = reader.list(given["xyxy"], f"{where}.xyxy")
-        if len(edges) != 4:
-            raise reader.error(f"{where}.xyxy", f"must be four numbers, not {len(edges)}")
-        x0, y0, x1, y1 = (reader.number(each, f"{where}.xyxy") for each in edges)
-        xyxy = (x0, y0, x1, y1)
-    if "cells" in given:
-        rows = reader.list(given["cells"], f"{where}.cells")
-        cells = tuple(reader.text(each, f"{where}.cells", longest=2**12) for each in rows)
-    if "effect" in given:
-        effect = reader.text(given["effect"], f"{where}.effect")
-    return reader.made(where, lambda: PlannedBox(first=first, end=end, xyxy=xyxy, cells=cells, effect=effect))
+def _box_shape(*, moves: bool) -> Shape:
+    edge = Number({"minimum": -FARTHEST, "maximum": FARTHEST})
+    row = Text(more={"pattern": "^[#.]+$", "maxLength": MOST_CELLS})
+    rows = {"minItems": 1, "maxItems": MOST_CELLS, "contains": {"pattern": "#"}}
+    return Object(
+        {"from": _FRAME, "to": _FRAME} if moves else {},
+        {
+            "xyxy": ListOf(edge, least=4, most=4, said="must be four numbers", counted=False),
+            "cells": ListOf(row, counted=False, more=rows),
+            "effect": _EFFECT,
+        },
+        {"oneOf": [{"required": ["xyxy"]}, {"required": ["cells"]}]},
+    )
 
 
-class _Reader:
-    """Turns what is wrong in a plan's data into an error that names the place."""
+def _plan_shape(*, moves: bool) -> Shape:
+    thing = Object(
+        {"boxes": ListOf(_box_shape(moves=moves), more=_LEAST_ONE)},
+        {
+            "number": Whole(_ONE),
+            "hide": Boolean(),
+            "label": _NAME,
+            "score": Number(_between(SCORES)),
+            "effect": _EFFECT,
+            "shape": Text(more={"enum": [*SHAPES]}),
+            "expand": Number(_between(EXPANSIONS)),
+            "classifier": nullable(_NAME),
+            "rechecked": Boolean(),
+        },
+    )
+    times = Object({"frames": ListOf(Seconds(), least=1, said="must be one at least"), "end": Seconds()})
+    return Object(
+        {
+            **_HEAD,
+            "input": Object({"file": Text(), "sha256": _SHA256, "width": Whole(_ONE), "height": Whole(_ONE)}),
+            **({"time": times} if moves else {}),
+            "policy": Object({"sha256": _SHA256, "toml": Text(longest=2**18)}),
+            "models": ListOf(Object({"name": Text(), "sha256": nullable(_SHA256)})),
+            "found": Whole(),
+            "things": ListOf(thing),
+        }
+    )
 
-    def __init__(self, source: str) -> None:
-        self.source = source
 
-    def error(self, where: str, what: str) -> PlanError:
-        return PlanError(f"{self.source}: {where}{': ' if where else ''}{what}")
+def _between(bounds: tuple[float, float]) -> Schema:
+    return {"minimum": bounds[0], "maximum": bounds[1]}
 
-    def made(self, where: str, make: Callable[[], _T]) -> _T:
-        try:
-            return make()
-        except ValueError as error:
-            raise self.error(where, str(error)) from error
 
-    def keys(self, given: dict[str, Any], where: str, wanted: set[str], usual: set[str] | None = None) -> None:
-        known = wanted | (usual or set())
-        for key in given:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-                raise self.error(where, f"unknown key {_short(key)}; {hint}")
-        if missing := sorted(wanted - set(given)):
-            raise self.error(where, f"{missing[0]} is missing")
+_LEAST_ONE = {"minItems": 1}
+_STILL, _MOVING = _plan_shape(moves=False), _plan_shape(moves=True)
 
-    def object(self, value: Any, where: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self.error(where, f"must be an object, not {_short(value)}")
-        return value
 
-    def list(self, value: Any, where: str) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.error(where, f"must be a list, not {_short(value)}")
-        return value
+def _plan(data: dict[str, Any], source: str) -> Plan:
+    """A plan of data of the right shape."""
+    times = tuple(data["time"]["frames"]) if "time" in data else ()
+    things = [_thing(each, f"things[{row}]", times) for row, each in enumerate(data["things"])]
+    models = [_made(f"models[{row}]", ModelUsed, **each) for row, each in enumerate(data["models"])]
+    return _made(
+        "",
+        Plan,
+        **data["input"],
+        policy=_policy(data["policy"], source),
+        models=tuple(models),
+        things=tuple(things),
+        found=data["found"],
+        times=times,
+        end=data["time"]["end"] if times else Fraction(0),
+    )
 
-    def text(self, value: Any, where: str, *, longest: int = 2**12) -> str:
-        if not isinstance(value, str) or len(value) > longest:
-            raise self.error(where, f"must be a text of {longest} characters at most, not {_short(value)}")
-        return value
 
-    def boolean(self, value: Any, where: str) -> bool:
-        if not isinstance(value, bool):
-            raise self.error(where, f"must be true or false, not {_short(value)}")
-        return value
+def _policy(given: dict[str, Any], source: str) -> Policy:
+    if given["sha256"] != _digest(given["toml"]):
+        raise ShapeError("policy", "is not the one that its sha256 is of: plan anew under another policy")
+    try:
+        return parse_policy(given["toml"], source=f"{source}, policy.toml")
+    except (PolicyError, UnknownLabelError) as error:
+        raise PlanError(str(error)) from error
 
-    def whole(self, value: Any, where: str) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-            raise self.error(where, f"must be a whole number from 0, not {_short(value)}")
-        return value
 
-    def number(self, value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-            raise self.error(where, f"must be a number, not {_short(value)}")
-        return float(value)
+def _thing(given: dict[str, Any], where: str, times: Sequence[Fraction]) -> PlannedThing:
+    boxes = tuple(_box(each, f"{where}.boxes[{row}]", times) for row, each in enumerate(given["boxes"]))
+    return _made(where, PlannedThing, **{**given, "boxes": boxes})
 
-    def seconds(self, value: Any, where: str) -> Fraction:
-        if not isinstance(value, str) or not _SECONDS.fullmatch(value):
-            raise self.error(where, f'must be seconds like "6/5" or "1.25", not {_short(value)}')
-        try:
-            return Fraction(value)
-        except ZeroDivisionError:
-            raise self.error(where, f"must be seconds, not {_short(value)}") from None
 
-    def frame(self, value: Any, where: str, times: Sequence[Fraction]) -> int:
-        """The number of a frame; of seconds, that of the first frame that is shown then or later."""
-        return bisect_left(times, self.seconds(value, where)) if isinstance(value, str) else self.whole(value, where)
+def _box(given: dict[str, Any], where: str, times: Sequence[Fraction]) -> PlannedBox:
+    when = {"first": _frame(given["from"], times), "end": _frame(given["to"], times)} if times else {}
+    rest = {key: tuple(given[key]) for key in ("xyxy", "cells") if key in given}
+    return _made(where, PlannedBox, **when, **rest, effect=given.get("effect"))
+
+
+def _frame(value: int | Fraction, times: Sequence[Fraction]) -> int:
+    """The number of a frame; of seconds, that of the first frame that is shown then or later."""
+    return bisect_left(times, value) if isinstance(value, Fraction) else value
+
+
+def _made(where: str, make: Callable[..., _T], **values: Any) -> _T:
+    try:
+        return make(**values)
+    except ShapeError:
+        raise
+    except ValueError as error:
+        raise ShapeError(where, str(error)) from error
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _lines(value: Any, indent: str, room: int = 0) -> list[str]:

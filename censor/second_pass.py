@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from censor.anchors import Anchors
 from censor.choices import CELL_EFFECTS
+from censor.displayed import as_stored
 from censor.evidence import Evidence
 from censor.finding import Networks, find_again
 from censor.first_pass import Progress, Seen
@@ -82,7 +83,8 @@ class SecondPass:
         self._planned, self._each = planned, report
         self._policy = policy if policy.heat is None else replace(policy, heat=replace(policy.heat, effect="solid"))
         self._medium, self._seen, self._networks, self._again = medium, seen, networks, again
-        self._sticker, self._also, self._keep = sticker, also, keep
+        self._inks = as_stored(policy, sticker, medium.display)
+        self._also, self._keep = also, keep
         self._anchors, self._frame = Anchors(), Frame(width=seen.width, height=seen.height)
         self._checked = _second_looks(seen.looked) if again else frozenset()
         self._looked = frozenset(seen.looked)
@@ -148,7 +150,7 @@ class SecondPass:
         views = Views.at(picture, self._networks.reduction)
         if not redactions and seen is None:
             seen = find_again(views, picture, self._networks)
-        one.canvas = Canvas(picture.pixels, self._policy, sticker=self._sticker, anchors=self._anchors)
+        one.canvas = self._canvas(picture)
         one.canvas.paint(redactions)
         one.shown = replace(picture, beneath=None, readings=())
         passed_over = kept(evidence, self._policy, self._frame).replace(track_ids=None)  # as later looks have none
@@ -164,6 +166,10 @@ class SecondPass:
             if other is not one and one.seconds - other.seconds <= HOLD_SECONDS:
                 other.more += fresh
         self._carried += [(one.seconds + HOLD_SECONDS, each) for each in fresh]
+
+    def _canvas(self, picture: Picture) -> Canvas:
+        policy, sticker = self._inks
+        return Canvas(picture.pixels, policy, sticker=sticker, anchors=self._anchors)
 
     def _released(self, now: float | None) -> Iterator[Part]:
         """Frames of which no later look can say anything, painted; all of them, where a shot has ended."""
@@ -188,7 +194,7 @@ class SecondPass:
             return part.painted(_with_alpha(part.picture), ()) if self._seen.transparent else part
         if one.canvas is None or one.shown is None:
             picture = one.part.to_paint()
-            one.canvas = Canvas(picture.pixels, self._policy, sticker=self._sticker, anchors=self._anchors)
+            one.canvas = self._canvas(picture)
             one.shown = replace(picture, beneath=None, readings=())
             one.canvas.paint(redactions)
         elif one.more:

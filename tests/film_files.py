@@ -69,6 +69,7 @@ def film(
     codec: str = "libx264",
     *,
     pixels: str = "yuv420p",
+    matrix: int | None = None,
     times: Sequence[int] | None = None,
     base: Fraction = Fraction(1, 600),
     rate: int = 24,
@@ -108,7 +109,8 @@ def film(
         if sound is not None and language:
             sound.metadata["language"] = language
         for pts, each in zip(times, frames, strict=True):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(each)).reformat(format=pixels)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(each))
+            frame = frame.reformat(format=pixels, dst_colorspace=matrix)
             frame.pts, frame.time_base = pts, base
             out.mux(video.encode(frame))
         out.mux(video.encode(None))

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from censor.analysis.page import Figure, Gallery, Section, Table, render_page
 from censor.analysis.thumbnails import Thumbnail, censored_thumbnail
+from censor.displayed import shown
 from censor.drawing import Pen, corners
 from censor.media.encoding import encode
 from censor.media.opening import Encoded, EncodedFilm, open_moving
@@ -85,7 +86,8 @@ def _frames(
     with closing(open_moving(encoded, max_bytes=max_bytes, max_pixels=max_pixels)) as medium:
         for number, part in enumerate(medium.parts()):
             if number in wanted:
-                yield number, Encoded(encode(part.picture, format="PNG"), f"{encoded.name}, frame {number}")
+                picture = shown(part.picture, medium.display)
+                yield number, Encoded(encode(picture, format="PNG"), f"{encoded.name}, frame {number}")
 
 
 def _telling(thing: PlannedThing) -> list[int]:

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["apply", "plan"]
 
 
+def _write_schema(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click's
+    if not value or context.resilient_parsing:
+        return
+    import json
+
+    from censor.plan_json import plan_schema
+
+    click.echo(json.dumps(plan_schema(), indent=2))
+    context.exit()
+
+
 @click.command()
 @click.argument("photo", type=FilePath(dir_okay=False), metavar="PHOTO")
 @click.option("-o", "--output", "out", type=FilePath(dir_okay=False), required=True, metavar="PLAN.json",
@@ -38,6 +49,8 @@ __all__ = ["apply", "plan"]
 @click.option("--sheet", type=FilePath(dir_okay=False), metavar="PLAN.html",
               help="Show each thing too, on a page of censored thumbnails; needs the extra `analysis`.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite outputs that exist.")
+@click.option("--schema", is_flag=True, is_eager=True, expose_value=False, callback=_write_schema,
+              help="Write what a plan may hold as a JSON Schema, and do nothing else.")  # fmt: skip
 @analysis_options
 def plan(
     photo: Path,

@@ -18,10 +18,9 @@ from censor.media.film_quality import crf_after, tried
 from censor.media.film_reading import FilmInfo, decoded, probed
 from censor.media.film_source import MAX_FILM_BYTES, FilmSource
 from censor.media.film_streams import sorted_streams
-from censor.media.film_writing import Recipe, encoder_opens, write_film
+from censor.media.film_writing import Recipe, codec_for, encoder_opens, write_film
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, rgb_of
-from detect.errors import UnsupportedImageError
 from detect.pictures.blocks import BlockGrid
 from detect.pictures.still import MAX_PIXELS, Picture, Source
 
@@ -80,14 +79,14 @@ class Film:
         source: Its file.
         info: What it is.
         dropped: What of it does not come out, in words.
-        codec: What it is written in; None for its own, or else the first that its container takes.
+        codec: What it is written in.
         trying: Encode a few moments for trial, where no quality is asked for.
     """
 
     source: FilmSource
     info: FilmInfo
+    codec: Codec
     dropped: tuple[str, ...] = ()
-    codec: Codec | None = None
     trying: bool = True
 
     @property
@@ -129,10 +128,9 @@ class Film:
     @property
     def display(self) -> Display | None:
         """What players make of its pixels; None if they show them as they are."""
-        if self.info.aspect == 1 and not self.info.cicp.hdr:
-            return None
         aspect = float(self.info.aspect if self.info.turns % 2 == 0 else 1 / self.info.aspect)
-        return Display(aspect=aspect, cicp=self.info.cicp)
+        shown = Display(aspect=aspect, cicp=self.info.cicp)
+        return None if shown.plain else shown
 
     def require_output(self, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
         """Check, before all the work, that it can be written."""
@@ -140,11 +138,6 @@ class Film:
             raise WriteError(f"{self.name}: a film is written in the container that it came in, {self.format}")
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality lies in 1..100, not {quality}")
-        if self.info.cicp.hdr:
-            raise UnsupportedImageError(
-                f"{self.name}: a film in HDR (PQ or HLG) is judged, but not censored: what it says of its light would "
-                "not be kept"
-            )
         encoder_opens(self.recipe(quality), self.name)
 
     def write(self, parts: Iterable[Part], out: BinaryIO, *, format: str, quality: int | None = None) -> None:  # noqa: A002  # Pillow's own word
@@ -163,9 +156,7 @@ class Film:
 
     def recipe(self, quality: int | None = None) -> Recipe:
         """In what it is written, before any trial."""
-        kind = self.source.kind
-        own = self.info.codec if self.info.codec in kind.codecs else kind.codecs[0]
-        return Recipe(kind=kind, codec=self.codec or CODECS[own], info=self.info, quality=quality)
+        return Recipe(kind=self.source.kind, codec=self.codec, info=self.info, quality=quality)
 
 
 def open_film(
@@ -206,7 +197,8 @@ def _opened(source: FilmSource, *, max_pixels: int, codec: str | None) -> Film:
         raise ValueError(f"{source.name}: {source.kind.title} is written with {', '.join(held)}, not {codec!r}")
     info = probed(source, max_pixels=max_pixels)
     _, dropped = sorted_streams(source)
-    return Film(source=source, info=info, dropped=dropped, codec=None if codec is None else CODECS[codec])
+    written = codec_for(info, source.kind) if codec is None else CODECS[codec]
+    return Film(source=source, info=info, dropped=(*dropped, *info.light.dropped(written)), codec=written)
 
 
 def _frame_of(part: Part) -> VideoFrame:

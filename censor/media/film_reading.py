@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from censor.media.film_light import Light, shown_alike, side_data
 from censor.media.film_source import FilmSource, cut_short
-from censor.media.planes import Colors
+from censor.media.planes import MATRICES, Colors
 from detect.errors import LimitError, UnsupportedImageError
-from detect.pictures.cicp import Cicp
+from detect.pictures.cicp import Cicp, unknown
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.container import InputContainer
-    from av.sidedata.sidedata import SideData
     from av.video.stream import VideoStream
 
 __all__ = ["MAX_FRAMES", "MAX_TOTAL_PIXELS", "FilmInfo", "decoded", "opened", "probed", "shown_stream"]
@@ -32,6 +32,11 @@ MAX_TOTAL_PIXELS = 2_000_000_000_000
 
 _PICTURES_OF_OTHERS = ("attached_pic", "timed_thumbnails", "still_image")
 _TURNS = {(1, 0, 0, 1): 0, (0, -1, 1, 0): 1, (-1, 0, 0, -1): 2, (0, 1, -1, 0): 3}
+_NO_MATRIX = (0, 2, 3)  # of RGB, which pixels in planes of luma cannot be in, unspecified and reserved: players guess
+_BEYOND_BT709 = (11, 12)
+_DOLBY_TAGS = ("dvh1", "dvhe", "dva1", "dvav", "dav1")
+"""Of streams in MP4 that are for players of Dolby Vision alone."""
+
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 _WITHOUT_FRAMES = ("vp8", "mpeg4", "msmpeg4v3")
 """Of which packets may hold no frame that is shown."""
@@ -52,6 +57,7 @@ class FilmInfo:
         colors: How numbers stand for colours.
         cicp: Code points of its colours.
         tags: Colour space, range, transfer and primaries as FFmpeg numbers them.
+        light: What it says of its light besides.
         rate: Frames a second, on average; None where nobody says.
         time_base: Seconds of a tick.
         start: Ticks at which the first frame is shown.
@@ -68,6 +74,7 @@ class FilmInfo:
     colors: Colors
     cicp: Cicp
     tags: dict[str, int]
+    light: Light
     rate: Fraction | None
     time_base: Fraction
     start: int
@@ -126,9 +133,9 @@ def probed(source: FilmSource, *, max_pixels: int) -> FilmInfo:
             raise cut_short(source.name, "it has no frames")
         _require_size(first.width, first.height, source.name, max_pixels)
         _require_known(first, source.name)
-        tags = {
-            name: int(getattr(first, name)) for name in ("colorspace", "color_range", "color_trc", "color_primaries")
-        }
+        tags = _tags(first)
+        if not shown_alike(first, _cicp(tags)) or _is_for_dolby_alone(stream, first):
+            raise _in_dolby_vision(source.name)
         rate = stream.average_rate or stream.guessed_rate
         return FilmInfo(
             codec=_family(stream.codec_context.name),
@@ -139,8 +146,9 @@ def probed(source: FilmSource, *, max_pixels: int) -> FilmInfo:
             rotation=first.rotation,
             aspect=stream.sample_aspect_ratio or Fraction(1),
             colors=Colors.of(first),
-            cicp=Cicp(tags["color_primaries"], tags["color_trc"], video=True),
+            cicp=_cicp(tags),
             tags=tags,
+            light=Light.of(first),
             rate=rate,
             time_base=Fraction(first.time_base or stream.time_base or Fraction(1, 1000)),
             start=int(first.pts or 0),
@@ -219,10 +227,25 @@ def _require_known(frame: VideoFrame, name: str) -> None:
         raise _transparent(name)
     if layout.is_rgb or layout.has_palette or [each.plane for each in layout.components] != [*range(len(frame.planes))]:
         raise UnsupportedImageError(f"{name}: a film whose pixels lie as {layout.name}, which is not taken")
-    kinds = [each.type.name for each in _side_data(frame)]
-    for kind, what in (("SPHERICAL", "is shown all around"), ("DOVI", "is in Dolby Vision")):
-        if any(each.startswith(kind) for each in kinds):
-            raise UnsupportedImageError(f"{name}: a film that {what}, which is not taken")
+    if any(each.type.name == "SPHERICAL" for each in side_data(frame)):
+        raise UnsupportedImageError(f"{name}: a film that is shown all around, which is not taken")
+    tags = _tags(frame)
+    if tags["colorspace"] not in (*MATRICES, *_NO_MATRIX):
+        raise UnsupportedImageError(f"{name}: a film whose colours are coded by matrix {tags['colorspace']} of H.273")
+    if unknown(_cicp(tags)):
+        raise UnsupportedImageError(f"{name}: colours of code points {_cicp(tags)[:2]}, which no player shows")
+
+
+def _is_for_dolby_alone(stream: VideoStream, frame: VideoFrame) -> bool:
+    """Whether its container leaves it to players of Dolby Vision, and nothing in it says of what profile it is."""
+    said = any(each.type.name.startswith("DOVI") for each in side_data(frame))
+    return stream.codec_context.codec_tag in _DOLBY_TAGS and not said
+
+
+def _in_dolby_vision(name: str) -> UnsupportedImageError:
+    return UnsupportedImageError(
+        f"{name}: a film in a kind of Dolby Vision that other players show otherwise, which is not taken"
+    )
 
 
 def _transparent(name: str) -> UnsupportedImageError:
@@ -235,13 +258,25 @@ def _require_same(frame: VideoFrame, info: FilmInfo, name: str) -> None:
     if (frame.width, frame.height, frame.format.name) != (info.width, info.height, info.pixel_format):
         changed = f"{frame.width} x {frame.height} {frame.format.name}"
         raise UnsupportedImageError(f"{name}: the film changes to {changed} midway, which is not taken")
-    if frame.rotation != info.rotation or int(frame.color_trc) != info.tags["color_trc"]:
+    if not shown_alike(frame, info.cicp):
+        raise _in_dolby_vision(name)
+    if frame.rotation != info.rotation or _tags(frame) != info.tags:
         raise UnsupportedImageError(f"{name}: the film is turned or changes its colours midway, which is not taken")
+
+
+def _tags(frame: VideoFrame) -> dict[str, int]:
+    return {name: int(getattr(frame, name)) for name in ("colorspace", "color_range", "color_trc", "color_primaries")}
+
+
+def _cicp(tags: Mapping[str, int]) -> Cicp:
+    """Code points of colours as players take them: the curves of xvYCC and BT.1361 for that of BT.709."""
+    transfer = tags["color_trc"]
+    return Cicp(tags["color_primaries"], 1 if transfer in _BEYOND_BT709 else transfer, video=True)
 
 
 def _turns(frame: VideoFrame, name: str) -> int:
     """Quarter turns by its display matrix, ISO/IEC 14496-12, 6.2.2."""
-    matrix = next((each for each in _side_data(frame) if each.type.name == "DISPLAYMATRIX"), None)
+    matrix = next((each for each in side_data(frame) if each.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
         return 0
     numbers = np.frombuffer(memoryview(matrix), np.int32)[:9]
@@ -251,12 +286,6 @@ def _turns(frame: VideoFrame, name: str) -> int:
     if turns is None:
         raise UnsupportedImageError(f"{name}: a film that is shown mirrored, stretched or askew, which is not taken")
     return turns
-
-
-def _side_data(frame: VideoFrame) -> list[SideData]:
-    """PyAV's stubs call it a dictionary, and it is a sequence."""
-    container: Any = frame.side_data
-    return list(container)
 
 
 def _family(name: str) -> str:

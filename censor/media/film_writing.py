@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import Lock
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from censor.errors import WriteError
 from censor.media.film_encoders import open_encoder, quiet
-from censor.media.film_kinds import Codec, FilmKind
+from censor.media.film_kinds import CODECS, Codec, FilmKind
+from censor.media.film_light import with_light
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource, Window
 from censor.media.film_streams import copied_packet, sorted_streams
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["Recipe", "encoder_opens", "write_film"]
+__all__ = ["Recipe", "codec_for", "encoder_opens", "write_film"]
 
 _READS = 1  # AVIO_FLAG_READ
+_DEEP = ("av1", "hevc")
+"""Codecs whose encoders take ten bits where another's does not."""
+
 _TAGS = {"hevc": "hvc1"}
 """What players of Apple's want a codec to be called in MP4 and QuickTime."""
 
@@ -49,7 +54,7 @@ class Recipe:
     @property
     def settings(self) -> dict[str, str]:
         """What the encoder is told; AVI knows no order of frames but that in which they are decoded."""
-        settings = self.codec.settings(self.quality)
+        settings = with_light(self.codec.settings(self.quality), self.info.light, self.codec)
         if self.crf is not None:
             settings["crf"] = str(self.crf)
         return {**settings, "bf": "0"} if self.kind.name == "AVI" else settings
@@ -58,6 +63,22 @@ class Recipe:
     def rate(self) -> Fraction:
         """Frames a second, as encoders want to know them for how much they look ahead."""
         return (self.info.rate or Fraction(25)).limit_denominator(100_000)
+
+
+def codec_for(info: FilmInfo, kind: FilmKind) -> Codec:
+    """A film's own codec; where its container or the encoder here does not take it, the first that both take."""
+    own = info.codec if info.codec in kind.codecs else kind.codecs[0]
+    for name in (own, *(each for each in _DEEP if each in kind.codecs)):
+        with suppress(ValueError):  # there is no such encoder here
+            if _takes(CODECS[name], info.pixel_format):
+                return CODECS[name]
+    return CODECS[own]
+
+
+def _takes(codec: Codec, pixel_format: str) -> bool:
+    import av
+
+    return pixel_format in {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
 
 
 def encoder_opens(recipe: Recipe, name: str) -> None:
@@ -70,8 +91,7 @@ def encoder_opens(recipe: Recipe, name: str) -> None:
 
     info, codec = recipe.info, recipe.codec
     try:
-        formats = {each.name for each in av.Codec(codec.encoder, "w").video_formats or ()}
-        if info.pixel_format not in formats:
+        if not _takes(codec, info.pixel_format):
             raise WriteError(f"{name}: {codec.encoder} writes no frames in {info.pixel_format}; another codec might")
         with quiet(codec):
             context: Any = av.CodecContext.create(codec.encoder, "w")

@@ -21,11 +21,23 @@ from detect.pictures.blocks import BlockGrid
 if TYPE_CHECKING:
     from av import VideoFrame
 
-__all__ = ["Colors", "blocks_of_turned", "copied", "luma_of", "plane_arrays", "repainted", "rgb_of", "turned"]
+__all__ = [
+    "MATRICES",
+    "Colors",
+    "blocks_of_turned",
+    "copied",
+    "luma_of",
+    "plane_arrays",
+    "repainted",
+    "rgb_of",
+    "turned",
+]
 
 _FULL, _LIMITED = 2, 1  # AVCOL_RANGE_JPEG, AVCOL_RANGE_MPEG
 _BT709, _BT601 = 1, 5  # of swscale
-_MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}  # H.273, table 4, to swscale's
+MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
+"""Those of H.273, table 4, that are known here, to swscale's."""
+
 _UNSPECIFIED = 2
 _HIGH_DEFINITION = 720
 _BLOCK = 8  # the largest transform of H.264, MPEG-4 and MPEG-2; most of those of HEVC, VP9 and AV1
@@ -52,7 +64,7 @@ class Colors:
         said = int(frame.colorspace)
         guess = _BT709 if frame.height >= _HIGH_DEFINITION else _BT601
         full = int(frame.color_range) == _FULL or frame.format.name.startswith("yuvj")
-        return cls(matrix=_MATRICES.get(said, guess), full=full)
+        return cls(matrix=MATRICES.get(said, guess), full=full)
 
     @property
     def range(self) -> int:

@@ -45,6 +45,9 @@ _REFUSED = (9, 10, 11, 12)
 _WHITE, _PEAK = 203.0, 1000.0
 """cd/m² of diffuse white (BT.2408) and of what is taken to be the brightest."""
 
+_LUMINANCE = np.array([0.2627, 0.6780, 0.0593])
+"""Of light in BT.2020: BT.2100-3, table 4."""
+
 _LEVELS = np.arange(256) / 255
 
 
@@ -98,13 +101,43 @@ class Cicp(NamedTuple):
             shown[top : top + 64] = self._strip(pixels[top : top + 64])
         return shown
 
+    def coded(self, colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The numbers that stand for colours of sRGB: what they show is the colour, or the nearest that they can.
+
+        Args:
+            colors: uint8 (..., 3), sRGB.
+
+        Returns:
+            uint8 (..., 3), full range.
+
+        Source:
+            Rec. ITU-R BT.2408-7, 2.1 and 5.1: white of a screen is diffuse white, 203 cd/m², also of what comes from
+            SDR. `tone_mapped` shows it half as bright, like all that is as bright as it.
+        """
+        flat = _srgb()[colors.reshape(-1, 3)]
+        if not self.hdr:
+            shaper = self.shaper
+            if shaper is None:
+                return colors
+            own = flat @ np.linalg.inv(SRGB_FROM_XYZ @ shaper.colorants).T
+            levels = np.stack([np.interp(own[:, each], shaper.curves[each], _LEVELS) for each in range(3)], axis=1)
+        else:
+            to_2020, to_srgb = _matrices(self.primaries if self.primaries in _PRIMARIES else 1)
+            light = np.maximum(flat @ np.linalg.inv(to_srgb), 0)
+            if self.transfer == _HLG:
+                luminance = light @ _LUMINANCE * (_WHITE / _PEAK)
+                light *= (np.maximum(luminance, 1e-6) ** (1 / 1.2 - 1) * _WHITE / _PEAK)[:, None]
+            curve = _pq() if self.transfer == _PQ else _hlg()
+            levels = np.interp(light @ np.linalg.inv(to_2020), curve, _LEVELS)
+        return np.asarray(np.round(255 * levels), np.uint8).reshape(colors.shape)
+
     def _strip(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         to_2020, to_srgb = _matrices(self.primaries if self.primaries in _PRIMARIES else 1)
         if self.transfer == _PQ:
             light = _pq()[pixels] @ to_2020
         else:
             scene = _hlg()[pixels] @ to_2020
-            luminance = scene @ np.array([0.2627, 0.6780, 0.0593])
+            luminance = scene @ _LUMINANCE
             light = scene * (np.maximum(luminance, 1e-6) ** 0.2 * _PEAK / _WHITE)[..., None]
         peaks, gains = _gains()
         light *= np.interp(light.max(axis=-1), peaks, gains)[..., None]

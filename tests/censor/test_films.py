@@ -228,28 +228,6 @@ def test_what_players_show_in_other_ways_is_refused(tmp_path: Path, case: str) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_hdr_is_judged_as_a_screen_shows_it_and_not_written(tmp_path: Path) -> None:
-    seen: list[float] = []
-
-    class Light(RedSeer):
-        def _find(self, image: Any) -> Any:
-            seen.append(float(image[60:, :16].mean()))
-            return super()._find(image)
-
-    grey = [np.full((96, 160, 3), 60, np.uint8)] * 4
-    data = film(
-        grey, codec="libx265", pixels="yuv420p10le",
-        settings={"color_trc": 16, "color_primaries": 9, "colorspace": 9},
-    )  # fmt: skip
-    plain = film(grey, codec="libx265", pixels="yuv420p10le")
-    for each in (data, plain):
-        Censor(policy(), detector=Light(), classifiers=()).check_medium(each)
-    assert abs(seen[0] - seen[-1]) > 20
-    with pytest.raises(UnsupportedImageError, match="HDR"):
-        censored(data, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("size", "container", "codec", "pixels"),
     [((97, 161), "webm", "libvpx-vp9", "yuv420p"), ((97, 161), "mp4", "libx264", "yuv444p")],

@@ -17,7 +17,10 @@ from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
 from leaks.test_film_leaks import MARKER, planted
 from numpy.typing import NDArray
+from processes import workers_of
+from test_memory_limit import resident
 
+from censor.service import Settings
 from censor.service.spool import Spool
 from detect.detections import Detections, RGBImage
 
@@ -271,6 +274,23 @@ def test_a_frame_without_end_ends_its_film_and_its_worker_alone(processes: httpx
     assert "one frame" in stalled.json()["detail"]
     assert processes.post("/v1/check", content=short, headers=MP4).status_code == 200  # by another, once it is killed
     assert held(processes) == 0
+
+
+def test_a_film_of_as_many_bytes_as_may_be_takes_no_more_memory_than_a_small_one(
+    processes: httpx.Client, short: bytes
+) -> None:
+    most = Settings().film_bytes
+    room = most - len(short)
+    large = short + room.to_bytes(4) + b"free" + bytes(room - 8)
+    peaks = []
+    for data in (short, large):
+        assert processes.post("/v1/censor", content=data, headers=MP4).status_code == 200
+        peaks.append(resident(workers_of(os.getpid())))
+    assert all(after - before < most for before, after in zip(*peaks, strict=True))
+    bound = Settings(workers=1).film_bound_with(1)
+    assert max(peaks[1]) < bound
+    assert held(processes) == 0
+    assert problem(processes.post("/v1/censor", content=large + bytes(1), headers=MP4)) == "too-large"
 
 
 @pytest.mark.parametrize("service", ["threads", "processes"])
