@@ -2,18 +2,19 @@
 
     python benchmarks/architectures.py --out DIR
 
-Each is trained from scratch by train_classifier.py with the same options on the same stand-in task: red discs against
-blue bars on noise, or the class folders of `--data` (with `--nsfw`). Operations are counted at the size of the input, a
-multiplication and an addition as two. Milliseconds are those of one picture through torch on the processor, the median
-of rounds in which the architectures take turns.
+Each is trained from scratch by train_classifier.py with the same options on the same stand-in task: discs against bars
+on noise, both of any color, so that shape alone tells them apart; or the class folders of `--data` (with `--nsfw`).
+Operations are counted at the size of the input, a multiplication and an addition as two. Milliseconds are those that
+one thread of the processor works on one picture in torch, waiting left out, the median of rounds in which the
+architectures take turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
+import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,17 @@ from retinanet_rounds import Work, alternate
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+import train_classifier
 from detect.runtime.telemetry import import_quietly
 from detect.training.classifier.architectures import ARCHITECTURES, build_network
 
-ROOT = Path(__file__).parents[1]
-COLORS = {"disc": (220, 40, 40), "bar": (40, 40, 220)}
+SHAPES = ("disc", "bar")
 
 
 def draw_set(folder: Path, count: int, *, seed: int) -> Path:
     """As many pictures of each class, 72 x 96."""
     rng = np.random.default_rng(seed)
-    for name, color in COLORS.items():
+    for name in SHAPES:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             pixels = rng.integers(90, 160, (72, 96, 3), np.uint8)
@@ -43,7 +44,7 @@ def draw_set(folder: Path, count: int, *, seed: int) -> Path:
             rows, columns = np.ogrid[:72, :96]
             disc = (rows - y) ** 2 + (columns - x) ** 2 < radius**2
             bar = (abs(rows - y) < radius // 2) & (abs(columns - x) < radius)
-            pixels[disc if name == "disc" else bar] = color
+            pixels[disc if name == "disc" else bar] = rng.integers(0, 256, 3)
             Image.fromarray(pixels).save(folder / name / f"{number:03}.png")
     return folder
 
@@ -62,14 +63,12 @@ def accuracy(name: str, options: argparse.Namespace, train: Path, val: Path) -> 
     """What training from scratch comes to."""
     out = options.out / name
     command: list[object] = [
-        sys.executable, "train_classifier.py", "--train", train, "--val", val, "--nsfw", options.nsfw,
-        "--architecture", name, "--size", options.size, "--epochs", options.epochs, "--eval-every", options.epochs,
-        "--save-every", options.epochs, "--batch-size", options.batch_size, "--lr", options.lr, "--ema", 0.9,
-        "--workers", 0, "--device", "cpu", "--out", out,
+        "--train", train, "--val", val, "--nsfw", options.nsfw, "--architecture", name, "--size", options.size,
+        "--epochs", options.epochs, "--eval-every", options.epochs, "--save-every", options.epochs, "--batch-size",
+        options.batch_size, "--lr", options.lr, "--ema", 0.9, "--workers", 0, "--device", "cpu", "--out", out,
     ]  # fmt: skip
-    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr}")
+    if code := train_classifier.main([*map(str, command)]):
+        raise SystemExit(code)
     last = (out / "metrics.jsonl").read_text().splitlines()[-1]
     return float(json.loads(last)["accuracy"])
 
@@ -88,13 +87,33 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         cmap="viridis_r",
         alpha=0.7,
     )
-    for row in rows:
+    for number, row in enumerate(sorted(rows, key=lambda row: (row["accuracy"], row["gflops"]))):
         label = f"{row['name']}\n{row['parameters']:.1f} M, {row['milliseconds']:.1f} ms"
-        axes.annotate(label, (row["gflops"], row["accuracy"]), fontsize="x-small")
+        above = (0, (12, -32)[number % 2])  # or below: neighbors would write over one another
+        place: dict[str, Any] = {"xytext": above, "textcoords": "offset points", "ha": "center"}
+        axes.annotate(label, (row["gflops"], row["accuracy"]), fontsize="x-small", **place)
+    axes.margins(0.12)
     axes.set(xscale="log", xlabel="GFLOP a picture", ylabel="accuracy", title="from scratch, same options")
     axes.grid(alpha=0.3)
-    figure.colorbar(dots, label="ms a picture")
+    figure.colorbar(dots, label="ms of one thread a picture")
     figure.savefig(file)
+
+
+def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
+    """What was measured, and on what, for people."""
+    task = options.data.name if options.data else f"{2 * options.count} drawn pictures"
+    run = f"{task}, {options.size} px, {options.epochs} epochs from scratch, batch {options.batch_size}"
+    machine = f"one thread of a {platform.machine()} processor, torch {torch.__version__}"
+    lines = [
+        f"{run}; {machine}, medians of {options.rounds} rounds:", "",
+        "| | GFLOP a picture | million weights | ms a picture | accuracy |", "|---|--:|--:|--:|--:|",
+    ]  # fmt: skip
+    lines += [
+        f"| `{row['name']}` | {row['gflops']:.3f} | {row['parameters']:.1f} | {row['milliseconds']:.1f} "
+        f"| {row['accuracy']:.3f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
@@ -111,6 +130,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     train, val = (
         (options.data / part if options.data else draw_set(options.out / "drawn" / part, number, seed=number))
@@ -124,14 +144,14 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
         network = build_network(name, classes=2, size=options.size).eval()
         works[name] = torch.inference_mode()(lambda network=network: network(picture))
         rows.append({"name": name} | count(network, options.size))
-    taken = alternate(works, rounds=options.rounds, device="cpu")
+    taken = alternate(works, rounds=options.rounds, device="cpu", clock=time.process_time)
     for row in rows:
         row["milliseconds"] = 1000 * float(np.median(taken[row["name"]]))
         row["accuracy"] = accuracy(row["name"], options, train, val)
-        print(
-            " ".join(f"{key} {value:.3f}" if key != "name" else f"{value:22}" for key, value in row.items()), flush=True
-        )
     (options.out / "architectures.json").write_text(json.dumps(rows, indent=1) + "\n")
+    said = table(rows, options)
+    (options.out / "architectures.md").write_text(said + "\n")
+    print(said)
     draw(rows, options.out / "architectures.png")
     return rows
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+import train_classifier
 from detect.annotations.classes import ClassSet, read_classes, split_classes
 from detect.annotations.prepare import prepare_classes
 from detect.classifier.scores import Scores
@@ -32,6 +33,7 @@ from detect.evaluation.scored import Scored
 from detect.installed import load_classifiers
 from detect.pictures.rgb import read_rgb
 from detect.runtime.letterbox import shrink
+from detect.training.classifier.export import export_classifier
 
 ROOT = Path(__file__).parents[1]
 TILE = 160
@@ -81,12 +83,14 @@ def draw(data: ClassSet, before: list[Scores], after: list[Scores], file: Path, 
     sheet.save(file)
 
 
-def run(*command: object) -> str:
-    """A command's output."""
-    done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 3):  # 3: `censor check` found what it looks for
-        raise SystemExit(f"{command}: {done.stderr}")
-    return done.stdout
+def check(folder: Path, model: Path, policy: Path) -> list[dict[str, Any]]:
+    """What `censor check` says of each picture by a policy that asks this classifier alone."""
+    policy.write_text('[picture]\nclassifiers = ["tuned"]\nnsfw_at = 0.5\nreview_at = 0.5\n')
+    command = [sys.executable, "-m", "censor", "check", folder, "--policy", policy, "--classifiers", model, "--json"]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 3):  # 3: it found what it looks for
+        raise SystemExit(f"censor check: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -109,21 +113,20 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     val = read_classes(options.out / "set" / "val.csv")
     before = classify(options.weights, val)
     began = time.perf_counter()
-    run(
-        "train_classifier.py", "--train", options.out / "set" / "train.csv", "--val", options.out / "set" / "val.csv",
-        "--nsfw", options.nsfw, "--recipe", "open_nsfw", "--backbone-weights", options.weights, "--epochs",
-        options.epochs, "--batch-size", options.batch_size, "--lr", options.lr, "--size", options.size, "--warmup", 3,
-        "--ema", 0.9, "--workers", 0, "--seed", options.seed, "--name", "tuned", "--out", options.out / "run",
-        "--eval-every", options.epochs, "--save-every", options.epochs, "--device", "cpu",
-    )  # fmt: skip
+    command: list[object] = [
+        "--train", options.out / "set" / "train.csv", "--val", options.out / "set" / "val.csv", "--nsfw", options.nsfw,
+        "--recipe", "open_nsfw", "--backbone-weights", options.weights, "--epochs", options.epochs, "--batch-size",
+        options.batch_size, "--lr", options.lr, "--size", options.size, "--warmup", 3, "--ema", 0.9, "--workers", 0,
+        "--seed", options.seed, "--name", "tuned", "--out", options.out / "run", "--eval-every", options.epochs,
+        "--save-every", options.epochs, "--device", "cpu",
+    ]  # fmt: skip
+    if code := train_classifier.main([*map(str, command)]):
+        raise SystemExit(code)
     seconds = time.perf_counter() - began
-    run("-m", "detect", "export", options.out / "run" / "last.safetensors", options.out / "tuned.onnx", "--overwrite")
-    after = classify(options.out / "tuned.onnx", val)
-    policy = options.out / "tuned.toml"
-    policy.write_text('[picture]\nclassifiers = ["tuned"]\nnsfw_at = 0.5\nreview_at = 0.5\n')
-    checked = run("-m", "censor", "check", options.out / "set" / "val", "--policy", policy, "--classifiers",
-                  options.out / "tuned.onnx", "--json")  # fmt: skip
-    rows = [json.loads(line) for line in checked.splitlines()]
+    tuned = options.out / "tuned.onnx"
+    export_classifier(options.out / "run" / "last.safetensors", tuned)
+    after = classify(tuned, val)
+    rows = check(options.out / "set" / "val", tuned, options.out / "tuned.toml")
     flagged = sum(row["verdict"]["nsfw"] == (Path(row["file"]).parent.name == options.nsfw) for row in rows)
     draw(val, before, after, options.out / "heat.png")
     summary = {

@@ -213,7 +213,6 @@ def report(options: argparse.Namespace, ours: dict[str, Any], reference: dict[st
     machine = {"device": name, "cpu_threads": torch.get_num_threads(), "torch": torch.__version__}
     both = {"machine": machine, "settings": settings, "ours": ours, "reference": reference}
     (options.out / "results.json").write_text(json.dumps(both, indent=1) + "\n")
-    ratio = (ours["images_per_s"] or 0) / (reference["images_per_s"] or 1)
     run = f"{options.backbone} at {options.size} px from scratch, {options.epochs} epochs, batch {options.batch_size}"
     lines = [
         f"{run}, on {name} ({machine['cpu_threads']} threads), torch {torch.__version__}:", "",
@@ -224,7 +223,9 @@ def report(options: argparse.Namespace, ours: dict[str, Any], reference: dict[st
             f"| {label} | {row['ap']:.3f} | {row['ap50']:.3f} | {row['best_ap']:.3f} ({row['best_epoch']:g}) "
             f"| {row['images_per_s']} | {row['seconds']} | {row['peak_memory_mib']} |"
         )
-    lines += ["", f"Ours sees {ratio:.2f} times as many images a second."]
+    if ours["images_per_s"] and reference["images_per_s"]:  # not where a run has fewer steps than a window
+        times = ours["images_per_s"] / reference["images_per_s"]
+        lines += ["", f"Ours sees {times:.2f} times as many images a second."]
     (options.out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
     agg, drawing = import_quietly("matplotlib.backends.backend_agg"), import_quietly("matplotlib.figure")
@@ -268,10 +269,12 @@ def main() -> None:
         results["reference"].write_text(json.dumps(train_reference(options)))
     elif options.only == "ours":
         results["ours"].write_text(json.dumps(train_ours(options)))
-    else:
-        arguments = [argument for argument in sys.argv[1:] if argument]
+    else:  # the second of them reports
+        for file in results.values():
+            file.unlink(missing_ok=True)
         for name in results:
-            subprocess.run([sys.executable, __file__, "--only", name, *arguments], check=True)
+            subprocess.run([sys.executable, __file__, "--only", name, *sys.argv[1:]], check=True)
+        return
     if all(file.exists() for file in results.values()):
         report(options, *(json.loads(results[name].read_text()) for name in ("ours", "reference")))
 

@@ -51,19 +51,21 @@ def picture_of(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return whole.astype(np.uint8)
 
 
-def alternate(works: dict[str, Work], *, rounds: int, device: str) -> dict[str, list[float]]:
-    """Seconds of every work in every round; the first round warms up and does not count."""
+def alternate(
+    works: dict[str, Work], *, rounds: int, device: str, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Seconds by `clock` of every work in every round; the first round warms up and does not count."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name, work in works.items():
             if device == "cuda":
                 torch.cuda.synchronize()
-            start = time.perf_counter()
+            start = clock()
             work()
             if device == "cuda":
                 torch.cuda.synchronize()
             if number:
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(clock() - start)
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
     return taken
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from censor.errors import WriteError
 from censor.media.apng import write_apng
-from censor.media.encoding import QUALITY
+from censor.media.encoding import QUALITY, check_sides
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.steps import in_ticks
 from detect.errors import UnsupportedImageError
@@ -102,6 +102,7 @@ class Animation:
             elif format == "AVIF":
                 from censor.media.avif import write_avif  # few outputs are
 
+                check_sides(first, format)
                 write_avif(every, out, durations, plays, quality=quality or QUALITY)
             else:
                 lossless = quality is None and self.format != "AVIF" and b"VP8 " not in self.data

@@ -19,7 +19,7 @@ from detect.pictures.jpeg import Saving
 from detect.pictures.limits import open_still, plugin
 from detect.pictures.still import Picture
 
-__all__ = ["QUALITY", "encode", "output_format"]
+__all__ = ["QUALITY", "check_sides", "encode", "output_format"]
 
 QUALITY = 95
 """Default quality of the lossy formats, 1-100, where there is no JPEG to go by."""
@@ -72,7 +72,7 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
         pixels = settled_srgb(pixels, picture.icc)
     if not kind.has_alpha and pixels.shape[2] == 4:
         pixels = over(pixels, 255)
-    _check_sides(picture, format)
+    check_sides(picture, format)
     options: dict[str, Any] = {}
     if picture.icc is not None and kind.has_profile:
         options["icc_profile"] = picture.icc
@@ -96,7 +96,16 @@ def encode(picture: Picture, *, format: str, quality: int | None = None) -> byte
     return stream.getvalue()
 
 
-def _check_sides(picture: Picture, kind: str) -> None:
+def check_sides(picture: Picture, kind: str) -> None:
+    """Check that a format holds a picture of its size, and that readers open it.
+
+    Args:
+        picture: What is to be encoded.
+        kind: Name of one of `FORMATS`.
+
+    Raises:
+        WriteError: It has more pixels on a side.
+    """
     most = _LARGEST_SIDE.get(kind)
     if most is not None and max(picture.width, picture.height) > most:
         size = (

@@ -111,7 +111,8 @@ def _name_pooling(graph: Any) -> None:
     """Call the mean over all cells what it is, as those do who read the file; torch's exporter writes it out."""
     from onnx import helper, numpy_helper
 
-    constants = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.dims}
+    pairs = [tensor for tensor in graph.initializer if list(tensor.dims) == [2]]  # weights are millions of numbers
+    constants = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in pairs}
     for node in graph.node:
         options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         axes = constants.get(node.input[1]) if node.op_type == "ReduceMean" and len(node.input) > 1 else None

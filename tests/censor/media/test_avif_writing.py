@@ -133,6 +133,9 @@ def test_errors_name_the_file_and_the_reason() -> None:
             medium.write(some, io.BytesIO(), format="AVIF")
     with pytest.raises(WriteError, match="bytes: cannot be encoded as AVIF: a frame of 10 x 10 pixels after one of"):
         medium.write([*parts[:3], small], io.BytesIO(), format="AVIF")
+    wide = Part(Picture(np.zeros((1, 32_769, 3), np.uint8), "PNG"))
+    with pytest.raises(WriteError, match=r"cannot be encoded as AVIF: .* more than the 32,768 a side"):
+        medium.write([wide] * 4, io.BytesIO(), format="AVIF")
 
 
 def test_no_time_of_writing_and_no_encoder_is_told() -> None:

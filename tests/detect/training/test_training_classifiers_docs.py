@@ -12,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
 from PIL import Image
-from training_scripts import run_command
+from training_scripts import load_script, run_command
 
+from detect.retinanet.model import RetinaNet, load_backbone
 from detect.training.classifier.architectures import ARCHITECTURES
 from detect.training.classifier.recipes import RECIPES
 
@@ -48,6 +50,19 @@ def test_the_guides_commands_run(shapes: Callable[..., Path], models_folder: Pat
         assert ended == wanted, f"{command}: {(tmp_path / 'said').read_text()}"
     assert (tmp_path / "ranked" / "val.csv").exists()
     assert (tmp_path / "runs" / "tuned" / "best.safetensors").exists()
+    check_the_detectors_backbone(tmp_path)
+
+
+def check_the_detectors_backbone(folder: Path) -> None:
+    """What the guide says of a detector that begins with the classifier: its weights are taken, into that network."""
+    (options,) = re.findall(r"`train_retinanet\.py ([^`]+)`", GUIDE)
+    config, _ = load_script("train_retinanet").parse(shlex.split(options))
+    model = RetinaNet(classes=2, backbone=config.backbone, norm="batch", channels=64)
+    before = model.backbone.body.state_dict()
+    first = next(name for name in before if name.endswith("conv1.weight"))
+    untrained = before[first].clone()
+    load_backbone(model, str(folder / config.backbone_weights), backbone=config.backbone)
+    assert not torch.equal(model.backbone.body.state_dict()[first], untrained)
 
 
 def test_every_option_recipe_and_architecture_is_documented(script: ModuleType) -> None:
