@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from censor.censoring import censor_part, judge_part
 from censor.equipment import Equipped
@@ -13,7 +13,7 @@ from censor.finding import find
 from censor.manual import Box, boxes_of
 from censor.media.medium import Medium, Part
 from censor.media.pages import PAGED, open_pages
-from censor.media.writing import write_atomic
+from censor.media.writing import room_for, write_atomic
 from censor.redact import Frame, Redaction
 from censor.results import Checked, Result
 from censor.timing import timed
@@ -92,7 +92,7 @@ class InPages(Equipped):
     def apply_pages(
         self,
         source: Source,
-        target: str | os.PathLike[str],
+        target: str | os.PathLike[str] | BinaryIO,
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
@@ -104,7 +104,7 @@ class InPages(Equipped):
 
         Args:
             source: As for `check_pages`.
-            target: Where it goes.
+            target: Where it goes: a path, or a binary file as for `apply_medium`.
             also: Boxes to hide on every page, as for `apply`.
             keep: Boxes to leave alone on every page, as for `apply`.
             format: "TIFF", or None for what the suffix of `target` says, if it says anything.
@@ -118,13 +118,16 @@ class InPages(Equipped):
             TypeError: As for `check_pages`.
             ValueError: As for `apply`, or a quality out of range.
         """
-        medium, out = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels), io.BytesIO()
-        medium.require_output(format or format_of(target))
+        path = target if isinstance(target, str | os.PathLike) else None
+        medium = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        medium.require_output(format or (None if path is None else format_of(path)))
         working = _Working(self, boxes_of(also, "also"), boxes_of(keep, "keep"))
-        medium.write(working.parts(medium), out, format=PAGED, quality=quality)
-        done = working.done()
-        with timed(done.seconds, "write"):
-            write_atomic(target, out, overwrite=overwrite)
+        with room_for(target, large=False) as out:
+            medium.write(working.parts(medium), out, format=PAGED, quality=quality)
+            done = working.done()
+            if path is not None:
+                with timed(done.seconds, "write"):
+                    write_atomic(path, out, overwrite=overwrite)
         return done
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from censor.drawing import Color, Pen, corners, edges, tint
 from censor.errors import CensorError
 from censor.heat import hottest
+from censor.in_pages import CensoredPages
 from censor.records import (
     BoxRecord,
     CensoredRecord,
@@ -110,11 +111,14 @@ def error_record(error: Exception) -> ErrorRecord:
     return {"type": type(error).__name__, "message": " ".join(str(error).split())}
 
 
-def log_line(result: Censored | CensoredAnimation, output: str | None) -> OutcomeLine:
+def log_line(result: Censored | CensoredAnimation | CensoredPages, output: str | None) -> OutcomeLine:
     """What a log says of what was censored; nothing of what it shows."""
-    frames, hidden = (
-        (result.frames, len(result.hidden)) if isinstance(result, CensoredAnimation) else (1, len(result.redactions))
-    )
+    if isinstance(result, CensoredAnimation):
+        frames, hidden = result.frames, len(result.hidden)
+    elif isinstance(result, CensoredPages):
+        frames, hidden = result.pages, sum(map(len, result.hidden))
+    else:
+        frames, hidden = 1, len(result.redactions)
     return {
         "output": output,
         "level": None if result.verdict is None else result.verdict.level.value,

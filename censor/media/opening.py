@@ -37,6 +37,7 @@ __all__ = [
 
 _S = TypeVar("_S")
 _M = TypeVar("_M")
+_P = TypeVar("_P")
 
 
 def open_medium(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Medium:
@@ -72,8 +73,8 @@ def still_or_moving(
     *,
     still: Callable[[], _S],
     moving: Callable[[], _M],
-    paged: Callable[[], _M] | None = None,
-) -> _S | _M:
+    paged: Callable[[], _P] | None = None,
+) -> _S | _M | _P:
     """Do what is done with a still; or with what moves, where it is a film or turns out to have several frames.
 
     Args:

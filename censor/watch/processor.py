@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import os
 import threading
@@ -16,8 +17,10 @@ from typing import Any, BinaryIO
 
 from censor.errors import CrashedError, OutputExistsError, WriteError
 from censor.gather import mirrored
+from censor.in_pages import CensoredPages
 from censor.media.encoding import output_format
 from censor.media.opening import announced, still_or_moving
+from censor.media.pages import PAGED
 from censor.media.writing import room_for, write_atomic
 from censor.pipeline import Censor
 from censor.report import as_json, error_record, log_line
@@ -152,7 +155,7 @@ class UploadProcessor:
 
     def _look(
         self, claim: Claim, path: PathBeneath, stack: ExitStack
-    ) -> tuple[Censored | CensoredAnimation, bytes | BinaryIO, Path]:
+    ) -> tuple[Censored | CensoredAnimation | CensoredPages, bytes | BinaryIO, Path]:
         """Censor and encode, and make sure that the upload did not change while it was read."""
         try:
             stream = open_file(path)
@@ -168,6 +171,7 @@ class UploadProcessor:
                     kind,
                     still=lambda: self._still(claim, stream),
                     moving=lambda: self._moving(claim, stream, kind, stack),
+                    paged=lambda: self._paged(claim, stream),
                 )
             finally:  # whatever came of a picture that was still being written, it counts for nothing
                 if Stamp.of(os.fstat(stream.fileno())) != before:
@@ -177,6 +181,12 @@ class UploadProcessor:
         done = self._censor.apply(stream)
         target = mirrored(Path(claim.progress.relative), done.picture.format)  # as `censor hide -o` would
         return done, done.encode(output_format(done.picture, target=target), self._quality), target
+
+    def _paged(self, claim: Claim, stream: BinaryIO) -> tuple[CensoredPages, bytes, Path]:
+        stream.seek(0)
+        out = io.BytesIO()
+        done = self._censor.apply_pages(stream, out, quality=self._quality)
+        return done, out.getvalue(), mirrored(Path(claim.progress.relative), PAGED)
 
     def _moving(
         self, claim: Claim, stream: BinaryIO, kind: str | None, stack: ExitStack

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from animations import encoded, red_square
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
+from paged import pages
 from PIL import Image
 from watched import LABEL, WatchedFolders, files, reason
 
@@ -53,6 +55,21 @@ def test_films_and_animations_come_out_hidden_under_the_suffix_of_what_they_are(
     assert [told[name]["frames"] for name in ("deep/party.mov", "moving.gif", "turning.avif")] == [8, 4, 3]
     assert told["deep/party.mov"]["regions"] == 1
     assert told["deep/party.mov"]["level"] == "nsfw"
+
+
+def test_every_page_is_hidden_and_the_file_has_as_many_as_before(watched: WatchedFolders) -> None:
+    watched.send("scan.tif", body=pages([red_square(8), np.full((40, 60, 3), 128, np.uint8), red_square(24)]))
+    watched.send("cut.tif", body=pages([red_square(8), red_square(16)])[:-400])
+    watched.once(detector=seer())
+    assert files(watched.public) == ["scan.tif"]
+    with Image.open(watched.public / "scan.tif") as out:
+        assert getattr(out, "n_frames", 1) == 3
+        for page in range(3):
+            out.seek(page)
+            assert not red_in(np.asarray(out.convert("RGB"))).any()
+    (told,) = watched.events("censored")
+    assert (told["frames"], told["regions"], told["level"]) == (3, 2, "nsfw")
+    assert reason(watched, "cut.tif")["message"].startswith("cut.tif, page 2: ")
 
 
 def test_what_is_no_whole_film_goes_to_quarantine(watched: WatchedFolders, clip: bytes) -> None:
