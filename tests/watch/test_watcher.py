@@ -57,7 +57,8 @@ def test_what_cannot_be_processed_goes_to_quarantine_with_a_reason(watched: Watc
     watched.send("empty.png", body=b"")
     watched.send("notes.txt", body=b"hello")
     frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
-    frames[0].save(watched.inbox / "pages.tiff", save_all=True, append_images=frames[1:])
+    frames[0].save(pages := watched.inbox / "pages.tiff", save_all=True, append_images=frames[1:])
+    os.truncate(pages, pages.stat().st_size - 100)
     watched.once(originals=originals)
     assert files(watched.public) == ["whole.png"]
     assert files(watched.quarantine) == sorted(
@@ -69,7 +70,7 @@ def test_what_cannot_be_processed_goes_to_quarantine_with_a_reason(watched: Watc
     assert reason(watched, "sub/cut.png")["message"].startswith("sub/cut.png: the picture is damaged")
     assert reason(watched, "empty.png")["message"] == "empty.png: the file is empty"
     assert reason(watched, "notes.txt")["type"] == "UnsupportedImageError"
-    assert reason(watched, "pages.tiff")["type"] == "AnimatedImageError"
+    assert reason(watched, "pages.tiff")["type"] == "DamagedImageError"
     assert watched.claimed() == []
 
 
