@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Several processes share the cores: more threads in each would only wait for one another, at full load.
 test test-slow coverage test-lowest: export OMP_NUM_THREADS := 1
 
-PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow coverage test-lowest lint bench compare fuzz docs clean
 

@@ -36,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("MPLCONFIGDIR", str(cache.mkdir("matplotlib")))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some test always waits for something. Four at most: each takes a gigabyte."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Among several workers, start what takes longest first: nothing is left to share when one waits for it alone."""
     if hasattr(config, "workerinput"):
