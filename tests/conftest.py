@@ -22,10 +22,12 @@ LONGEST = (
     "test_retinanet_sample_set.py",
     "test_train_classifier.py",
     "test_train_retinanet.py",
+    "test_watch_command.py",
     "test_on_ray.py",
     "test_training_classifiers_docs.py",
     "test_retinanet_export.py",
-    "test_benchmarks.py",
+    "test_page.py",
+    "test_nothing_sent_or_left.py",
 )
 """Files that take minutes, the longest first."""
 

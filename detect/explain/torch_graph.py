@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def load_graph(content: bytes, *, source: str) -> TorchGraph:
 
 
 def _with_gelus(nodes: Sequence[Node], constants: Mapping[str, Tensor]) -> list[Node]:
-    """Exporters write GELU as five nodes, x * (.5 * (1 + erf(x / sqrt(2)))): one rectifier again."""
+    """Exporters write GELU as five nodes, x * (.5 * (1 + erf(x / sqrt(2)))): one rectifier again, in whatever order."""
     makers = {node.outputs[0]: node for node in nodes}
 
     def made_by(name: str, kind: str) -> Node | None:
@@ -199,15 +200,23 @@ def _with_gelus(nodes: Sequence[Node], constants: Mapping[str, Tensor]) -> list[
     def is_number(name: str, value: float) -> bool:
         return name in constants and constants[name].numel() == 1 and math.isclose(constants[name].item(), value)
 
-    def folded(node: Node) -> Node:
-        half = made_by(node.inputs[1], "Mul") if node.kind == "Mul" else None
-        plus = made_by(half.inputs[1], "Add") if half and is_number(half.inputs[0], 0.5) else None
+    def gates(name: str) -> str | None:
+        """What 1 + erf(x / sqrt(2)) is of, if a name is that of one."""
+        plus = made_by(name, "Add")
         erf = made_by(plus.inputs[0], "Erf") if plus and is_number(plus.inputs[1], 1) else None
         div = made_by(erf.inputs[0], "Div") if erf else None
-        same = div is not None and div.inputs[0] == node.inputs[0]
-        if div is None or not same or abs(constants[div.inputs[1]].item() - math.sqrt(2)) > 1e-6:
-            return node
-        return Node("Gelu", (node.inputs[0],), node.outputs, {})
+        if div is None or abs(constants[div.inputs[1]].item() - math.sqrt(2)) > 1e-6:
+            return None
+        return div.inputs[0]
+
+    def folded(node: Node) -> Node:
+        for one, other in itertools.permutations(node.inputs) if node.kind == "Mul" else ():
+            product = made_by(one, "Mul")
+            given = () if product is None else (*product.inputs, other)
+            for each in given if any(is_number(factor, 0.5) for factor in given) else ():
+                if (gated := gates(each)) in given:
+                    return Node("Gelu", (gated,), node.outputs, {})
+        return node
 
     return [folded(node) for node in nodes]  # what is left over of the five is never asked for
 

@@ -27,7 +27,7 @@ ODD: tuple[Any, ...] = (None, True, -1, 0, 1.5, 1e308, "", "x", "1/0", [], ["#"]
 
 
 def fits(data: Any) -> bool:
-    return VALIDATOR.is_valid(data)
+    return bool(VALIDATOR.is_valid(data))
 
 
 def is_read(data: Any) -> bool:
