@@ -4,7 +4,9 @@
 
 BASE is any name that git knows a commit by; the other side is the working tree. A process of each holds the detector
 and does the same pictures when it is told to; the ratios are those of neighbours in time. Boxes alone judge: by the
-preset `boxes`, or by `default` where that is what judged so. Ends with 1 if the median of any is above the bound.
+preset `boxes`, or by `default` where that is what judged so. Where the threads of BASE's networks go on spinning after
+a run, they do so in the way of the other side: only `--cpu` is fair then. Ends with 1 if the median of any is above the
+bound.
 """
 
 from __future__ import annotations
