@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from censor.finding import Networks
 from censor.media.display import Display
 from censor.policy import Policy
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, heat_is_free
 from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
 from detect.pictures.still import Picture
@@ -79,6 +79,7 @@ class _DisplayedClassifier:
     def __init__(self, classifier: Classifier, display: Display) -> None:
         self._classifier, self._display = classifier, display
         self.name, self.names = classifier.name, classifier.names
+        self.heat_is_free = heat_is_free(classifier)
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`."""

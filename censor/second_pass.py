@@ -83,7 +83,7 @@ class SecondPass:
         self._planned, self._each = planned, report
         self._policy = policy if policy.heat is None else replace(policy, heat=replace(policy.heat, effect="solid"))
         self._medium, self._seen, self._networks, self._again = medium, seen, networks, again
-        self._inks = as_stored(policy, sticker, medium.display)
+        self._inks = as_stored(self._policy, sticker, medium.display)
         self._also, self._keep = also, keep
         self._anchors, self._frame = Anchors(), Frame(width=seen.width, height=seen.height)
         self._checked = _second_looks(seen.looked) if again else frozenset()

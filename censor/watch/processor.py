@@ -182,11 +182,11 @@ class UploadProcessor:
         target = mirrored(Path(claim.progress.relative), done.picture.format)  # as `censor hide -o` would
         return done, done.encode(output_format(done.picture, target=target), self._quality), target
 
-    def _paged(self, claim: Claim, stream: BinaryIO) -> tuple[CensoredPages, bytes, Path]:
+    def _paged(self, claim: Claim, stream: BinaryIO) -> tuple[CensoredPages, BinaryIO, Path]:
         stream.seek(0)
         out = io.BytesIO()
         done = self._censor.apply_pages(stream, out, quality=self._quality)
-        return done, out.getvalue(), mirrored(Path(claim.progress.relative), PAGED)
+        return done, out, mirrored(Path(claim.progress.relative), PAGED)
 
     def _moving(
         self, claim: Claim, stream: BinaryIO, kind: str | None, stack: ExitStack
