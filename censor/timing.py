@@ -12,12 +12,12 @@ __all__ = ["Standing", "timed"]
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Note the seconds that the block takes, also where it raises."""
+    """Note the seconds that the block takes, also where it raises: all those of one stage together."""
     start = time.perf_counter()
     try:
         yield
     finally:
-        seconds[stage] = time.perf_counter() - start
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 @dataclass(frozen=True, kw_only=True)

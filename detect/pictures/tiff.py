@@ -37,10 +37,18 @@ _REFUSED = {
 _TYPES = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 """Of entries that hold unsigned whole numbers: BYTE, SHORT, LONG, IFD, LONG8, IFD8."""
 
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Of one value of each type."""
+
 _FORMATS = {1: "whole", 2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 
 _SMALL = 4_000_000
 """Pixels that tiles may always have more than the picture."""
+
+_MOST_SAMPLES = 2**16 - 1
+"""That a pixel may have: SamplesPerPixel is a SHORT."""
+
+_NONE = np.zeros(0, np.uint64)
 
 Tags = Mapping[int, Any]
 
@@ -168,15 +176,18 @@ def _tiles(whole: int, part: int) -> int:
     return -(-whole // part) if part else 0
 
 
-def read_directory(data: bytes, at: int | None = None) -> tuple[dict[int, NDArray[np.uint64]], int]:
+def read_directory(data: bytes, at: int | None = None) -> tuple[dict[int, NDArray[np.unsignedinteger]], int]:
     """The whole numbers of a directory, by tag, and where the next directory lies; 0 if there is none.
+
+    Who reads all values of a directory, as Pillow does, holds no more than a few times the file: tags that share what
+    lies in it are refused, if they do so on a large scale.
 
     Args:
         data: A TIFF.
         at: Where the directory lies; by default where the file says that the first does.
 
     Raises:
-        ValueError: It is broken, or says a thing twice.
+        ValueError: It is broken, says a thing twice, or has more values than the file has room for.
     """
     order = "little" if data[:2] == b"II" else "big"
     big = data[2:4] == b"+\0"
@@ -191,12 +202,15 @@ def read_directory(data: bytes, at: int | None = None) -> tuple[dict[int, NDArra
     count = number(start, count_size)
     start += count_size
     end = start + count * entry_size
-    following = number(end, value_size)
-    tags: dict[int, NDArray[np.uint64]] = {}
+    following, room = number(end, value_size), 2 * len(data)
+    tags: dict[int, NDArray[np.unsignedinteger]] = {}
     for entry in range(start, end, entry_size):
         tag, kind, length = number(entry, 2), number(entry + 2, 2), number(entry + 4, value_size)
         if tag in tags:
             raise ValueError(f"tag {tag} twice")
+        room -= min(_BYTES.get(kind, 0) * length, len(data))
+        if room < 0:
+            raise ValueError("tags of more values than the file has room for")
         form = _TYPES.get(kind)
         size = int(form[1]) * length if form else 0
         offset = entry + 4 + value_size
@@ -204,16 +218,18 @@ def read_directory(data: bytes, at: int | None = None) -> tuple[dict[int, NDArra
             offset = number(offset, value_size)
         if offset + size > len(data):
             raise ValueError(f"tag {tag} lies beyond the end")
-        values = np.frombuffer(data, ("<" if order == "little" else ">") + form, length, offset) if form else ()
-        tags[tag] = np.asarray(values, np.uint64)
+        kept = bool(form) and length > 0
+        tags[tag] = np.frombuffer(data, f"{'<' if order == 'little' else '>'}{form}", length, offset) if kept else _NONE
     return tags, following
 
 
-def _check_strips(tags: Mapping[int, NDArray[np.uint64]], end: int) -> None:
+def _check_strips(tags: Mapping[int, NDArray[np.unsignedinteger]], end: int) -> None:
     """Whether there are as many strips or tiles as the picture has, each in the file and long enough."""
     width, height = first_value(tags, _WIDTH, 0), first_value(tags, _HEIGHT, 0)
-    bits = [int(value) for value in tags.get(_BITS, (1,))]
     samples = first_value(tags, _SAMPLES, 1)
+    if samples > _MOST_SAMPLES:
+        raise ValueError(f"{samples} samples a pixel")
+    bits = [int(value) for value in tags.get(_BITS, (1,))[: max(samples, 2)]]
     bits = bits * samples if len(bits) == 1 else bits[:samples]
     separate = first_value(tags, _PLANAR, 1) == 2
     if _TILE_OFFSETS in tags:
@@ -221,7 +237,7 @@ def _check_strips(tags: Mapping[int, NDArray[np.uint64]], end: int) -> None:
         across, down = first_value(tags, _TILE_WIDTH, 0), first_value(tags, _TILE_HEIGHT, 0)
         number = _tiles(width, across) * _tiles(height, down)
     else:
-        offsets, counts = tags.get(_STRIP_OFFSETS, np.zeros(0, np.uint64)), tags.get(_STRIP_BYTES)
+        offsets, counts = tags.get(_STRIP_OFFSETS, _NONE), tags.get(_STRIP_BYTES)
         across, down = width, min(first_value(tags, _ROWS, height), height)
         number = _tiles(height, down)
     wanted = number * (samples if separate else 1)
@@ -233,6 +249,6 @@ def _check_strips(tags: Mapping[int, NDArray[np.uint64]], end: int) -> None:
         needed[number - 1 :: number] = line * (height % down)
     if first_value(tags, _COMPRESSION, 1) != 1:
         needed[:] = 1
-    offsets, given = offsets[:wanted], needed if counts is None else counts[:wanted]
+    offsets, given = (each[:wanted].astype(np.uint64) for each in (offsets, needed if counts is None else counts))
     if (given < needed).any() or (offsets > end).any() or (np.minimum(given, end) + offsets > end).any():
         raise ValueError("a strip or tile that is too short or lies beyond the end")

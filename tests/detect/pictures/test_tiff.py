@@ -215,3 +215,25 @@ def test_tiles(photo: NDArray[np.uint8]) -> None:
     moved = data.replace(struct.pack("<H", 273) + b"\4\0", struct.pack("<H", 324) + b"\4\0")
     moved = moved.replace(struct.pack("<H", 279) + b"\4\0", struct.pack("<H", 325) + b"\4\0")
     assert (decode(moved).pixels == photo).all()
+
+
+def test_numbers_that_would_take_the_memory_are_refused_before_it_is_taken() -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    for samples in (2**16, 2**31, 2**32 - 1):
+        with pytest.raises(DamagedImageError, match="samples a pixel"):
+            decode(tiff(pixels, change=[(277, LONG, [samples])]))
+
+
+@pytest.mark.parametrize("kind", [1, 2, 7, 12])
+def test_tags_that_share_what_lies_in_the_file_are_refused_where_they_are_many(kind: int) -> None:
+    """Pillow has a copy of each: a file of some megabytes took gigabytes."""
+    private = [(60000 + each, LONG, [0]) for each in range(5)]
+    data = bytearray(tiff(np.zeros((64, 64, 3), np.uint8), change=private))
+    count = 9000 // (8 if kind == 12 else 1)
+    for tag, *_ in private:
+        struct.pack_into("<HII", data, data.index(struct.pack("<HH", tag, LONG)) + 2, kind, count, 8)
+    with pytest.raises(DamagedImageError, match="more values than the file has room for"):
+        decode(bytes(data))
+    for tag, *_ in private[1:]:
+        struct.pack_into("<HII", data, data.index(struct.pack("<HH", tag, kind)) + 2, LONG, 1, 0)
+    assert decode(bytes(data)).pixels.shape == (64, 64, 3)
