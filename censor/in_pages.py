@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from censor.censoring import censor_part, judge_part
 from censor.equipment import Equipped
 from censor.finding import find
 from censor.manual import Box, boxes_of
 from censor.media.medium import Medium, Part
-from censor.media.pages import PAGED, open_pages
+from censor.media.pages import PAGED, Pages, open_pages
 from censor.media.writing import room_for, write_atomic
 from censor.redact import Frame, Redaction
 from censor.results import Checked, Result
@@ -20,6 +20,9 @@ from censor.timing import timed
 from censor.verdict import Verdict
 from detect.pictures.formats import format_of
 from detect.pictures.still import Source
+
+if TYPE_CHECKING:
+    from censor.first_pass import Progress
 
 __all__ = ["CensoredPages", "CheckedPages", "InPages"]
 
@@ -59,11 +62,12 @@ class CensoredPages(Result):
 class InPages(Equipped):
     """The methods of `Censor` for files of several pages; a class by itself for the length of its file alone."""
 
-    def check_pages(self, source: Source) -> CheckedPages:
+    def check_pages(self, source: Source, *, progress: Progress | None = None) -> CheckedPages:
         """Judge every page of a TIFF, without changing it; the gravest is what it is.
 
         Args:
             source: A path, an encoded TIFF, or a binary file object.
+            progress: Told of pages that are done, and of how many there are: of none first, before any is decoded.
 
         Raises:
             PolicyError: As for `require_verdict`.
@@ -75,7 +79,9 @@ class InPages(Equipped):
         seconds: dict[str, float] = {}
         verdicts: list[Verdict] = []
         worst: CheckedPages | None = None
-        for part in open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels).parts():
+        medium = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        tell = _telling(medium, progress)
+        for part in medium.parts():
             with timed(seconds, "detect"):
                 found = find(part.picture, self._networks)
             verdict = judge_part(found.everything, part.picture, self.policy)
@@ -85,6 +91,7 @@ class InPages(Equipped):
                     verdict=verdict, detections=found.everything.boxes, scores=dict(found.everything.scores),
                     width=part.picture.width, height=part.picture.height, page=len(verdicts), verdicts=(),
                 )  # fmt: skip
+            tell(len(verdicts))
         if worst is None:
             raise ValueError("a TIFF without pages")
         return replace(worst, seconds=seconds, verdicts=tuple(verdicts))
@@ -99,6 +106,7 @@ class InPages(Equipped):
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
+        progress: Progress | None = None,
     ) -> CensoredPages:
         """Censor every page of a TIFF into a TIFF, which is written whole or not at all.
 
@@ -110,6 +118,7 @@ class InPages(Equipped):
             format: "TIFF", or None for what the suffix of `target` says, if it says anything.
             quality: TIFF loses nothing: it counts for nothing.
             overwrite: Replace `target` if it is there, as one step.
+            progress: As for `check_pages`.
 
         Raises:
             BoxError: A box lies wholly outside a page.
@@ -121,7 +130,7 @@ class InPages(Equipped):
         path = target if isinstance(target, str | os.PathLike) else None
         medium = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         medium.require_output(format or (None if path is None else format_of(path)))
-        working = _Working(self, boxes_of(also, "also"), boxes_of(keep, "keep"))
+        working = _Working(self, boxes_of(also, "also"), boxes_of(keep, "keep"), _telling(medium, progress))
         with room_for(target, large=False) as out:
             medium.write(working.parts(medium), out, format=PAGED, quality=quality)
             done = working.done()
@@ -134,8 +143,10 @@ class InPages(Equipped):
 class _Working:
     """Censors pages one after the other, and keeps of each what is reported."""
 
-    def __init__(self, censor: InPages, also: tuple[Box, ...], keep: tuple[Box, ...]) -> None:
-        self._censor, self._also, self._keep = censor, also, keep
+    def __init__(
+        self, censor: InPages, also: tuple[Box, ...], keep: tuple[Box, ...], tell: Callable[[int], None]
+    ) -> None:
+        self._censor, self._also, self._keep, self._tell = censor, also, keep, tell
         self._seconds: dict[str, float] = {}
         self._hidden: list[tuple[Redaction, ...]] = []
         self._worst: CensoredPages | None = None
@@ -154,12 +165,26 @@ class _Working:
                     verdict=done.verdict, detections=done.detections, scores=done.scores, width=done.width,
                     height=done.height, page=len(self._hidden), pages=0, hidden=(), unhidden=done.unhidden,
                 )  # fmt: skip
+            self._tell(len(self._hidden))
             yield Part(done.picture, part.where)
 
     def done(self) -> CensoredPages:
         if self._worst is None:
             raise ValueError("a TIFF without pages")
         return replace(self._worst, seconds=self._seconds, pages=len(self._hidden), hidden=tuple(self._hidden))
+
+
+def _telling(medium: Pages, progress: Progress | None) -> Callable[[int], None]:
+    """Says how many pages are done, and at once that none is."""
+    if progress is None:
+        return lambda done: None  # noqa: ARG005
+    total = medium.promised
+
+    def tell(done: int) -> None:
+        progress(done, total)
+
+    tell(0)
+    return tell
 
 
 def _gravity(verdict: Verdict | None) -> tuple[int, float]:

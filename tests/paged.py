@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-__all__ = ["links", "pages", "retagged"]
+__all__ = ["links", "pages", "planted", "retagged"]
 
 
 def pages(pictures: Sequence[NDArray[np.uint8]], **options: Any) -> bytes:
@@ -22,8 +22,8 @@ def pages(pictures: Sequence[NDArray[np.uint8]], **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def retagged(pictures: Sequence[NDArray[np.uint8]], page: int, tags: dict[int, Any]) -> bytes:
-    """A TIFF one of whose pages, by its number from 1, has further tags."""
+def retagged(pictures: Sequence[NDArray[np.uint8]], page: int, tags: dict[int, Any], *, between: bytes = b"") -> bytes:
+    """A TIFF one of whose pages, by its number from 1, has further tags; `between` stands behind each page."""
     stream = io.BytesIO()
     with TiffImagePlugin.AppendingTiffWriter(stream, new=True) as out:
         for number, each in enumerate(pictures, 1):
@@ -33,9 +33,18 @@ def retagged(pictures: Sequence[NDArray[np.uint8]], page: int, tags: dict[int, A
                 info.tagtype[tag] = 2 if isinstance(value, str) else 7 if isinstance(value, bytes) else 4
             one = io.BytesIO()
             Image.fromarray(each).save(one, "TIFF", tiffinfo=info)
-            out.write(one.getvalue())
+            out.write(one.getvalue() + between)
             out.newFrame()
     return stream.getvalue()
+
+
+def planted(pictures: Sequence[NDArray[np.uint8]], marker: bytes) -> bytes:
+    """A TIFF with a marker wherever bytes find room: in tags of text and of bytes, and behind each page."""
+    text = marker.decode()
+    return retagged(
+        pictures, len(pictures), {270: text, 305: text, 315: text, 700: marker, 34377: marker, 65000: marker},
+        between=marker,
+    )  # fmt: skip
 
 
 def links(data: bytes) -> list[int]:

@@ -44,6 +44,11 @@ class Pages:
         for number, picture in enumerate(decode_pages(self.data, self.name, max_pixels=self.max_pixels), 1):
             yield Part(picture, Where(page=number))
 
+    @property
+    def promised(self) -> int:
+        """How many pages there are; nothing is decoded. Raises as `parts` does."""
+        return len(pages_in(self.data, self.name))
+
     def require_output(self, format: str | None) -> None:  # noqa: A002  # Pillow's own word
         """Check, before all the work, that it can be written."""
         if format not in (None, PAGED):
@@ -54,7 +59,7 @@ class Pages:
         self.require_output(format)
         from PIL import TiffImagePlugin  # few inputs have pages
 
-        expected, count = len(pages_in(self.data, self.name)), 0
+        expected, count = self.promised, 0
         try:
             with TiffImagePlugin.AppendingTiffWriter(out, new=True) as joined:
                 for count, part in enumerate(parts, 1):  # noqa: B007  # asked for after the loop

@@ -12,16 +12,17 @@ from starlette.types import Receive, Scope, Send
 
 from censor.media.animation import FORMATS as ANIMATIONS
 from censor.media.film_kinds import FILMS
+from censor.media.pages import PAGED
 from detect.pictures.formats import MEDIA_TYPES
 
-__all__ = ["MOVING_TYPES", "TYPES", "JsonWithPicture"]
+__all__ = ["TYPES", "TYPES_OF_MANY", "JsonWithPicture"]
 
-MOVING_TYPES = {name: MEDIA_TYPES[name] for name in ANIMATIONS} | {
+TYPES_OF_MANY = {name: MEDIA_TYPES[name] for name in (*ANIMATIONS, PAGED)} | {
     name: each.media_type for name, each in FILMS.items()
 }
-"""Format to media type, of films and animations."""
+"""Format to media type, of films, animations and files of several pages."""
 
-TYPES = MEDIA_TYPES | MOVING_TYPES
+TYPES = MEDIA_TYPES | TYPES_OF_MANY
 """Format to media type, of all that is answered with."""
 
 _PIECE = 3 * 2**14

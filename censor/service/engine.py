@@ -14,6 +14,7 @@ from censor.errors import CensorError
 from censor.media.animation import FORMATS as ANIMATIONS
 from censor.media.encoding import encode
 from censor.media.opening import announced
+from censor.media.pages import PAGED
 from censor.service.choosing import loader, named_classifiers
 from censor.service.jobs import Jobs
 from censor.service.ledger import Account, Ledger
@@ -186,7 +187,7 @@ class Engine:
         return self._counted(await self._work(data, job, account, waiting))
 
     async def _work(self, data: bytes | Spool, job: Job, account: Account, waiting: Waiting) -> Result:
-        """Have a picture worked on, or what moves: of an animation that is known only when it has been opened."""
+        """Have a picture worked on, or many: of an animation or pages that is known only when they have been opened."""
         if isinstance(data, Spool):
             return await self._work_on_film(data, job, account, waiting)
         try:
@@ -195,7 +196,8 @@ class Engine:
             )
         except (AnimatedImageError, Problem) as error:
             told = problem_of(error).name
-            if told != "animated-picture" or not self.settings.takes_films or announced(data) not in ANIMATIONS:
+            many = announced(data) in (*ANIMATIONS, PAGED)
+            if told != "animated-picture" or not self.settings.takes_films or not many:
                 raise
         account.hold(len(data))
         film = Spool()
@@ -236,7 +238,7 @@ class Engine:
         if done.level is not None:
             self.metrics.verdicts.labels(done.level).inc()
         self.metrics.pictures.inc()
-        self.metrics.frames.inc(done.record.get("frames", 0))
+        self.metrics.frames.inc(done.record.get("frames", 0) + done.record.get("pages", 0))
         self.metrics.pixels.inc(done.record["width"] * done.record["height"])
         self.metrics.regions.inc(done.regions)
         self.metrics.count_stages(done.seconds)

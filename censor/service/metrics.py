@@ -45,7 +45,7 @@ class Metrics:
         )
         self.verdicts = Counter("censor_verdicts", "Pictures by verdict.", ["level"], registry=registry)
         self.pictures = Counter("censor_pictures", "Pictures judged or censored.", registry=registry)
-        self.frames = Counter("censor_frames", "Frames of films and animations among them.", registry=registry)
+        self.frames = Counter("censor_frames", "Frames and pages among them.", registry=registry)
         self.job_ends = Counter("censor_job_ends", "Jobs by what became of them.", ["end"], registry=registry)
         self.pixels = Counter("censor_pixels", "Their pixels.", registry=registry)
         self.regions = Counter("censor_regions", "Regions hidden.", registry=registry)

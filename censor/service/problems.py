@@ -75,8 +75,12 @@ KINDS: dict[str, Kind] = {
     "film-not-taken": Kind(
         422, "Films are not taken", "This service was set up without them, or lacks the extra `video`."
     ),
-    "too-long": Kind(422, "Film that is too long", "It has more frames than are taken; as a job it may have more."),
-    "too-large-result": Kind(422, "Censored film too large", "It would have more bytes than there is memory for."),
+    "too-long": Kind(
+        422,
+        "Too many frames or pages",
+        "There are more than are taken; a job may have more.",
+    ),
+    "too-large-result": Kind(422, "Censored copy too large", "It would have more bytes than there is memory for."),
     "not-a-picture": Kind(
         422,
         "Not a picture that is taken",
@@ -86,7 +90,9 @@ KINDS: dict[str, Kind] = {
         422, "Damaged picture", "The picture is cut short or broken, so not all of it can be judged."
     ),
     "animated-picture": Kind(
-        422, "More than one frame", "Several pages are not taken, nor animations where films are not."
+        422,
+        "More than one frame",
+        "Neither animations nor pages are taken where films are not; HEIC sequences never.",
     ),
     "too-many-pixels": Kind(422, "Too many pixels", "Width times height is over the limit. Nothing was decoded."),
     "memory-limit": Kind(
@@ -192,7 +198,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem("memory-limit")
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
-            told = "" if name.endswith("-failed") else str(error).removeprefix("bytes: ")
+            told = "" if name.endswith("-failed") else str(error).removeprefix("bytes: ").removeprefix("bytes, ")
             return Problem(name, told)
     return Problem("internal-error")
 

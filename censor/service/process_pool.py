@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from censor.service.answers import MOVING_TYPES
+from censor.service.answers import TYPES_OF_MANY
 from censor.service.logs import where
 from censor.service.messages import Advance, Answer, Failure, Hello, StartFailure, Terms, cancel
 from censor.service.networks import NetworkSet
@@ -242,7 +242,7 @@ class ProcessPool:
 
     def _overdue(self, pending: PendingJob, handle: WorkerHandle) -> None:
         pending.late = True
-        pending.fail(time_limit(self._seconds, moves=pending.job.frames > 0))
+        pending.fail(time_limit(self._seconds, many=pending.job.frames > 0))
         pending.timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._kill, handle)
 
     def _kill(self, handle: WorkerHandle) -> None:
@@ -384,7 +384,7 @@ class ProcessPool:
 def _is_whole(job: Job, answer: Answer, size: int) -> bool:
     """Whether an answer has the picture, or the film, that was asked for."""
     if job.out is not None:
-        return 0 < job.out.size <= job.most and answer.format in MOVING_TYPES
+        return 0 < job.out.size <= job.most and answer.format in TYPES_OF_MANY
     return size > 0 and answer.format in MEDIA_TYPES
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
 from censor.media.animation import FORMATS as ANIMATIONS
 from censor.media.film_kinds import FILMS
+from censor.media.pages import PAGED
 from censor.policy import MAX_CELLS, NSFW_REGION
 from censor.service import documentation as doc
 from censor.service.answers import TYPES, JsonWithPicture
@@ -62,7 +63,7 @@ def engine_of(request: Request) -> Engine:
 
 @router.post("/censor", **doc.CENSOR)
 async def censor(request: Request) -> Response:
-    """Hide in a picture, an animation or a film what a policy says must not be shown.
+    """Hide in a picture, pages, an animation or a film what a policy says must not be shown.
 
     Send the picture as the part `file` of a form, or as the bare body. Options are query parameters, or fields of the
     form, which win. The answer is the censored picture, with the verdict on the original in headers; where `Accept`
@@ -102,7 +103,7 @@ def censored_answer(request: Request, done: Result, account: Account) -> Respons
 
 @router.post("/check", **doc.CHECK)
 async def check(request: Request) -> Response:
-    """Judge a picture or a film: `safe`, `review` or `nsfw`, with the reasons. It is sent as to /v1/censor."""
+    """Judge a picture, pages or a film: `safe`, `review` or `nsfw`, with the reasons. It is sent as to /v1/censor."""
     engine = engine_of(request)
     engine.pool.refuse_if_full()
     account = open_account(request, engine)
@@ -177,6 +178,7 @@ def _films(settings: Settings) -> Films | None:
     return Films(
         formats=[OfferedFilm(title=each.title, media_type=each.media_type, suffix=each.suffixes[0]) for each in taken],
         animations=[name.lower() for name in ANIMATIONS],
+        pages=[PAGED.lower()],
         max_bytes=settings.film_bytes,
         max_seconds=settings.film_seconds,
         max_job_seconds=settings.job_seconds if settings.jobs else None,

@@ -16,8 +16,11 @@ from censor.policy import EFFECTS, MAX_CELLS, SHAPES, PictureRule, Rule
 from censor.records import (
     CensoredAnimationRecord,
     CensoredAnswer,
+    CensoredPagesRecord,
     CheckedAnimationRecord,
     CheckedAnswer,
+    CheckedPagesRecord,
+    HiddenOnPageRecord,
     HiddenThingRecord,
     OneOf,
     Range,
@@ -114,21 +117,24 @@ def _bounds(bounds: Range, *, items: bool) -> dict[str, Any]:
     return {key: value for key, value in ((least, bounds.least), (most, bounds.most)) if value is not None}
 
 
-def _of_what_moves(record: type, beside: type) -> dict[str, Any]:
-    """The fields that a record of what moves has beside those of a still's answer: stills go without them."""
-    hints = get_type_hints(record, include_extras=True)
-    told = hints.keys() - get_type_hints(beside).keys() - {"file", "output"}
-    return {name: (_type(hints[name]), _missing_from_stills(_field(hints[name]))) for name in hints if name in told}
+def _of_many(moving: type, paged: type, beside: type) -> dict[str, Any]:
+    """The fields that records of what moves, and of pages, have beside those of a still's answer."""
+    fields: dict[str, Any] = {}
+    for record, whose in ((moving, "what moves"), (paged, "several pages")):
+        hints = get_type_hints(record, include_extras=True)
+        told = hints.keys() - get_type_hints(beside).keys() - {"file", "output"}
+        fields |= {name: (_type(hints[name]), _alone(_field(hints[name]), whose)) for name in hints if name in told}
+    return fields
 
 
-def _missing_from_stills(field: FieldInfo) -> FieldInfo:
-    text = f"{field.description} Missing for a still."
+def _alone(field: FieldInfo, whose: str) -> FieldInfo:
+    text = f"{field.description} Of {whose} alone: missing for a still."
     return FieldInfo.merge_field_infos(
         field, default=None, description=text, json_schema_extra=lambda schema: schema.pop("default")
     )
 
 
-_Hidden = model_of(RedactionRecord, "Redaction", **_of_what_moves(HiddenThingRecord, RedactionRecord))
+_Hidden = model_of(RedactionRecord, "Redaction", **_of_many(HiddenThingRecord, HiddenOnPageRecord, RedactionRecord))
 
 
 class Picture(BaseModel):
@@ -138,7 +144,9 @@ class Picture(BaseModel):
     base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 
 
-Checked = model_of(CheckedAnswer, "Checked", _EXAMPLE, **_of_what_moves(CheckedAnimationRecord, CheckedAnswer))
+Checked = model_of(
+    CheckedAnswer, "Checked", _EXAMPLE, **_of_many(CheckedAnimationRecord, CheckedPagesRecord, CheckedAnswer)
+)
 Censored = model_of(
     CensoredAnswer,
     "Censored",
@@ -149,8 +157,8 @@ Censored = model_of(
         "unhidden": [],
         "picture": {"media_type": "image/jpeg", "base64": "/9j/4AAQSkZJRgABAQAAAQABAAD…"},
     },
-    **_of_what_moves(CensoredAnimationRecord, CensoredAnswer),
-    hidden=(list[_Hidden], Field(description="What was hidden, in the order it was planned, or of its first frames.")),  # type: ignore[valid-type]  # made above
+    **_of_many(CensoredAnimationRecord, CensoredPagesRecord, CensoredAnswer),
+    hidden=(list[_Hidden], Field(description="What was hidden, as it was planned, or by first frames, or by pages.")),  # type: ignore[valid-type]  # made above
     picture=(Picture, Field(description="The censored picture, or film.")),
 )
 
@@ -269,12 +277,15 @@ class OfferedFilm(BaseModel):
 
 
 class Films(BaseModel):
-    """What is taken of what moves."""
+    """What is taken of what moves, or has several pages."""
 
     formats: Annotated[list[OfferedFilm], Field(description="Kinds of films; none where the extra `video` is missing.")]
     animations: Annotated[list[str], Field(description="Those of `formats` that may have several frames.")]
-    max_bytes: Annotated[int, Field(ge=1, description="Of a film; an animation may have as many as a picture.")]
-    max_seconds: Annotated[float, Field(gt=0, description="That it may play, at sixty frames a second.")]
+    pages: Annotated[list[str], Field(description="Those of `formats` that may have several pages.")]
+    max_bytes: Annotated[int, Field(ge=1, description="Of a film; others may have as many as a picture.")]
+    max_seconds: Annotated[
+        float, Field(gt=0, description="That it may play, at sixty frames a second; a page counts as a frame.")
+    ]
     max_job_seconds: Annotated[float | None, Field(description="The same for a job; null where none is taken.")]
 
 
@@ -299,7 +310,7 @@ class Options(BaseModel):
     shapes: list[Annotated[str, Field(json_schema_extra={"enum": list(SHAPES)})]]
     cells: Bounds
     limits: Limits
-    films: Annotated[Films | None, Field(description="Null where neither films nor animations are taken.")]
+    films: Annotated[Films | None, Field(description="Null where neither films nor animations nor pages are taken.")]
     networks: Networks
 
 

@@ -67,9 +67,9 @@ class Settings(BaseSettings):
         upload_seconds: How far a body, or the reading of an answer, may fall behind its pace.
         upload_rate: That pace, in bytes a second.
         upload_memory: Bytes of uploads and answers that are held at once, waiting ones included.
-        film_bytes: Bytes of an encoded film; 0 takes neither films nor animations.
+        film_bytes: Bytes of an encoded film; 0 takes no films, no animations and no files of several pages.
         film_seconds: How long a film or an animation may play that is sent to be answered at once, at sixty frames a
-            second.
+            second; a page counts as a frame.
         film_workers: Processes that work on films and animations, one at once in each. They are started for the first
             one that comes; 0 takes none.
         job_seconds: How long a film may play that is sent as a job, at sixty frames a second.

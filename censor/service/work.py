@@ -12,8 +12,11 @@ from typing import Any, Protocol
 from censor.animation_report import animation_outcome
 from censor.errors import PolicyError
 from censor.finding import Networks, find
+from censor.in_pages import CensoredPages, CheckedPages
 from censor.media.encoding import output_format
 from censor.media.opening import announced
+from censor.media.pages import PAGED
+from censor.pages_report import pages_outcome
 from censor.pipeline import Censor
 from censor.policy import Policy
 from censor.records import CensoredAnswer, CheckedAnswer
@@ -22,13 +25,14 @@ from censor.rules import PictureRule
 from censor.service.networks import NetworkSet, Watch, name_of
 from censor.service.problems import Problem
 from censor.service.spool import Spool
+from censor.timeline import CensoredAnimation, CheckedAnimation
 from detect.errors import DetectError
 from detect.pictures.still import decode
 
 __all__ = ["ClientGone", "Deadline", "Job", "Pool", "Progress", "Result", "perform", "time_limit"]
 
 Progress = Callable[[int, int], None]
-"""Told of frames that are done, and of how many there are; 0 where nobody knows."""
+"""Told of frames or pages that are done, and of how many there are; 0 where nobody knows."""
 
 
 class ClientGone(Exception):  # noqa: N818  # nothing of ours went wrong
@@ -45,9 +49,9 @@ class Job:
         hide: Censor and encode it; otherwise it is judged alone.
         format: Pillow's name of the format asked for; by default that of the picture.
         quality: As `censor.media.encoding.encode` takes it.
-        source: A film or an animation, in the place of `data`.
+        source: A film, an animation or a file of several pages, in the place of `data`.
         out: Where it goes, if it is to be censored.
-        frames: How many it may have.
+        frames: How many it may have, or how many pages.
         most: Bytes that may go to `out`.
     """
 
@@ -241,10 +245,10 @@ def perform(
         max_bytes: Cap on an encoded picture.
         max_pixels: Cap on width times height.
         trial: Look with every network, whatever the policy needs.
-        progress: Told of each frame of what moves; that sets the deadline's clock back, too.
+        progress: Told of each frame of what moves, and of each page; that sets the deadline's clock back, too.
 
     Raises:
-        Problem: "time-limit", "policy-not-served"; of what moves "too-long" and "too-large-result".
+        Problem: "time-limit", "policy-not-served"; of frames and pages "too-long" and "too-large-result".
         CensorError: It could not be decoded, judged, censored or encoded.
         DetectError: The network failed.
     """
@@ -260,7 +264,7 @@ def perform(
         raise Problem("policy-not-served", str(error)) from error
     try:
         if job.source is not None:
-            return _moving(job, job.source, censor, watch, deadline, progress)
+            return _many(job, job.source, censor, watch, deadline, progress)
         if not job.hide:
             checked = censor.check(job.data, whole=True)  # strangers may send what is made to deceive
             record = _record(Outcome.of("", checked), CheckedAnswer)
@@ -269,7 +273,7 @@ def perform(
         start = time.perf_counter()
         deadline.check()
     except _GivenUp:
-        raise time_limit(deadline.seconds, moves=job.source is not None) from None
+        raise time_limit(deadline.seconds, many=job.source is not None) from None
     kind = output_format(done.picture, format=job.format)
     encoded = done.encode(kind, job.quality)
     seconds = done.seconds | {"encode": time.perf_counter() - start}
@@ -279,43 +283,50 @@ def perform(
     return Result(record=record, seconds=seconds, networks=watch.seconds, encoded=encoded, format=kind)
 
 
-def _moving(
+def _many(
     job: Job, source: Spool, censor: Censor, watch: Watch, deadline: Deadline, progress: Progress | None
 ) -> Result:
-    """A film or an animation, each frame of which sets the clock back."""
-    passes = 2 if job.hide else 1
-
-    def tell(done: int, total: int) -> None:
-        deadline.check()
-        deadline.begin()
-        if max(done, total) > passes * job.frames or (not total and done > job.frames):
-            raise Problem("too-long", f"A film may have {job.frames:,} frames here.")
-        if progress is not None:
-            progress(done, total)
-
-    def too_large(most: int) -> Problem:
-        return Problem("too-large-result", f"The censored film would have more than {most:,} bytes.")
-
+    """A film, an animation or a file of several pages, each frame or page of which sets the clock back."""
     with source.opened() as stream:
-        kind = announced(stream)
+        kind = announced(stream) or ""
+        paged = kind == PAGED
+        passes = 2 if job.hide and not paged else 1
+
+        def tell(done: int, total: int) -> None:
+            deadline.check()
+            deadline.begin()
+            if max(done, total) > passes * job.frames or (not total and done > job.frames):
+                raise Problem("too-long", f"A {'file' if paged else 'film'} may have {job.frames:,} "
+                                          f"{'pages' if paged else 'frames'} here.")  # fmt: skip
+            if progress is not None:
+                progress(done, total)
+
         if job.out is None:
-            outcome = animation_outcome("", checked := censor.check_medium(stream, progress=tell))
-            return Result(record=_told(outcome), seconds=checked.seconds, networks=watch.seconds)
+            checked = (censor.check_pages if paged else censor.check_medium)(stream, progress=tell)
+            return Result(record=_told(checked), seconds=checked.seconds, networks=watch.seconds)
         job.out.empty()  # a worker that died may have begun
-        with job.out.opened(most=job.most, refuse=too_large) as out:
-            done = censor.apply_medium(stream, out, format=job.format, quality=job.quality, progress=tell)
-    outcome = animation_outcome("", done)
-    return Result(record=_told(outcome), seconds=done.seconds, networks=watch.seconds, format=job.format or kind or "")
+        with job.out.opened(most=job.most, refuse=_too_large) as out:
+            apply = censor.apply_pages if paged else censor.apply_medium
+            done = apply(stream, out, format=job.format, quality=job.quality, progress=tell)
+    return Result(record=_told(done), seconds=done.seconds, networks=watch.seconds, format=job.format or kind)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem("too-large-result", f"The censored copy would have more than {most:,} bytes.")
 
 
 _MOST_TOLD = 2**19
-"""Bytes of JSON that a client is told of one film at most: it is held until it has gone out."""
+"""Bytes of JSON that a client is told of one upload at most: it is held until it has gone out."""
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(result: CheckedAnimation | CensoredAnimation | CheckedPages | CensoredPages) -> dict[str, Any]:
+    if isinstance(result, CheckedPages | CensoredPages):
+        outcome = pages_outcome("", result)
+    else:
+        outcome = animation_outcome("", result)
     told = {key: value for key, value in outcome.record.items() if key not in ("file", "output")}
     if len(json.dumps(told)) > _MOST_TOLD:
-        raise Problem("too-long", "There is more to say of this film than fits into an answer; send it in parts.")
+        raise Problem("too-long", "There is more to say of this than fits into an answer; send it in parts.")
     return told
 
 
@@ -339,8 +350,8 @@ def _record(outcome: Outcome, kind: type[CheckedAnswer | CensoredAnswer]) -> dic
     return {key: value for key, value in outcome.record.items() if key in kind.__annotations__}
 
 
-def time_limit(seconds: float, *, moves: bool = False) -> Problem:
-    """What a client is told whose picture took too long, or whose film came no further."""
-    if moves:
-        return Problem("time-limit", f"Work on one frame of a film may take {seconds:g} seconds.")
+def time_limit(seconds: float, *, many: bool = False) -> Problem:
+    """What a client is told whose picture took too long, or whose film or pages came no further."""
+    if many:
+        return Problem("time-limit", f"Work on one frame of a film, or on one page, may take {seconds:g} seconds.")
     return Problem("time-limit", f"Work on one picture may take {seconds:g} seconds.")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from animations import encoded, red_square, stripes
 from fakes import RED, finder
-from paged import pages, retagged
+from paged import pages, planted, retagged
 from PIL import Image
 
 from censor import Censor
@@ -80,6 +80,16 @@ def test_what_holds_no_pages_is_refused_before_any_is_looked_at(tmp_path: Path) 
         censor.apply(pages(PICTURES))
 
 
+def test_progress_counts_pages(tmp_path: Path) -> None:
+    checks: list[tuple[int, int]] = []
+    applies: list[tuple[int, int]] = []
+    solid().check_pages(pages(PICTURES), progress=lambda done, total: checks.append((done, total)))
+    solid().apply_pages(
+        pages(PICTURES), tmp_path / "out.tif", progress=lambda done, total: applies.append((done, total))
+    )
+    assert checks == applies == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_as_many_pages_are_written_as_there_were(tmp_path: Path) -> None:
     medium = open_pages(pages(PICTURES))
     for count in (3, 5):
@@ -90,8 +100,8 @@ def test_as_many_pages_are_written_as_there_were(tmp_path: Path) -> None:
 def test_no_marker_comes_through(tmp_path: Path) -> None:
     """In tags of text and of bytes, between pages and behind the last, and in what no directory names."""
     marker = b"Mc7Qz-4711-planted"
-    data = retagged(PICTURES, 2, {270: marker.decode(), 305: marker.decode(), 700: marker, 65000: marker}) + marker
-    assert data.count(marker) == 5
+    data = planted(PICTURES, marker)
+    assert data.count(marker) == 10
     out = tmp_path / "out.tif"
     solid().apply_pages(data, out)
     assert marker not in out.read_bytes()

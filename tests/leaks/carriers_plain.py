@@ -10,6 +10,7 @@ import numpy as np
 from leaks.carrier import THUMBNAIL_SECRETS, Carrier, encoded, exif, photoshop, profile, profiles, thumbnail, xmp
 from leaks.search import SECRET
 from numpy.typing import NDArray
+from paged import planted
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
@@ -183,8 +184,8 @@ def tiff_thumbnail(pixels: RGB) -> bytes:
 
 
 def two_pages(pixels: RGB) -> bytes:
-    second = np.frombuffer((300 * SECRET)[: 64 * 3 * 16], np.uint8).reshape(16, 64, 3)
-    return encoded(pixels, "TIFF", save_all=True, append_images=[Image.fromarray(second)])
+    """Their pixels are judged and shown; what stands beside them is not."""
+    return planted([pixels[:40], pixels], SECRET)
 
 
 _TEXT = SECRET.decode()
@@ -204,5 +205,5 @@ TIFFS = [
     Carrier("TIFF behind its end", ".tif", behind("TIFF", SECRET)),
     Carrier("TIFF gap", ".tif", tiff_gap),
     Carrier("TIFF SubIFD", ".tif", tiff_thumbnail, THUMBNAIL_SECRETS, refusable=True),
-    Carrier("TIFF second page", ".tif", two_pages, refusable=True),
+    Carrier("TIFF pages", ".tif", two_pages, refusable=True),
 ]

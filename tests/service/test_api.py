@@ -202,7 +202,7 @@ def bad_pictures(encoded: Callable[..., bytes]) -> dict[str, tuple[bytes, str]]:
         "truncated png": (encoded(noise, "PNG")[:-300], "damaged-picture"),
         "header only": (encoded(noise, "PNG")[:40], "damaged-picture"),
         "too many pixels": (encoded(Image.new("L", (2000, 2000)), "PNG"), "too-many-pixels"),
-        "two pages": (encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]), "animated-picture"),
+        "a cut page": (encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])[:-9], "damaged-picture"),
         "empty": (b"", "no-picture"),
     }
 

@@ -1,4 +1,4 @@
-"""Films and animations through the service, at once and as jobs."""
+"""Films, animations and pages through the service, at once and as jobs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in, times_of
 from leaks.test_film_leaks import MARKER, planted
 from numpy.typing import NDArray
+from paged import pages
+from paged import planted as planted_pages
 from processes import workers_of
 from test_memory_limit import resident
 
@@ -24,6 +26,7 @@ from censor.service import Settings
 from censor.service.spool import Spool
 from detect.detections import Detections, RGBImage
 from detect.pictures.animation import decode_frames
+from detect.pictures.tiff_pages import decode_pages
 
 MP4 = {"content-type": "video/mp4"}
 HOW: dict[str, Any] = {"options": {"preset": "ultrafast"}, "audio": None}
@@ -31,6 +34,9 @@ SLOW = (64, 64)
 """Size of the films at which `Seer` takes its time."""
 
 ENDLESS = (80, 80)
+
+TIFF = {"content-type": "image/tiff"}
+SCAN = [np.full((40, 60, 3), 128, np.uint8), red_square(8), red_square(24)]
 
 
 class Seer(RedSeer):
@@ -155,6 +161,29 @@ def test_an_animation_too(threads: httpx.Client, kind: str) -> None:
     assert threads.get(place + "/result").headers["content-type"] == headers["content-type"]
 
 
+@pytest.mark.parametrize("service", ["threads", "processes"])
+def test_each_page_comes_out_hidden_and_answers_say_which(service: str, request: pytest.FixtureRequest) -> None:
+    client: httpx.Client = request.getfixturevalue(service)
+    url = "/v1/censor?replacewith=solid"
+    done = client.post(url, content=pages(SCAN), headers=TIFF)
+    assert (done.status_code, done.headers["content-type"]) == (200, "image/tiff")
+    assert (done.headers["censor-verdict"], done.headers["censor-regions"]) == ("nsfw", "2")
+    first, *others = [each.pixels for each in decode_pages(done.content, "out")]
+    assert np.array_equal(first, SCAN[0])
+    assert [red_in(each).any() for each in others] == [False, False]
+    told = client.post(url, content=pages(SCAN), headers=TIFF | {"accept": "application/json"}).json()
+    assert [each["page"] for each in told["hidden"]] == [2, 3]
+    assert (told["pages"], told["page"], told["picture"]["media_type"]) == (3, 2, "image/tiff")
+    checked = client.post("/v1/check", files={"file": pages(SCAN)}).json()
+    assert (checked["levels"], checked["page"], checked["verdict"]["level"]) == (["safe", "nsfw", "nsfw"], 2, "nsfw")
+    place = client.post("/v1/jobs?policy=default", content=pages(SCAN), headers=TIFF).headers["location"]
+    stands = ended(client, place)
+    assert (stands["status"], stands["frames_total"]) == ("done", 3)
+    fetched = client.get(place + "/result")
+    assert (fetched.headers["content-type"], len(list(decode_pages(fetched.content, "out")))) == ("image/tiff", 3)
+    assert held(client) == 0
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -191,6 +220,7 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
         data = encoded([red_square(8 * each) for each in range(3)], kind)
         refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
         assert problem(refused) == "animated-picture"
+    assert problem(client.post("/v1/check", content=pages(SCAN), headers=TIFF)) == "animated-picture"
     assert client.get("/v1/options").json()["films"] is None
 
 
@@ -311,12 +341,18 @@ def test_work_for_a_client_that_leaves_ends(service: str, short: bytes, request:
     assert figure(client, "censor_pictures_inside") == 0
 
 
-def test_nothing_beside_pixels_sound_and_times_comes_out_of_the_service(threads: httpx.Client) -> None:
-    data = planted("mp4")
+@pytest.mark.parametrize(
+    ("make", "headers"), [(lambda: planted("mp4"), MP4), (lambda: planted_pages(SCAN, MARKER), TIFF)],
+    ids=["film", "pages"],
+)  # fmt: skip
+def test_nothing_beside_pixels_sound_and_times_comes_out_of_the_service(
+    threads: httpx.Client, make: Callable[[], bytes], headers: dict[str, str]
+) -> None:
+    data = make()
     assert data.count(MARKER) >= 2
     form: dict[str, Any] = {"files": {"file": (f"{MARKER.decode()}.mp4", data)}}
     responses = [
-        threads.post("/v1/censor", content=data, headers=MP4),
+        threads.post("/v1/censor", content=data, headers=headers),
         threads.post("/v1/censor", headers={"accept": "application/json"}, **form),
         threads.post("/v1/check", **form),
         threads.get("/metrics"),

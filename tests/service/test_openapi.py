@@ -23,6 +23,7 @@ from fakes import Moody
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from paged import pages
 from PIL import Image
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -207,13 +208,15 @@ def test_workers_answers_are_held_against_the_models_too(
         assert answered(client, document, "POST", path, content=scene_png, headers=headers).status_code == 200
 
 
-def test_answers_on_what_moves_are_as_the_document_says(client: httpx.Client) -> None:
+@pytest.mark.parametrize(("kind", "number"), [("GIF", "frames"), ("TIFF", "pages")])
+def test_answers_on_many_pictures_are_as_the_document_says(client: httpx.Client, kind: str, number: str) -> None:
     document = client.get("/openapi.json").json()
-    moving = encoded([red_square(8 * each) for each in range(3)], "GIF")
+    pictures = [red_square(8 * each) for each in range(3)]
+    moving = pages(pictures) if kind == "TIFF" else encoded(pictures, kind)
     for path in ("/v1/check", "/v1/censor"):
-        headers = {"content-type": "image/gif", "accept": "application/json"}
+        headers = {"content-type": f"image/{kind.lower()}", "accept": "application/json"}
         told = answered(client, document, "POST", path, content=moving, headers=headers)
-        assert (told.status_code, told.json()["frames"]) == (200, 3)
+        assert (told.status_code, told.json()[number]) == (200, 3)
     for task in ("check", "censor"):
         begun = answered(client, document, "POST", f"/v1/jobs?task={task}", content=moving, headers=headers)
         place = begun.headers["location"]
