@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +20,7 @@ from censor.cli.options import (
     shared_options,
     within,
 )
+from censor.cli.piped import Applying, hide_piped, read_piped
 from censor.cli.preparing import make_censor, named_weights, preparing
 
 if TYPE_CHECKING:
@@ -27,20 +28,13 @@ if TYPE_CHECKING:
     from censor.cli.groups import FilmOptions, HidingOptions, OutputOptions, SharedOptions
     from censor.errors import CensorError
     from censor.manual import Box
+    from censor.media.opening import Encoded
     from censor.pipeline import Censor
     from censor.report import Outcome
     from detect.errors import DetectError
     from detect.folders import PathBeneath
 
 __all__ = ["check", "hide"]
-
-
-class _Applying(TypedDict):
-    also: Sequence[Box]
-    keep: Sequence[Box]
-    format: str | None
-    quality: int | None
-    overwrite: bool
 
 
 @click.command()
@@ -180,7 +174,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
     drawn = None if output.boxes is None else _room_for_boxes(output.boxes, output, item)
     _make_folder(item.target)
     source, target = item.beneath or item.source, item.target
-    options: _Applying = {
+    options: Applying = {
         "also": output.also,
         "keep": output.keep,
         "format": item.format if output.in_place else None,
@@ -242,25 +236,9 @@ def _hide_stream(
     with preparing():
         censor = make_censor(shared, hiding, pictures=1)
 
-    from censor.errors import WriteError
-    from censor.report import Outcome
-
-    def work() -> Outcome:
-        done = censor.apply(sys.stdin.buffer, also=output.also, keep=output.keep)
-        if out is not None:
-            done.save(out, overwrite=output.force, quality=output.quality)
-        else:
-            data = done.encode(quality=output.quality)
-            try:
-                stdout.write(data)
-                stdout.flush()
-            except OSError as error:
-                raise WriteError(f"standard output: cannot be written: {error.strerror or error}") from error
-        return Outcome.of("-", done, "-" if out is None else str(out))
-
     return work_off(
         [Path("-")],
-        lambda name: outcome(name, work),
+        lambda name: outcome(name, lambda: hide_piped(censor, output, max_bytes=shared.limits.max_bytes)),
         workers=1,
         messages=shared.messages._replace(quiet=True),  # standard output is the picture
         report=report,
@@ -283,8 +261,6 @@ def check(
     Prints level, score, file and reasons.
     """
     from censor.batch import BatchItem, gather
-    from censor.media.opening import still_or_moving
-    from censor.report import Outcome
 
     if piped := "-" in photos:
         if len(photos) > 1:
@@ -301,26 +277,8 @@ def check(
     quiet = shared.messages.quiet or len(items) > 1
 
     def work(item: BatchItem) -> Outcome:
-        if item.error is not None:
-            raise item.error
-        source = item.beneath or item.source
-
-        def still() -> Outcome:
-            return Outcome.of(str(item.source), censor.check(sys.stdin.buffer if piped else source, whole=whole))
-
-        def moving() -> Outcome:
-            from censor.animation_report import animation_outcome
-
-            with frames_bar(quiet=quiet) as progress:
-                moved = censor.check_medium(source, every=every, first=first, progress=progress)
-            return animation_outcome(str(item.source), moved)
-
-        def paged() -> Outcome:
-            from censor.pages_report import pages_outcome
-
-            return pages_outcome(str(item.source), censor.check_pages(source))
-
-        return still_or_moving(item.format, still=still, moving=moving, paged=paged)
+        piped_in = read_piped(shared.limits.max_bytes) if piped else None
+        return _check_one(censor, item, piped_in, whole=whole, every=every, first=first, quiet=quiet)
 
     tally = work_off(
         items,
@@ -332,6 +290,38 @@ def check(
         ignored=ignored,
     )
     sys.exit(_exit_code(tally, judging=True))
+
+
+def _check_one(
+    censor: Censor, item: BatchItem, piped: Encoded | None, *, whole: bool, every: int | None, first: bool, quiet: bool
+) -> Outcome:
+    from censor.media.opening import announced, still_or_moving
+    from censor.report import Outcome
+
+    if item.error is not None:
+        raise item.error
+    name, source = str(item.source), piped or item.beneath or item.source
+
+    def still() -> Outcome:
+        return Outcome.of(name, censor.check(source, whole=whole))
+
+    def moving() -> Outcome:
+        from censor.animation_report import animation_outcome
+
+        if piped is not None:
+            piped.seek(0)
+        with frames_bar(quiet=quiet) as progress:
+            return animation_outcome(name, censor.check_medium(source, every=every, first=first, progress=progress))
+
+    def paged() -> Outcome:
+        from censor.pages_report import pages_outcome
+
+        if piped is not None:
+            piped.seek(0)
+        return pages_outcome(name, censor.check_pages(source))
+
+    kind = item.format if piped is None else announced(piped)
+    return still_or_moving(kind, still=still, moving=moving, paged=paged)
 
 
 def _exit_code(tally: Tally, *, judging: bool = False) -> int:

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from animations import stripes
+from animations import encoded, stripes
 from command import FACES, Censor
 from paged import pages
 
+from detect.pictures.animation import decode_frames
 from detect.pictures.still import decode
 from detect.pictures.tiff_pages import decode_pages
 
@@ -38,3 +39,27 @@ def test_pages_get_a_censored_copy_and_a_verdict(censor: Censor, face: Path, tmp
     ):
         refused = censor(scan, *FACES, *more)
         assert (refused.exit_code, why in refused.stderr) == (1, True), refused.stderr
+
+
+def test_standard_input_may_hold_pages_or_what_moves(censor: Censor, face: Path, tmp_path: Path) -> None:
+    photo = decode(face).pixels
+    scan, moving = pages([stripes(), photo]), encoded([photo, photo[::-1]], "GIF")
+    piped = censor("-", *FACES, stdin=scan)
+    assert (piped.exit_code, piped.stderr) == (0, "")
+    first, second = (each.pixels for each in decode_pages(piped.stdout_bytes, "out"))
+    assert np.array_equal(first, stripes())
+    assert (second != photo).any()
+    out = tmp_path / "named.tif"
+    assert censor("-", *FACES, "-o", out, stdin=scan).exit_code == 0
+    assert out.read_bytes() == piped.stdout_bytes
+    moved = censor("-", *FACES, stdin=moving)
+    assert len(list(decode_frames(moved.stdout_bytes, "out").frames)) == 2
+    policy = tmp_path / "faces.toml"
+    policy.write_text("[labels.FACE_FEMALE]\nnsfw_at = 0.3\ncensor_at = 0.3\n")
+    for data, where in ((scan, "[page 2 of 2]"), (moving, " of 2; ")):
+        checked = censor("check", "-", "--policy", policy, stdin=data)
+        assert (checked.exit_code, where in checked.stdout) == (3, True), checked.stderr
+    for arguments in (("-", *FACES), ("check", "-", "--policy", policy)):
+        cut = censor(*arguments, stdin=scan[:-400])
+        assert (cut.exit_code, cut.stdout_bytes) == (1, b"")
+        assert cut.stderr.startswith("-: stream, page 2: the picture is damaged")
