@@ -79,8 +79,7 @@ class NetworkSet:
     def serving(self, policy: Policy) -> tuple[Detector, tuple[Classifier, ...]]:
         """What a policy asks of them: what it has no rule for is not looked for."""
         counted = policy.picture.counted(self.says) if policy.asks_classifiers else ()
-        labels = [label for label, rule in policy.rules.items() if rule.acts]
-        return best_for(labels, self.detectors), tuple(each for each in self.classifiers if each.name in counted)
+        return best_for(policy.acting, self.detectors), tuple(each for each in self.classifiers if each.name in counted)
 
 
 def name_of(detector: Detector) -> str:
