@@ -48,13 +48,15 @@ def rewrite_assertions(config: pytest.Config) -> None:
 
     With pytest's own functions, so that it finds what it would have kept; if it does not, that costs time alone.
     """
-    state = config.stash[rewrite.assertstate_key]
+    state = config.stash.get(rewrite.assertstate_key, None)
+    if state is None or sys.dont_write_bytecode:  # --assert=plain, or nothing is kept
+        return
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         if not any(fnmatch(path.name, pattern) for pattern in ("conftest.py", *config.getini("python_files"))):
             continue
         folder = rewrite.get_cache_dir(path)
         kept = folder / f"{path.stem}{rewrite.PYC_TAIL}"
-        if sys.dont_write_bytecode or not rewrite.try_makedirs(folder) or rewrite._read_pyc(path, kept):
+        if not rewrite.try_makedirs(folder) or rewrite._read_pyc(path, kept):
             continue
         version, code = rewrite._rewrite_test(path, config)
         rewrite._write_pyc(state, code, version, kept)
