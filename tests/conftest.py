@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
+from _pytest.assertion import rewrite
 from fakes import RED
 from hypothesis import settings
 from numpy.typing import NDArray
@@ -36,6 +39,27 @@ def pytest_configure(config: pytest.Config) -> None:
     """All processes share one list of fonts: where there is none, matplotlib makes it in seconds, and so would each."""
     if (cache := getattr(config, "cache", None)) is not None:
         os.environ.setdefault("MPLCONFIGDIR", str(cache.mkdir("matplotlib")))
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        rewrite_assertions(config)
+
+
+def rewrite_assertions(config: pytest.Config) -> None:
+    """Before there are workers: all import the same files in the same order, and each would rewrite every one of them.
+
+    With pytest's own functions, so that it finds what it would have kept; if it does not, that costs time alone.
+    """
+    state = config.stash.get(rewrite.assertstate_key, None)
+    if state is None or sys.dont_write_bytecode:  # --assert=plain, or nothing is kept
+        return
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        if not any(fnmatch(path.name, pattern) for pattern in ("conftest.py", *config.getini("python_files"))):
+            continue
+        folder = rewrite.get_cache_dir(path)
+        kept = folder / f"{path.stem}{rewrite.PYC_TAIL}"
+        if not rewrite.try_makedirs(folder) or rewrite._read_pyc(path, kept):
+            continue
+        version, code = rewrite._rewrite_test(path, config)
+        rewrite._write_pyc(state, code, version, kept)
 
 
 def pytest_xdist_auto_num_workers() -> int:

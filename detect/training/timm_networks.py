@@ -47,5 +47,5 @@ def synchronized(model: Any) -> Any:
     if any(isinstance(module, nn.BatchNorm2d) and hasattr(module, "act") for module in model.modules()):
         from timm.layers.norm_act import convert_sync_batchnorm
 
-        return convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return convert_sync_batchnorm(model)
     return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]

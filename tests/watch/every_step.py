@@ -9,6 +9,9 @@ moved originals. Prints how many steps there were.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import os
 import shutil
 import signal
@@ -46,6 +49,34 @@ def run(watched: WatchedFolders, originals: str | Path, fatal: int | None) -> bo
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+def import_beforehand(folder: Path) -> None:
+    """Import what a watcher imports while it runs: else each of the children would, some hundred times.
+
+    A child runs one and says what it has imported; run in this process, it might leave threads, which no fork survives.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        folder.mkdir(parents=True)
+        watched = WatchedFolders(folder)
+        watched.send("a.png", 1)
+        watched.send("b.png", body=BROKEN)
+        watched.once(threads=1)
+        with os.fdopen(writing, "w") as file:
+            file.write("\n".join(sys.modules))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        names = file.read().split()
+    assert os.waitpid(child, 0)[1] == 0
+    shutil.rmtree(folder)
+    for name in names:
+        with contextlib.suppress(ImportError):  # names that only their makers can import
+            importlib.import_module(name)
+    gc.freeze()  # what a child's collector looks at, the child must copy
+
+
 def check(watched: WatchedFolders, *, kept: bool, moved: Path | None, far: bool, finished: bool) -> None:
     """Each upload is in one place, or in its place and on its way to another; nothing else is anywhere."""
     public, quarantine = files(watched.public), files(watched.quarantine)
@@ -73,6 +104,7 @@ def main() -> None:
     """Go on killing one step later until a run gets through."""
     mode, root = sys.argv[1], Path(sys.argv[2])
     elsewhere = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    import_beforehand(root / "first")
     step, killed = 0, True
     while killed:
         step += 1

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from fakes import FACES_JUDGED
 from numpy.typing import NDArray
 from PIL import Image
+from warm import WarmProcess, WarmServer, warm_server
 from watched import files
 
 from censor.cli import main
@@ -30,8 +31,8 @@ QUICK = ("--policy", str(FACES_JUDGED), "--settle", "0.3", "--rescan", "1")
 class WatchRoot:
     """Folders, portraits that land in the inbox, and `censor watch` processes."""
 
-    def __init__(self, root: Path, portrait: NDArray[np.uint8]) -> None:
-        self.root, self.portrait = root, portrait[:256, 100:356]
+    def __init__(self, root: Path, portrait: NDArray[np.uint8], warm: WarmServer) -> None:
+        self.root, self.portrait, self.warm = root, portrait[:256, 100:356], warm
         self.inbox, self.public, self.quarantine = (root / name for name in ("inbox", "public", "quarantine"))
         self.inbox.mkdir()
         self.sent: dict[str, NDArray[np.uint8]] = {}
@@ -46,14 +47,21 @@ class WatchRoot:
         Image.fromarray(pixels).save(part, format="PNG")
         part.rename(self.inbox / name)
 
-    def command(self, *options: object) -> list[str]:
+    def words(self, *options: object) -> list[str]:
         folders = [str(self.inbox), "--out", str(self.public), "--failed", str(self.quarantine)]
-        return [sys.executable, "-m", "censor", "watch", *folders, *QUICK, *map(str, options)]
+        return ["watch", *folders, *QUICK, *map(str, options)]
+
+    def command(self, *options: object) -> list[str]:
+        return [sys.executable, "-m", "censor", *self.words(*options)]
 
     @contextmanager
-    def watching(self, *options: object) -> Iterator[subprocess.Popen[str]]:
-        with (self.root / "log").open("a") as log:
-            process = subprocess.Popen(self.command(*options), stderr=log, text=True)
+    def watching(self, *options: object, anew: bool = False) -> Iterator[WarmProcess | subprocess.Popen[bytes]]:
+        process: WarmProcess | subprocess.Popen[bytes]
+        if anew:  # as users start it
+            with (self.root / "log").open("a") as log:
+                process = subprocess.Popen(self.command(*options), stderr=log)
+        else:
+            process = self.warm.start(self.words(*options), self.root / "log")
         try:
             yield process
         finally:
@@ -73,22 +81,29 @@ class WatchRoot:
         return all(self.face_is_hidden(name) for name in files(self.public))
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmServer]:
+    with warm_server() as server:
+        yield server
+
+
 @pytest.fixture
-def watch_root(tmp_path: Path, astronaut: NDArray[np.uint8]) -> WatchRoot:
-    return WatchRoot(tmp_path, astronaut)
+def watch_root(tmp_path: Path, astronaut: NDArray[np.uint8], warm: WarmServer) -> WatchRoot:
+    return WatchRoot(tmp_path, astronaut, warm)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def test_uploads_are_censored_as_they_land_and_a_signal_ends_it(watch_root: WatchRoot) -> None:
     health = watch_root.root / "health.json"
     watch_root.send("before.png")
-    with watch_root.watching("--originals", "delete", "--health", health, "--rescan", "600") as process:
+    options = ("--originals", "delete", "--health", health, "--rescan", "600")
+    with watch_root.watching(*options, anew=True) as process:
         wait_for(lambda: files(watch_root.public) == ["before.png"])
         watch_root.send("later/deep.png")
         wait_for(lambda: "later/deep.png" in files(watch_root.public))

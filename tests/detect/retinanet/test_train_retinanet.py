@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from training_scripts import start_script
+from training_scripts import start_script, start_two
 
 from detect import load_detector
 from detect.retinanet.checkpoint import load_model
@@ -26,6 +26,7 @@ from detect.training.checkpoint import load_state
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 Squares = Callable[..., tuple[Path, Path]]
+SHARED = ["--norm", "group", "--epochs", "3", "--eval-every", "3"]
 SMALL = ["--backbone", "timm/test_resnet", "--size", "64", "--channels", "64",
          "--smallest-anchor", "16", "--batch-size", "4", "--warmup", "3",
          "--workers", "0", "--log-every", "1", "--save-every", "2", "--device", "cpu", "--lr", "1e-3"]  # fmt: skip
@@ -132,18 +133,38 @@ def test_parts_add_up_to_the_whole_batch(squares: Squares, script: ModuleType, t
     np.testing.assert_allclose(curve(tmp_path / "parts"), curve(tmp_path / "whole"), rtol=2e-3)
 
 
-def test_two_processes_do_what_one_does(squares: Squares, script: ModuleType, tmp_path: Path) -> None:
-    arguments = ["--norm", "group", "--epochs", "3", "--eval-every", "3"]
-    assert script.main(options(squares, tmp_path / "one", *arguments)) == 0
+@pytest.fixture(scope="module")
+def alone(squares: Squares, script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process does that two shall share."""
+    out = tmp_path_factory.mktemp("alone") / "one"
+    assert script.main(options(squares, out, *SHARED)) == 0
+    return out
+
+
+def same_run(two: Path, one: Path, said: str) -> None:
+    np.testing.assert_allclose(curve(two), curve(one), rtol=2e-3)
+    ours, theirs = (json.loads((out / "metrics.jsonl").read_text()) for out in (two, one))
+    assert ours["ap50"] == pytest.approx(theirs["ap50"], abs=0.02)
+    assert said.count("step 5/") + said.count("step 4/") >= 1  # the first process alone speaks
+    assert said.count("step 1/") == 1
+
+
+def test_two_processes_do_what_one_does(squares: Squares, alone: Path, tmp_path: Path) -> None:
+    both = start_two("train_retinanet", options(squares, tmp_path / "two", *SHARED), folder=tmp_path)
+    for process in both:
+        process.join(240)
+    said = "".join((tmp_path / f"said{rank}").read_text() for rank in range(2))
+    assert [process.exitcode for process in both] == [0, 0], said
+    same_run(tmp_path / "two", alone, said)
+
+
+@pytest.mark.slow  # three more processes import torch; what it adds is torchrun itself
+def test_two_processes_that_torchrun_starts_do_what_one_does(squares: Squares, alone: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               str(ROOT / "train_retinanet.py"), *options(squares, tmp_path / "two", *arguments)]  # fmt: skip
+               str(ROOT / "train_retinanet.py"), *options(squares, tmp_path / "two", *SHARED)]  # fmt: skip
     done = subprocess.run(command, check=False, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=2e-3)
-    one, two = (json.loads((tmp_path / name / "metrics.jsonl").read_text()) for name in ("one", "two"))
-    assert two["ap50"] == pytest.approx(one["ap50"], abs=0.02)
-    assert done.stdout.count("step 5/") + done.stdout.count("step 4/") >= 1  # the first process alone speaks
-    assert done.stdout.count("step 1/") == 1
+    same_run(tmp_path / "two", alone, done.stdout)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
