@@ -109,7 +109,7 @@ class ShardWorker:
             return there
         began = time.monotonic()
         rows = read_rows(self._part(part), group)
-        if shard_id(self._job.key, rows) != shard:
+        if shard_id(self._job.key, part, rows) != shard:
             raise JobError(f"{part}: row group {group} is not the shard {shard}")
         number, crashed = self._begin(shard)
         made = (
