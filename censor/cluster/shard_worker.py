@@ -179,7 +179,7 @@ class ShardWorker:
             return Worked.failed(read.row.uri, read.error or ReadError(f"{read.row.uri}: cannot be read"))
         if self._loaded.scoring is not None:
             return score(self._loaded.scoring, read.row, read.data, self._job)
-        return work_on(self._censor, read.row, read.data, self._job)
+        return work_on(self._censor, read.row, read.data, self._job, stills=self._loaded.stills)
 
     @property
     def _censor(self) -> Censor:
