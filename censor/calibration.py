@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from censor.evidence import Evidence
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, maps_of
 from detect.classifier.tiling import ClassifierWrapper
 from detect.detections import RGBImage
 
@@ -40,8 +41,12 @@ def calibrated_scores(scores: Scores, calibration: Calibration) -> Scores:
         values[places] *= after / np.float32(before)
     else:
         values[places] = after / len(places)
-    heat = None if scores.heat is None else calibration.apply(scores.heat).astype(np.float32)
+    heat = _calibrated_heat(scores.heat, calibration)
     return Scores(np.clip(values, 0, 1), scores.names, scores.nsfw, heat)
+
+
+def _calibrated_heat(heat: NDArray[np.float32] | None, calibration: Calibration) -> NDArray[np.float32] | None:
+    return None if heat is None else calibration.apply(heat).astype(np.float32)
 
 
 class CalibratedClassifier(ClassifierWrapper):
@@ -55,6 +60,10 @@ class CalibratedClassifier(ClassifierWrapper):
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify` and `calibrated_scores`."""
         return [calibrated_scores(each, self._calibration) for each in self._classifier.classify(images, heat=heat)]
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`."""
+        return [_calibrated_heat(each, self._calibration) for each in maps_of(self._classifier, images)]
 
 
 def calibrated_classifiers(classifiers: Sequence[Classifier], calibrations: Calibrations) -> tuple[Classifier, ...]:

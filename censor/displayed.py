@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from censor.finding import Networks
 from censor.media.display import Display
 from censor.policy import Policy
-from detect.classifier.scores import Classifier, Scores, heat_is_free
-from detect.classifier.tiling import most_suspicious
+from detect.classifier.scores import Classifier, Scores, heat_is_free, maps_of
+from detect.classifier.tiling import most_suspicious, overlaid
 from detect.detections import Detections, Detector, RGBImage
 from detect.pictures.still import Picture
 from detect.tiling import DetectorWrapper, joined
@@ -87,4 +87,12 @@ class _DisplayedClassifier:
         for image in images:
             said = self._classifier.classify(self._display.readings(image), heat=heat)
             answers.append(said[0] if len(said) == 1 else most_suspicious(said, [(0.0, 0.0, 1.0, 1.0)] * len(said)))
+        return answers
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`."""
+        answers = []
+        for image in images:
+            said = maps_of(self._classifier, self._display.readings(image))
+            answers.append(said[0] if len(said) == 1 else overlaid(said, [(0.0, 0.0, 1.0, 1.0)] * len(said)))
         return answers

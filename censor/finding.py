@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from censor.calibration import calibrated_classifiers
@@ -12,7 +13,7 @@ from censor.heat import heat_wanted
 from censor.policy import Policy
 from censor.rules import PictureRule
 from censor.views import Views, turned, upright, views_of
-from detect.classifier.scores import Classifier, Scores, heat_is_free
+from detect.classifier.scores import Classifier, Scores, heat_is_free, maps_of
 from detect.classifier.tiling import most_suspicious
 from detect.detections import Detections, Detector, RGBImage
 from detect.errors import DetectError
@@ -208,7 +209,10 @@ def _mapped(
     mapping = [each for each in networks.classifiers if each.name in wanted and each.name not in mapped]
     if not mapping:
         return scores
-    maps = [_ask(mapping, view, reading, picture.name, heat=wanted) for view, reading in _seen(views, readings)]
+    maps = []
+    for view, reading in _seen(views, readings):
+        found = {each.name: _map(each, view, scores[each.name], picture.name) for each in mapping}
+        maps.append(found if reading is None else {name: turned(said, reading) for name, said in found.items()})
     return {**scores, **_together(maps)}
 
 
@@ -251,14 +255,27 @@ def _detect(detector: Detector | None, view: RGBImage, name: str) -> Detections:
     return found[0]
 
 
-def _classify(classifier: Classifier, view: RGBImage, name: str, *, heat: bool) -> Scores:
+@contextmanager
+def _calling(classifier: Classifier, name: str) -> Iterator[None]:
     try:
-        said = classifier.classify([view], heat=heat)
+        yield
     except DetectError as error:
         raise type(error)(f"{name}: {error}") from error
     except Exception as error:
         failed = f"the classifier {classifier.name} failed: {type(error).__name__}: {error}"
         raise ClassifierError(f"{name}: {failed}") from error
+
+
+def _map(classifier: Classifier, view: RGBImage, known: Scores, name: str) -> Scores:
+    """What is known of a picture, with the map of one view of it."""
+    with _calling(classifier, name):
+        (found,) = maps_of(classifier, [view])
+        return replace(known, heat=found)
+
+
+def _classify(classifier: Classifier, view: RGBImage, name: str, *, heat: bool) -> Scores:
+    with _calling(classifier, name):
+        said = classifier.classify([view], heat=heat)
     if not isinstance(said, list) or len(said) != 1 or not isinstance(said[0], Scores):
         raise ClassifierError(f"{name}: the classifier {classifier.name} must answer a list of one Scores an image")
     if said[0].names != classifier.names:

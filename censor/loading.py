@@ -111,9 +111,8 @@ def folder_of_models() -> Path | None:
 def _found_labels(policy: Policy, folder: Path | None, look: Callable[[], Sequence[Classifier]]) -> tuple[str, ...]:
     """The labels that a policy does something about and a model here finds; none where it holds without a detector."""
     policy.resolve_labels(())
-    acting = [label for label, rule in policy.rules.items() if rule.acts]
-    found = found_labels(acting, folder=folder)
-    missing = [label for label in acting if policy.rules[label].required and label not in found]
+    found = found_labels(policy.acting, folder=folder)
+    missing = [label for label in policy.acting if policy.rules[label].required and label not in found]
     if missing and (found or policy.needs_detector({each.name: each.names for each in look()})):
         load_detectors(missing, folder=folder)  # says which models would do
     return found

@@ -64,7 +64,7 @@ class Policy:
         object.__setattr__(self, "color", tuple(self.color))
         self._check_heat()
         self._check_calibrations()
-        if not any(rule.acts for rule in self.rules.values()) and not self.picture.acts:
+        if not self.acting and not self.picture.acts:
             raise ValueError(f"policy {self.name!r} acts on no label: nothing would ever be hidden or judged")
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 1 <= self.cells <= MAX_CELLS:
             raise ValueError(f"cells must be a whole number in 1..{MAX_CELLS}, not {self.cells!r}")
@@ -100,6 +100,11 @@ class Policy:
         """Copies and pickles are made by the constructor, which checks: a mapping proxy has no pickle of its own."""
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return partial(type(self), **{**values, "rules": dict(self.rules), "calibrations": dict(self.calibrations)}), ()
+
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """The labels that it does something about."""
+        return tuple(label for label, rule in self.rules.items() if rule.acts)
 
     @property
     def lowest(self) -> float:

@@ -153,7 +153,7 @@ def _load_networks(
     )
     if shared.messages.verbose:
         _tell(detector, classifiers, threads)
-    if detector is None and not shared.messages.quiet:
+    if detector is None and policy.acting and not shared.messages.quiet:
         names = ", ".join(each.name for each in classifiers)
         alone = f"no detector is here: {names} judge and hide alone; get one with: censor models add 320n"
         click.echo(alone, err=True)

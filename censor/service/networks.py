@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from censor.errors import ClassifierError
 from censor.policy import Policy
 from censor.service.batching import batching
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, maps_of
 from detect.classifier.tiling import ClassifierWrapper
 from detect.detections import Detections, Detector, RGBImage
 from detect.merging import best_for
 from detect.tiling import DetectorWrapper, models_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import numpy as np
+    from numpy.typing import NDArray
 
     from detect.load import SessionOptions
 
@@ -78,8 +79,7 @@ class NetworkSet:
     def serving(self, policy: Policy) -> tuple[Detector, tuple[Classifier, ...]]:
         """What a policy asks of them: what it has no rule for is not looked for."""
         counted = policy.picture.counted(self.says) if policy.asks_classifiers else ()
-        labels = [label for label, rule in policy.rules.items() if rule.acts]
-        return best_for(labels, self.detectors), tuple(each for each in self.classifiers if each.name in counted)
+        return best_for(policy.acting, self.detectors), tuple(each for each in self.classifiers if each.name in counted)
 
 
 def name_of(detector: Detector) -> str:
@@ -131,10 +131,19 @@ class _WatchedClassifier(ClassifierWrapper):
         self._watch = watch
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+        with self._watched():
+            return self._classifier.classify(images, heat=heat)
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        with self._watched():
+            return maps_of(self._classifier, images)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
         watched = self._watch.on(self.name)
         try:
             with watched:
-                return self._classifier.classify(images, heat=heat)
+                yield
         except Exception as error:  # a network's own errors do not say that it is a classifier's
             raise ClassifierError(f"{type(error).__name__}: {error}") from error
 

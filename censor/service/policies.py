@@ -198,8 +198,7 @@ class Policies:
     @property
     def labels(self) -> tuple[str, ...]:
         """All that any of them does something about."""
-        acting = (label for policy in self._offered.values() for label, rule in policy.rules.items() if rule.acts)
-        return tuple(dict.fromkeys(acting))
+        return tuple(dict.fromkeys(label for policy in self._offered.values() for label in policy.acting))
 
     @property
     def ask_classifiers(self) -> bool:

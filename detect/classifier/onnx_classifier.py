@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -96,15 +96,27 @@ class OnnxClassifier:
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`. Where maps need another size of input, the network runs a second time for them."""
+        found: list[Scores] = []
+        for part in self._parts(images):
+            found += self._classify(part, heat=heat)
+        return found
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`: one run of the network, of the size that maps need."""
+        found: list[NDArray[np.float32] | None] = []
+        for part in self._parts(images):
+            found += self._laid_inside(self._run(part, self._heat_size)[1], part)
+        return found
+
+    def _parts(self, images: Sequence[RGBImage]) -> Iterator[Sequence[RGBImage]]:
+        """As many pictures as go into one run, once all are known to be pictures."""
         for position, image in enumerate(images):
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
                 raise ValueError(
                     f"image {position} must be uint8 of shape (H, W, 3) and not empty, not {image.dtype} {image.shape}"
                 )
-        found: list[Scores] = []
         for start in range(0, len(images), self._batch_size):
-            found += self._classify(images[start : start + self._batch_size], heat=heat)
-        return found
+            yield images[start : start + self._batch_size]
 
     def spare_factor(self, height: int, width: int) -> float:
         """By how much a picture of so many rows and columns is shrunk for the network: see `detect.reduction`.
@@ -145,12 +157,18 @@ class OnnxClassifier:
         values, maps = self._run(images, self._size)
         if heat and maps is not None and not self.heat_is_free:
             maps = self._run(images, self._heat_size)[1]
-        if not heat or maps is None:
-            return [Scores(each, self.names, self._nsfw) for each in values]
+        laid = self._laid_inside(maps if heat else None, images)
+        return [Scores(each, self.names, self._nsfw, cells) for each, cells in zip(values, laid, strict=True)]
+
+    def _laid_inside(
+        self, maps: NDArray[np.float32] | None, images: Sequence[RGBImage]
+    ) -> list[NDArray[np.float32] | None]:
+        """The cells of maps that lie over their pictures, not over what these were padded with."""
+        if maps is None:
+            return [None] * len(images)
         size, resize = self._heat_size, self._resize
         return [
-            Scores(each, self.names, self._nsfw, inside(cells, *image.shape[:2], size=size, resize=resize))
-            for each, cells, image in zip(values, maps, images, strict=True)
+            inside(cells, *image.shape[:2], size=size, resize=resize) for cells, image in zip(maps, images, strict=True)
         ]
 
     def _run(

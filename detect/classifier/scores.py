@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detect.detections import RGBImage
 
-__all__ = ["Classifier", "HasFreeHeat", "Scores", "heat_is_free"]
+__all__ = ["Classifier", "HasFreeHeat", "HasMaps", "Scores", "heat_is_free", "maps_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,30 @@ class HasFreeHeat(Protocol):
     def heat_is_free(self) -> bool:
         """Whether asking for maps takes no further run of the network."""
         ...
+
+
+@runtime_checkable
+class HasMaps(Protocol):
+    """A classifier that can be asked for maps alone, which costs less than scores and maps together."""
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """What `Classifier.classify` answers as `Scores.heat` where that is asked for."""
+        ...
+
+
+def maps_of(classifier: Classifier, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+    """The maps of pictures whose scores are known.
+
+    Args:
+        classifier: Says where.
+        images: As for `Classifier.classify`.
+
+    Raises:
+        DetectError: The network failed or answered nonsense.
+    """
+    if isinstance(classifier, HasMaps):
+        return classifier.maps(images)
+    return [each.heat for each in classifier.classify(images, heat=True)]
 
 
 def heat_is_free(classifier: object) -> bool:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detect.classifier.fit import laid
-from detect.classifier.scores import Classifier, Scores, heat_is_free
+from detect.classifier.scores import Classifier, Scores, heat_is_free, maps_of
 from detect.detections import RGBImage
 from detect.reduction import spare_factor
 from detect.tiling import Stretches, corners, files_of
 
-__all__ = ["ClassifierWrapper", "LongClassifier", "TiledClassifier"]
+__all__ = ["ClassifierWrapper", "LongClassifier", "TiledClassifier", "most_suspicious", "overlaid"]
+
+_Answer = TypeVar("_Answer")
+_Box = tuple[float, float, float, float]
 
 _FINEST = 512
 """Cells along a side of a stitched map, at most."""
@@ -67,10 +73,22 @@ class LongClassifier(ClassifierWrapper):
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`, and `most_suspicious` for pictures that are looked at more than once."""
+        return self._asked(images, partial(self._classifier.classify, heat=heat), most_suspicious)
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`."""
+        return self._asked(images, partial(maps_of, self._classifier), overlaid)
+
+    def _asked(
+        self,
+        images: Sequence[RGBImage],
+        ask: Callable[[Sequence[RGBImage]], list[_Answer]],
+        together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
+    ) -> list[_Answer]:
         plain = [image for image in images if not self._stretches.are_of(*image.shape[:2])]
-        found = iter(self._classifier.classify(plain, heat=heat) if plain else [])
+        found = iter(ask(plain) if plain else [])
         return [
-            _look(self._classifier, image, *self._stretches.size(*image.shape[:2]), overlap=0.25, heat=heat)
+            _look(image, *self._stretches.size(*image.shape[:2]), overlap=0.25, ask=ask, together=together)
             if self._stretches.are_of(*image.shape[:2])
             else next(found)
             for image in images
@@ -97,8 +115,20 @@ class TiledClassifier(ClassifierWrapper):
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`, and `most_suspicious`. One picture's tiles are in memory at a time."""
+        return self._asked(images, partial(self._classifier.classify, heat=heat), most_suspicious)
+
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`."""
+        return self._asked(images, partial(maps_of, self._classifier), overlaid)
+
+    def _asked(
+        self,
+        images: Sequence[RGBImage],
+        ask: Callable[[Sequence[RGBImage]], list[_Answer]],
+        together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
+    ) -> list[_Answer]:
         return [
-            _look(self._classifier, image, self._tile, self._tile, overlap=self._overlap, heat=heat) for image in images
+            _look(image, self._tile, self._tile, overlap=self._overlap, ask=ask, together=together) for image in images
         ]
 
     def spare_factor(self, height: int, width: int) -> float:  # noqa: ARG002
@@ -107,26 +137,31 @@ class TiledClassifier(ClassifierWrapper):
 
 
 def _look(
-    classifier: Classifier, image: RGBImage, tile_height: int, tile_width: int, *, overlap: float, heat: bool
-) -> Scores:
-    """Classify a picture whole and in tiles."""
+    image: RGBImage,
+    tile_height: int,
+    tile_width: int,
+    *,
+    overlap: float,
+    ask: Callable[[Sequence[RGBImage]], list[_Answer]],
+    together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
+) -> _Answer:
+    """Ask of a picture as a whole and of its tiles, and put the answers together."""
     height, width = image.shape[:2]
     starts = corners(height, width, tile_height=tile_height, tile_width=tile_width, overlap=overlap)
     if len(starts) == 1:
-        return classifier.classify([image], heat=heat)[0]
+        return ask([image])[0]
     views = [image, *(image[y : y + tile_height, x : x + tile_width] for x, y in starts)]
     boxes = [(0.0, 0.0, 1.0, 1.0)] + [
         (x / width, y / height, min(1, (x + tile_width) / width), min(1, (y + tile_height) / height)) for x, y in starts
     ]
-    return most_suspicious(classifier.classify(views, heat=heat), boxes)
+    return together(ask(views), boxes)
 
 
-def most_suspicious(looks: Sequence[Scores], boxes: Sequence[tuple[float, float, float, float]]) -> Scores:
+def most_suspicious(looks: Sequence[Scores], boxes: Sequence[_Box]) -> Scores:
     """What several looks at one picture say together.
 
     What adds up to the probability of NSFW is that of the most suspicious look; of every other name the most that any
-    look gave it, because a policy may name it: together they may add up to more than one. Maps are laid over one
-    another, each where its look lay, and a cell holds the most of all that touch it.
+    look gave it, because a policy may name it: together they may add up to more than one. Maps are `overlaid`.
 
     Args:
         looks: One classifier's, at least one.
@@ -136,13 +171,26 @@ def most_suspicious(looks: Sequence[Scores], boxes: Sequence[tuple[float, float,
     values = np.max([look.values for look in looks], axis=0)
     counted = [worst.names.index(name) for name in worst.nsfw]
     values[counted] = worst.values[counted]
-    maps = [(look.heat, box) for look, box in zip(looks, boxes, strict=True) if look.heat is not None]
-    if len(maps) < len(looks):  # a map of a part would pass for one of the whole
-        return Scores(values, worst.names, worst.nsfw)
+    return Scores(values, worst.names, worst.nsfw, overlaid([look.heat for look in looks], boxes))
+
+
+def overlaid(maps: Sequence[NDArray[np.float32] | None], boxes: Sequence[_Box]) -> NDArray[np.float32] | None:
+    """Maps of several looks at one picture, each laid where its look lay: a cell holds the most of all that touch it.
+
+    Args:
+        maps: One classifier's, (h, w) each, at least one.
+        boxes: Where each lay, left, top, right, bottom, as shares of the picture.
+
+    Returns:
+        (H, W); None where there is one without a map, since that of a part would pass for one of the whole.
+    """
+    found = [(heat, box) for heat, box in zip(maps, boxes, strict=True) if heat is not None]
+    if len(found) < len(maps):
+        return None
     # Twice as fine as the finest look: a cell of the one begins within half a cell of the other.
-    rows = max(2 * heat.shape[0] / (box[3] - box[1]) for heat, box in maps)
-    columns = max(2 * heat.shape[1] / (box[2] - box[0]) for heat, box in maps)
+    rows = max(2 * heat.shape[0] / (box[3] - box[1]) for heat, box in found)
+    columns = max(2 * heat.shape[1] / (box[2] - box[0]) for heat, box in found)
     grid = np.zeros((min(_FINEST, int(np.ceil(rows))), min(_FINEST, int(np.ceil(columns)))), np.float32)
-    for heat, box in maps:
+    for heat, box in found:
         grid = laid(grid, heat, box)
-    return Scores(values, worst.names, worst.nsfw, grid)
+    return grid

@@ -13,14 +13,21 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from censor import Censor
+from censor.calibration import CalibratedClassifier
+from censor.displayed import as_displayed
 from censor.errors import ClassifierError, PolicyError, RecheckError
+from censor.finding import Networks
+from censor.media.display import Display
 from censor.policy import Policy, Rule
 from censor.rules import PictureRule
+from censor.service.networks import NetworkSet, Watch
 from censor.verdict import Level
 from censor.views import turned
-from detect.classifier.scores import Scores
+from detect.classifier.scores import Classifier, HasMaps, Scores
 from detect.detections import RGBImage
 from detect.errors import InferenceError, WeightsError
+from detect.evaluation.calibration import Temperature
+from detect.pictures.cicp import Cicp
 from detect.pictures.still import Reading
 
 POLICY = Policy(
@@ -88,6 +95,47 @@ def test_maps_that_cost_nothing_are_asked_for_once_and_dropped_where_nobody_goes
     assert (free.calls, free.calls + plain.mapped) == (1, calls)
     assert checked.verdict == other.verdict
     assert (checked.scores["red"].heat is None) == (other.scores["red"].heat is None) == (calls == 1)
+
+
+def test_maps_are_asked_for_alone_where_scores_are_known() -> None:
+    class Mapper(RedSeer):
+        def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
+            assert not heat
+            return super().classify(images)
+
+        def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+            return [each.heat for each in RedSeer.classify(self, images, heat=True)]
+
+    alone, together = (Censor(POLICY, detector=Nobody(), classifiers=[each]) for each in (Mapper(), RedSeer()))
+    np.testing.assert_array_equal(alone.apply(picture()).picture.pixels, together.apply(picture()).picture.pixels)
+    assert alone.check(picture()).verdict == together.check(picture()).verdict
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        CalibratedClassifier(RedSeer(), Temperature(3.0)),
+        NetworkSet(detectors=(), classifiers=(RedSeer(),)).watched(Watch(lambda: None)).classifiers[0],
+        as_displayed(Networks(classifiers=(RedSeer(),)), Display(aspect=2, cicp=Cicp(9, 16))).classifiers[0],
+    ],
+    ids=["calibrated", "watched", "displayed"],
+)
+def test_whoever_stands_around_a_classifier_answers_the_same_maps_alone(wrapped: Classifier) -> None:
+    assert isinstance(wrapped, HasMaps)
+    images = [picture(), picture(np.s_[:9, :30])]
+    for found, said in zip(wrapped.maps(images), wrapped.classify(images, heat=True), strict=True):
+        assert said.heat is not None
+        np.testing.assert_array_equal(found, said.heat)
+
+
+@pytest.mark.parametrize("answer", [[], [np.full((2, 2), 2, np.float32)], [np.zeros(4, np.float32)]])
+def test_maps_that_are_none_fail_the_picture(answer: list[NDArray[np.float32]]) -> None:
+    class Mapper(RedSeer):
+        def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32]]:
+            return answer
+
+    with pytest.raises(ClassifierError, match="picture: the classifier red failed: ValueError"):
+        Censor(POLICY, detector=Nobody(), classifiers=[Mapper()]).apply(picture())
 
 
 def test_what_still_looks_nsfw_does_not_leave(tmp_path: Path) -> None:

@@ -82,12 +82,17 @@ def test_what_runs_the_networks_is_said_of_each(censor: Censor, face: Path) -> N
     assert [line.partition(runs)[0] for line in lines[:3]] == ["320n: ", "open_nsfw: ", "image-safety-s: "]
 
 
-def test_without_a_detector_the_command_says_who_judges(censor: Censor, face: Path, permissive: None) -> None:
+def test_without_a_detector_the_command_says_who_judges(
+    censor: Censor, face: Path, permissive: None, tmp_path: Path
+) -> None:
     said = "no detector is here: open_nsfw, image-safety-s judge and hide alone; get one with: censor models add 320n"
     result = censor("check", face)
     assert (result.exit_code, result.stderr.splitlines()[0]) == (0, said)
     assert result.stdout.startswith("safe ")
     assert models_that_judged(censor, face) == ["open_nsfw", "image-safety-s"]
+    own = tmp_path / "classifiers.toml"
+    own.write_text("[picture]\nreview_at = 0.5\n")
+    assert censor("check", face, "--policy", own).stderr == ""  # no detector is missing
     assert censor("check", face, "-q").stderr == ""
     assert censor("check", face, "--classifiers", "none").exit_code == 1
     assert censor("policy", "check", "default").stdout == "default: valid\n"

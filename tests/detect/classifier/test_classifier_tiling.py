@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny_classifiers import Reds
 
-from detect.classifier.scores import Classifier, Scores
+from detect.classifier.scores import Classifier, Scores, maps_of
 from detect.classifier.tiling import LongClassifier, TiledClassifier, most_suspicious
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -87,6 +87,15 @@ def test_what_several_looks_say_by_hand() -> None:
     # Nudity and pornography as the first saw them, which is worse; gore as the second did.
     assert found.values.tolist() == pytest.approx([0.5, 0.3, 0.1, 0.5])
     assert found.probability == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_maps_alone_are_those_that_come_with_scores(maps: bool) -> None:
+    images = [picture(9, 9, np.s_[:]), picture(2000, 100, np.s_[1680:]), picture(64, 48, np.s_[:20])]
+    for classifier in (LongClassifier(Reds(maps=maps)), TiledClassifier(Reds(maps=maps), tile=40), Reds(maps=maps)):
+        for found, said in zip(maps_of(classifier, images), classifier.classify(images, heat=True), strict=True):
+            assert (found is None) is (said.heat is None) is not maps
+            np.testing.assert_array_equal(found, said.heat)
 
 
 def test_a_map_that_one_look_lacks_all_lack() -> None:

@@ -67,6 +67,24 @@ def test_it_says_whether_its_map_takes_a_second_run() -> None:
         assert [heat_is_free(each) for each in (classifier, LongClassifier(classifier), Reds())] == [free, free, False]
 
 
+def test_maps_alone_are_those_that_come_with_scores_and_take_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = classifier_of(reds(heat_imgsz="[64, 64]"), batch_size=2)
+    images = [picture(red=np.s_[:rows]) for rows in (16, 32, 48)]
+    expected = [each.heat for each in classifier.classify(images, heat=True)]
+    sizes, prepare = [], classifier.prepare
+
+    def counted(images: Any, *, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
+        sizes.append(size)
+        return prepare(images, size=size)
+
+    monkeypatch.setattr(classifier, "prepare", counted)
+    np.testing.assert_array_equal(np.array(classifier.maps(images)), np.array(expected))
+    assert sizes == [(64, 64)] * 2
+    assert classifier_of(reds(heat=False)).maps(images) == [None] * 3
+    with pytest.raises(ValueError, match="image 0 must be uint8"):
+        classifier.maps([np.zeros((4, 4), np.uint8)])
+
+
 @pytest.mark.parametrize("shape", [(64, 128), (128, 64), (96, 128), (61, 97)])
 def test_a_map_of_a_padded_picture_lies_over_the_picture_alone(shape: tuple[int, int]) -> None:
     height, width = shape
