@@ -1,7 +1,7 @@
 """What docs/scale.md says, beside what happens: with a store that takes its time, and with many rows.
 
     python benchmarks/cluster_scale.py [--latency SECONDS]... [--pictures N] [--rows N]... [--json FILE]
-    python benchmarks/cluster_scale.py --driven N
+    python benchmarks/cluster_scale.py --driven N [--shard N]
 
 Latency: one worker without Ray hides red squares in small pictures, from and to a server that speaks like S3 and waits
 before each answer (benchmarks/s3_server.py). Work takes `--work` seconds a picture, slept and not computed, so that
@@ -107,7 +107,7 @@ def plan_rows(rows: int) -> dict[str, float]:
         }  # fmt: skip
 
 
-def drive_rows(rows: int) -> dict[str, float]:
+def drive_rows(rows: int, size: int) -> dict[str, float]:
     """Peak memory and time of the driver of a list of so many pictures, none of which is there."""
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder, "list.parquet")
@@ -121,7 +121,7 @@ def drive_rows(rows: int) -> dict[str, float]:
         claim_output(store, job)
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         summary = run_job(
-            job, functools.partial(load, work=0.0), source, store, Cluster(workers=2), size=200, max_failures=1.0
+            job, functools.partial(load, work=0.0), source, store, Cluster(workers=2), size=size, max_failures=1.0
         )
         after = resource.getrusage(resource.RUSAGE_SELF)
         return {
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--driven", type=int, help="the driver's memory over so many rows, on Ray, and nothing else")
+    parser.add_argument("--shard", type=int, default=200, help="rows that are worked off together")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plan", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -148,7 +149,7 @@ def main() -> None:
         print(json.dumps(plan_rows(given.plan)))
         return
     if given.driven:
-        print(json.dumps(drive_rows(given.driven)))
+        print(json.dumps(drive_rows(given.driven, given.shard)))
         return
     result: dict[str, Any] = {"latency": [], "rows": []}
     how = {"work": given.work, "cores": given.cores}
