@@ -19,7 +19,6 @@ what is measured is everything around networks. Counted are
 from __future__ import annotations
 
 import argparse
-import functools
 import io
 import json
 import os
@@ -178,14 +177,19 @@ class Run:
                 drivers[:] = [self.driver()]
 
     def kill_worker(self) -> bool:
-        """SIGKILL for one of the actors of this cluster, and of no other; not while it loads, with nothing to lose."""
+        """SIGKILL for one of the actors of this cluster, and of no other; not while it loads, with nothing to lose.
+
+        Nor, but for the first time, where it is the only one that does not: where loading takes longer than the time
+        between two kills, nothing would ever be done.
+        """
         raylets = [each for each in _children(self._ray) if "raylet" in _command(each)]
         below = [(each, _command(each)) for raylet in raylets for each in _children(raylet)]
         actors = [each for each, command in below if "ray::MapWorker" in command and "__init__" not in command]
-        if actors:
+        enough = len(actors) > (1 if self.killed["workers"] else 0)
+        if enough:
             os.kill(self._random.choice(actors), signal.SIGKILL)
             self.killed["workers"] += 1
-        return bool(actors)
+        return enough
 
 
 def _children(process: int) -> list[int]:
@@ -246,9 +250,10 @@ def is_whole(store: Store, output: str, number: int) -> bool:
 
 
 @contextmanager
-def s3_server(*, fail: float = 0.0, latency: float = 0.0, seed: int = 0) -> Iterator[str]:
-    """The URL of a server with the bucket `pictures`, for as long as the context is."""
+def s3_server(*, fail: float = 0.0, latency: float = 0.0, seed: int = 0, folder: Path | None = None) -> Iterator[str]:
+    """The URL of a server with the bucket `pictures`, as it is in a folder, for as long as the context is."""
     command = [sys.executable, str(Path(__file__).with_name("s3_server.py")), "--bucket", "pictures"]
+    command += [] if folder is None else ["--from", str(folder)]
     command += ["--fail", str(fail), "--latency", str(latency), "--seed", str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -298,17 +303,22 @@ def _ended(head: subprocess.Popen[str]) -> None:
         head.wait()
 
 
+def _sent(folder: Path, objects: int) -> Path:
+    for number in range(objects):
+        path = folder / "in" / name_of(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content_of(number))
+    return folder
+
+
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """The whole run."""
     with (
         tempfile.TemporaryDirectory(prefix="cf-", dir="/tmp", ignore_cleanup_errors=True) as folder,
-        s3_server(fail=given.fail, seed=given.seed) as url,
+        tempfile.TemporaryDirectory() as sent,
+        s3_server(fail=given.fail, seed=given.seed, folder=_sent(Path(sent), given.objects)) as url,
     ):  # Ray's sockets need a short path
         os.environ.update({**ACCESS, "AWS_ENDPOINT_URL": url})
-        source = open_store(IN)
-        put = functools.partial(run, threads=8)
-        for _ in put(range(given.objects), lambda number: source.create(name_of(number), content_of(number))):
-            pass
         with ray_cluster(Path(folder)) as (address, process):
             going = Run(given, address, process, Path(folder) / "drivers.log")
             try:

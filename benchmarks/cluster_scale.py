@@ -1,6 +1,7 @@
 """What docs/scale.md says, beside what happens: with a store that takes its time, and with many rows.
 
     python benchmarks/cluster_scale.py [--latency SECONDS]... [--pictures N] [--rows N]... [--json FILE]
+    python benchmarks/cluster_scale.py --driven N [--shard N]
 
 Latency: one worker without Ray hides red squares in small pictures, from and to a server that speaks like S3 and waits
 before each answer (benchmarks/s3_server.py). Work takes `--work` seconds a picture, slept and not computed, so that
@@ -10,7 +11,9 @@ the machine does not matter. The model says
               + shards * (begin + requests * latency)
 
 with `read`, `written` and `begin` measured at no latency. Rows: the driver's memory while a list of so many pictures is
-planned, of pictures that are not there; its peak is that of a process of its own.
+planned, of pictures that are not there; its peak is that of a process of its own. With `--driven` the list is worked
+off on Ray by two actors, which find none of the pictures and write a row of each; the peak is that of the driver, and
+neither Ray's own processes nor the actors count.
 """
 
 from __future__ import annotations
@@ -28,11 +31,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from cluster_faults import ACCESS, IN, OUT, RedFinder, content_of, name_of, s3_server
 
 from censor.batch import run
 from censor.cluster.job import Job, Loaded, claim_output
 from censor.cluster.planning import make_plan, plans, shards_of
+from censor.cluster.running import Cluster, run_job
 from censor.cluster.shard_worker import ShardWorker
 from censor.cluster.sources import Row, open_source
 from censor.cluster.stores import Folder, open_store
@@ -101,6 +107,31 @@ def plan_rows(rows: int) -> dict[str, float]:
         }  # fmt: skip
 
 
+def drive_rows(rows: int, size: int) -> dict[str, float]:
+    """Peak memory and time of the driver of a list of so many pictures, none of which is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, "list.parquet")
+        with pq.ParquetWriter(listed, pa.schema([("uri", pa.string())])) as writer:
+            for first in range(0, rows, 10_000):
+                uris = [f"{folder}/in/{n % 997}/{n}.jpg" for n in range(first, min(first + 10_000, rows))]
+                writer.write_table(pa.table({"uri": uris}))
+        source, store = open_source(str(listed)), Folder(Path(folder, "out"))
+        job = Job(kind="check", root=source.root, out=store.url, policy="boxes", rules="", models={"red": "0"},
+                  max_bytes=2**20)  # fmt: skip
+        claim_output(store, job)
+        before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+        summary = run_job(
+            job, functools.partial(load, work=0.0), source, store, Cluster(workers=2), size=size, max_failures=1.0
+        )
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "rows": rows, "told of": summary.progress.tally.objects, "shards": summary.progress.shards,
+            "before_mb": round(before.ru_maxrss / 1024), "peak_mb": round(after.ru_maxrss / 1024),
+            "processor_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+            "seconds": round(time.monotonic() - began, 1),
+        }  # fmt: skip
+
+
 def main() -> None:
     """Measure, and print what the model says beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,11 +140,16 @@ def main() -> None:
     parser.add_argument("--work", type=float, default=0.1)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rows", type=int, action="append")
+    parser.add_argument("--driven", type=int, help="the driver's memory over so many rows, on Ray, and nothing else")
+    parser.add_argument("--shard", type=int, default=200, help="rows that are worked off together")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plan", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.plan:
         print(json.dumps(plan_rows(given.plan)))
+        return
+    if given.driven:
+        print(json.dumps(drive_rows(given.driven, given.shard)))
         return
     result: dict[str, Any] = {"latency": [], "rows": []}
     how = {"work": given.work, "cores": given.cores}

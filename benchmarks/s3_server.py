@@ -1,6 +1,6 @@
 """A server that speaks like S3 and keeps all in memory (moto's), and fails or dawdles as told: for tests and faults.
 
-    python benchmarks/s3_server.py [--bucket NAME]... [--fail SHARE] [--latency SECONDS] [--seed N]
+    python benchmarks/s3_server.py [--bucket NAME]... [--from FOLDER] [--fail SHARE] [--latency SECONDS] [--seed N]
 
 Prints its URL and serves until it is killed. Of the requests that fail, a third is refused with a 503, a third is done
 and answered with a 500, a third is done and its connection is cut. `GET /_faults` says how many there were of each.
@@ -17,10 +17,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 Answer = Callable[..., Any]
@@ -72,8 +75,8 @@ class Handler(WSGIRequestHandler):
         """Not."""
 
 
-def serve(buckets: list[str], *, fail: float, latency: float, seed: int) -> None:
-    """Serve until killed."""
+def serve(buckets: list[str], *, fail: float, latency: float, seed: int, folder: Path | None = None) -> None:
+    """Serve until killed; what lies below the folder lies in the first bucket from the beginning."""
     logging.disable(logging.CRITICAL)
     inner = DomainDispatcherApplication(create_backend_app)
     faults = Faults(inner, fail=0.0, latency=0.0, seed=seed)
@@ -83,6 +86,10 @@ def serve(buckets: list[str], *, fail: float, latency: float, seed: int) -> None
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     for bucket in buckets:
         boto3.client("s3", endpoint_url=url, **keys).create_bucket(Bucket=bucket)
+    if folder is not None:  # not by requests, of which twenty thousand take minutes
+        kept = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        for path in sorted(folder.rglob("*.*")):
+            kept.put_object(buckets[0], str(path.relative_to(folder)), path.read_bytes())
     faults._fail, faults._latency = fail, latency  # noqa: SLF001  # buckets are made well
     faults.counts.clear()
     print(url, flush=True)
@@ -93,11 +100,12 @@ def main() -> None:
     """Serve as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bucket", action="append", default=[])
+    parser.add_argument("--from", dest="folder", type=Path)
     parser.add_argument("--fail", type=float, default=0.0)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    serve(given.bucket, fail=given.fail, latency=given.latency, seed=given.seed)
+    serve(given.bucket, fail=given.fail, latency=given.latency, seed=given.seed, folder=given.folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from collections.abc import Iterable, Sequence
@@ -92,6 +93,17 @@ class Censor(InTime, InPages):
     def classifiers(self) -> tuple[Classifier, ...]:
         """What says how likely a picture as a whole is NSFW."""
         return self._networks.classifiers
+
+    def asking(self, detector: Detector | None, classifiers: Sequence[Classifier]) -> Censor:
+        """The same, but for who is asked.
+
+        Args:
+            detector: One that answers as this one's does, in another way; None where it has none.
+            classifiers: As many that answer as its own do.
+        """
+        other, asked = copy.copy(self), replace(self._networks, detector=detector, classifiers=tuple(classifiers))
+        other._networks = asked  # noqa: SLF001  # its own
+        return other
 
     def require_verdict(self) -> None:
         """Check that there can be a verdict: `check` begins with it.

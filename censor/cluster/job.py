@@ -32,11 +32,13 @@ class Loaded(NamedTuple):
         censor: Policy and networks.
         models: The SHA-256 of each network's file, by what it is called.
         scoring: Who scores labelled pictures, where that is what is done.
+        stills: What works on what does not move, if that is not `censor`: see `censor.cluster.together`.
     """
 
     censor: Censor | None
     models: Mapping[str, str]
     scoring: Scoring | None = None
+    stills: Censor | None = None
 
 
 Load = Callable[[int], Loaded]

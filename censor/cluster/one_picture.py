@@ -54,7 +54,7 @@ class Worked:
         return cls(outcome=FAILED, record=Outcome.failed(uri, error).record, size=size)
 
 
-def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
+def work_on(censor: Censor, row: Row, data: bytes, job: Job, *, stills: Censor | None = None) -> Worked:
     """Judge a picture, or censor it; whatever happens to it is its own outcome.
 
     Args:
@@ -62,6 +62,7 @@ def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
         row: Which picture.
         data: Its bytes; of one that has more than are taken, the first.
         job: What is done.
+        stills: Policy and networks for what does not move, if those are others.
     """
     start = data[:SNIFF_BYTES]
     film = film_in(start)
@@ -76,13 +77,13 @@ def work_on(censor: Censor, row: Row, data: bytes, job: Job) -> Worked:
         return Worked.failed(row.uri, cap)
     try:
         if job.kind == "check":
-            return _checked(censor, row, stream, kind, job)
-        return _hidden(censor, row, stream, kind, job)
+            return _checked(censor, stills or censor, row, stream, kind, job)
+        return _hidden(censor, stills or censor, row, stream, kind, job)
     except Exception as error:  # noqa: BLE001  # a bug of ours in one picture must not let the others go unreported
         return Worked.failed(row.uri, error, len(data))
 
 
-def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
+def _checked(censor: Censor, stills: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
     def moving() -> Outcome:
         from censor.animation_report import animation_outcome
 
@@ -90,18 +91,18 @@ def _checked(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job
         return animation_outcome(row.uri, censor.check_medium(stream))
 
     done = still_or_moving(
-        kind, still=lambda: Outcome.of(row.uri, censor.check(stream, whole=job.whole)), moving=moving
+        kind, still=lambda: Outcome.of(row.uri, stills.check(stream, whole=job.whole)), moving=moving
     )
     return Worked(outcome=DONE, record=done.record, size=stream.getbuffer().nbytes)
 
 
-def _hidden(censor: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
+def _hidden(censor: Censor, stills: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
     size, target = stream.getbuffer().nbytes, f"{job.out.rstrip('/')}/{row.name}"
 
     def still() -> Worked:
         if film_named(row.name) is not None:
             raise WriteError(f"{row.uri}: a picture is not written as a film; rename it")
-        result = censor.apply(stream)
+        result = stills.apply(stream)
         output = result.encode(output_format(result.picture, target=row.name), job.quality)
         record = Outcome.of(row.uri, result, target).record
         return Worked(outcome=DONE, record=record, output=output, hidden=result.redactions, size=size)

@@ -10,7 +10,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from censor.cluster.names import PLANS
@@ -127,12 +127,22 @@ def read_rows(part: bytes, group: int) -> list[Row]:
     return [Row(**each) for each in pq.ParquetFile(io.BytesIO(part)).read_row_group(group).to_pylist()]
 
 
-def shard_id(key: str, rows: Sequence[Row]) -> str:
-    """The hash of a job's key and of which pictures a shard has, in which state."""
-    digest = hashlib.sha256(key.encode())
+def shard_id(key: str, part: str, rows: Sequence[Row]) -> str:
+    """The hash of a job's key, of which plan a shard is in, and of which pictures it has, in which state.
+
+    Pictures that have all failed together are planned again in a later plan, where they are another shard: else they
+    would be done already.
+
+    Args:
+        key: The job's.
+        part: The plan's file that has them.
+        rows: The pictures.
+    """
+    plan = PurePosixPath(part).name.partition("-")[0]
+    digest = hashlib.sha256(f"{key}\0{plan}\0".encode())
     for row in sorted(rows):
-        for part in row:
-            digest.update(repr(part).encode() + b"\0")
+        for value in row:
+            digest.update(repr(value).encode() + b"\0")
     return digest.hexdigest()[:32]
 
 
@@ -246,7 +256,7 @@ def _written(rows: Iterable[Row], store: Store, key: str, prefix: str, size: int
         name = f"{prefix}-{hashlib.sha256(out.getvalue()).hexdigest()[:16]}.parquet"
         store.create(name, out.getvalue())
         for group, shard in enumerate(waiting):
-            yield Shard(shard_id(key, shard), name, group, len(shard), sum(row.size or 0 for row in shard))
+            yield Shard(shard_id(key, name, shard), name, group, len(shard), sum(row.size or 0 for row in shard))
         waiting.clear()
 
     for shard in _chunks(rows, size):

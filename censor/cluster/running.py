@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -204,14 +205,18 @@ def _told(ray: Any, shards: Sequence[Shard], job: Job, load: Load, cluster: Clus
     """What the actors say of each shard, as it comes."""
     from censor.cluster.metrics import count
     from censor.cluster.shard_worker import ShardWorker
+    from censor.cluster.together import load_together
 
     data = import_quietly("ray.data")
+    loading = functools.partial(load_together, load=load) if cluster.gpus else load
     waiting = iter(shards)
     while wave := list(islice(waiting, _WAVE)):
         rows = [{"shard": each.shard, "part": each.part, "group": each.group} for each in wave]
-        pool = data.ActorPoolStrategy(min_size=1, max_size=_actors(ray, cluster, len(wave)))
+        actors = _actors(ray, cluster, len(wave))
+        # All at once: Ray would add one after the other, each only once those that are there are busy.
+        pool = data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors)
         told = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            ShardWorker, fn_constructor_args=(job, load, cluster.cores, count), batch_size=1, compute=pool,
+            ShardWorker, fn_constructor_args=(job, loading, cluster.cores, count), batch_size=1, compute=pool,
             num_cpus=cluster.cores, num_gpus=cluster.gpus or None,
         )  # fmt: skip
         yield from told.iter_rows()
@@ -259,7 +264,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         with _no_standard_error():
-            ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+            _begin(ray, cluster.address or "local", **local)
     except Exception as error:  # Ray raises bare ones too
         raise JobError(f"{cluster.address or 'Ray'}: cannot be reached: {' '.join(str(error).split())}") from error
     context = data.DataContext.get_current()
@@ -271,6 +276,19 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _begin(ray: Any, address: str, **options: Any) -> None:
+    """Reach a cluster, or start one: Ray gives its own processes 30 s for that, which is short where others work."""
+    for last in (False, False, True):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except Exception:
+            if last or address != "local":
+                raise
+            ray.shutdown()
+        else:
+            return
 
 
 @contextmanager

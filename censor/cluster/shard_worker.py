@@ -109,7 +109,7 @@ class ShardWorker:
             return there
         began = time.monotonic()
         rows = read_rows(self._part(part), group)
-        if shard_id(self._job.key, rows) != shard:
+        if shard_id(self._job.key, part, rows) != shard:
             raise JobError(f"{part}: row group {group} is not the shard {shard}")
         number, crashed = self._begin(shard)
         made = (
@@ -179,7 +179,7 @@ class ShardWorker:
             return Worked.failed(read.row.uri, read.error or ReadError(f"{read.row.uri}: cannot be read"))
         if self._loaded.scoring is not None:
             return score(self._loaded.scoring, read.row, read.data, self._job)
-        return work_on(self._censor, read.row, read.data, self._job)
+        return work_on(self._censor, read.row, read.data, self._job, stills=self._loaded.stills)
 
     @property
     def _censor(self) -> Censor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,3 +32,32 @@ def object_store(*options: str) -> Iterator[str]:
             yield url
         finally:
             server.kill()
+
+
+class _Punctual(BaseHTTPRequestHandler):
+    """Says of every request what S3 says of one that was signed at another time."""
+
+    def do_GET(self) -> None:
+        """As `http.server` wants it."""
+        said = b"The difference between the request time and the current time is too large."
+        body = b"<Error><Code>RequestTimeTooSkewed</Code><Message>%b</Message></Error>" % said
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *given: object) -> None:
+        """Not."""
+
+
+@contextmanager
+def punctual_store() -> Iterator[str]:
+    """The URL of a server to whose clock no request is signed in time."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Punctual) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

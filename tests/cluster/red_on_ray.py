@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakes import RedFinder, finder
+from fakes import Moody, RedFinder, finder
 
 from censor.cluster.job import Loaded
 from censor.pipeline import Censor
@@ -27,3 +28,10 @@ class SlowRed(RedFinder):
 def load_slowly(cores: int) -> Loaded:
     """See `censor.cluster.job.Load`."""
     return Loaded(Censor("boxes", detector=SlowRed(others=finder().names[1:]), classifiers=()), {"red": "0" * 64})
+
+
+def load_with_little_memory(cores: int) -> Loaded:
+    """The same in an actor that may take a GiB more, with a detector that takes all there is, or ends its process."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, resource.RLIM_INFINITY))
+    return Loaded(Censor("boxes", detector=Moody(), classifiers=()), {"red": "0" * 64})

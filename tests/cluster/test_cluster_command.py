@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import platform
 import re
 import shlex
 import tomllib
@@ -16,13 +17,14 @@ import pytest
 from click.testing import CliRunner, Result
 from jobs import folder_of, load_red, picture
 from labeled_pictures import labeled_folder, look_with, networks
+from object_store import ACCESS, punctual_store
 
 from censor.cli import cluster, main
 from censor.cluster import running
 from censor.cluster.running import Progress
 from censor.cluster.shard_worker import ShardWorker
 from censor.cluster.stores import open_store
-from censor.cluster.verdicts import Tally
+from censor.cluster.verdicts import Tally, committed
 from censor.policy_toml import format_policy, load_policy
 
 ROOT = Path(__file__).parent.parent.parent
@@ -173,6 +175,42 @@ def test_what_the_document_installs_is_there() -> None:
         name, asked = re.fullmatch(r"([\w-]+)\[(.+)\]", what).groups()  # type: ignore[union-attr]  # fails as it should
         assert name == "nsfw-censor"
         assert set(asked.split(",")) <= extras.keys()
+
+
+def test_a_model_that_is_not_on_a_machine_ends_the_job(
+    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = folder_of(tmp_path / "in", pictures=1)
+
+    def told(ray: Any, shards: Any, work: Any, load: Any, chosen: Any) -> Any:
+        monkeypatch.setenv("CENSOR_MODELS", str(tmp_path))  # as it is where the actor is
+        (shard,) = shards
+        answer = ShardWorker(work, load, 1)({name: [value] for name, value in shard._asdict().items()})
+        yield {name: value[0] for name, value in answer.items()}
+
+    monkeypatch.setattr(running, "_told", told)
+    monkeypatch.setattr(running, "_connected", lambda _: nullcontext())
+    given = ["cluster", "hide", str(source), "-o", str(tmp_path / "out"), "--policy", "faces", "-q"]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith(f"Error: on {platform.node()}: other models than where the job was begun: ")
+    assert "centerface" in line
+    assert not list(committed(open_store(str(tmp_path / "out"))))
+
+
+def test_a_clock_that_the_store_does_not_take_is_named(
+    tmp_path: Path, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one clock that counts: requests are signed with it."""
+    with punctual_store() as url:
+        for name, value in {**ACCESS, "AWS_ENDPOINT_URL": url}.items():
+            monkeypatch.setenv(name, value)
+        done = run("check", "s3://pictures/in", "-o", tmp_path / "out", "--policy", "boxes")
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith("Error: s3://pictures/in: cannot be listed: ")
+    assert "request time" in line
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

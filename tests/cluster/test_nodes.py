@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from fakes import RED
+from fakes import DEADLY, HUNGRY, RED
 from jobs import folder_of, job, picture
 from object_store import ACCESS, object_store
+from PIL import Image
 from processes import processes_below
-from red_on_ray import TESTS, load_slowly
+from red_on_ray import TESTS, load_slowly, load_with_little_memory
 
-from censor.cluster.job import claim_output
+from censor.cluster.job import Load, claim_output
 from censor.cluster.names import KEPT
 from censor.cluster.running import Cluster, Progress, Summary, run_job
 from censor.cluster.sources import open_source
@@ -60,10 +62,12 @@ def failing() -> Iterator[str]:
         yield "s3://pictures"
 
 
-def worked_off(source: Path | str, out: Path | str, chosen: Cluster, tell: Any = None) -> Summary:
+def worked_off(
+    source: Path | str, out: Path | str, chosen: Cluster, tell: Any = None, load: Load = load_slowly
+) -> Summary:
     work, store = job(str(source), str(out)), open_store(str(out))
     claim_output(store, work)
-    return run_job(work, load_slowly, open_source(str(source)), store, chosen, size=2, max_failures=0.5, tell=tell)
+    return run_job(work, load, open_source(str(source)), store, chosen, size=2, max_failures=0.5, tell=tell)
 
 
 def require_each_once(source: Path | str, out: Path | str) -> None:
@@ -119,6 +123,30 @@ def test_a_node_is_lost_with_its_actors(tmp_path: Path, nodes: Any) -> None:
     assert killed.is_set()
     assert summary.progress.tally.objects == 40
     require_each_once(source, out)
+
+
+def test_a_picture_for_which_an_actor_has_no_memory_fails_alone(tmp_path: Path, nodes: Any) -> None:
+    """Whether memory is refused, or the actor is killed for it, as the system and Ray's memory monitor do."""
+    source, out = folder_of(tmp_path / "in", pictures=4), tmp_path / "out"
+    for name, shape in (("hungry", HUNGRY), ("deadly", DEADLY)):
+        Image.fromarray(np.full(shape, 90, np.uint8)).save(source / f"{name}.png")
+    there = nodes.add_node(num_cpus=1, **NODE)
+    try:
+        chosen = Cluster(address=nodes.address, workers=1)
+        summary = worked_off(source, out, chosen, load=load_with_little_memory)
+        while summary.progress.lost:
+            summary = worked_off(source, out, chosen, load=load_with_little_memory)
+    finally:
+        nodes.remove_node(there)
+    store = open_store(str(out))
+    rows = [row for each in committed(store) for row in read_shard(store.read(verdicts_name(each)))[0].to_pylist()]
+    failed = {Path(row["file"]).stem: row["error"] for row in rows if row["outcome"] == "failed"}
+    assert {name: error["type"] for name, error in failed.items()} == {
+        "hungry": "DetectorError",
+        "deadly": "CrashedError",
+    }
+    assert "MemoryError" in failed["hungry"]["message"]
+    assert sum(row["outcome"] == "done" for row in rows) == 4
 
 
 def test_actors_with_a_gpu_work_where_one_is(tmp_path: Path, nodes: Any) -> None:

@@ -51,15 +51,16 @@ def test_many_rows_go_by_way_of_the_disk_and_are_the_same(tmp_path: Path, monkey
 
 
 def test_a_shard_is_called_after_all_that_it_is() -> None:
-    few = rows(3)
-    assert shard_id("key", few) == shard_id("key", few[::-1])
+    few, part = rows(3), f"{PLANS}/parts/000001-ab.parquet"
+    assert shard_id("key", part, few) == shard_id("key", part.replace("ab", "cd"), few[::-1])
     others = [
-        shard_id("other", few),
-        shard_id("key", few[:2]),
-        shard_id("key", rows(3, etag="2")),
-        shard_id("key", [few[0]._replace(refused="why"), *few[1:]]),
+        shard_id("other", part, few),
+        shard_id("key", part, few[:2]),
+        shard_id("key", part, rows(3, etag="2")),
+        shard_id("key", part, [few[0]._replace(refused="why"), *few[1:]]),
+        shard_id("key", part.replace("000001", "000002"), few),
     ]
-    assert len({shard_id("key", few), *others}) == 5
+    assert len({shard_id("key", part, few), *others}) == 6
 
 
 def test_of_two_plans_made_at_once_one_holds(tmp_path: Path) -> None:
@@ -128,5 +129,5 @@ def test_the_index_says_where_each_shard_is(tmp_path: Path) -> None:
     store, plan = planned(work, str(source), size=2)
     for each in shards_of(store, plan.plan or ""):
         assert isinstance(each, Shard)
-        assert shard_id(work.key, read_rows(store.read(each.part), each.group)) == each.shard
+        assert shard_id(work.key, each.part, read_rows(store.read(each.part), each.group)) == each.shard
     assert {row.uri for row in all_rows(store)} == {row.uri for row in open_source(str(source)).rows()}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jobs import folder_of, job, load_red, picture
 
-from censor.cluster import running
+from censor.cluster import running, shard_worker
 from censor.cluster.job import Job, Load, claim_output
 from censor.cluster.planning import Shard
 from censor.cluster.running import Cluster, Progress, Summary, run_job
@@ -121,6 +123,48 @@ def test_failures_are_tried_again_where_that_is_asked_for(tmp_path: Path, called
     assert len(called) == 3
 
 
+def test_a_shard_all_of_which_failed_is_tried_again(tmp_path: Path, called: list[str]) -> None:
+    """Its pictures are as they were, and what was wrong lay elsewhere."""
+    source, out = folder_of(tmp_path / "in", pictures=2), tmp_path / "out"
+    claim_output(Folder(out), job(str(source), str(out)))
+    names = [path.relative_to(source) for path in source.rglob("*.png")]
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"somebody's")
+    assert run(source, out, max_failures=1.0).progress.tally.errors == {"OutputExistsError": 2}
+    for name in names:
+        (out / name).unlink()
+    summary = run(source, out, max_failures=1.0, retry=True)
+    assert summary.progress.tally.outcomes == {"failed": 2, "done": 2}
+    assert all((out / name).exists() for name in names)
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_no_clock_is_compared_with_another(
+    tmp_path: Path, called: list[str], monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """Neither a worker's, which says when a shard was done, nor that of the disk, which says when a file changed."""
+    source, out = folder_of(tmp_path / "in", pictures=3), tmp_path / "out"
+    (source / "broken.png").write_bytes(picture(9)[:-20])
+    os.utime(source / "000.png", (0, 0))
+    os.utime(source / "broken.png", (2**32, 2**32))
+    run(source, out)
+
+    class Off:
+        @staticmethod
+        def now(tz: Any) -> datetime:
+            there = datetime.now(tz)
+            return there.replace(day=1, year=there.year + years)
+
+    monkeypatch.setattr(shard_worker, "datetime", Off)
+    (source / "new.png").write_bytes(picture(20))
+    assert run(source, out).progress.tally.outcomes == {"done": 4, "failed": 1}
+    assert run(source, out, retry=True).progress.tally.outcomes == {"done": 4, "failed": 2}
+    monkeypatch.setattr(shard_worker, "datetime", datetime)
+    assert run(source, out).progress.tally.objects == 6
+    assert len(called) == 4
+
+
 def test_a_machine_that_cannot_work_ends_the_job(tmp_path: Path, called: list[str]) -> None:
     source = folder_of(tmp_path / "in", pictures=3)
     with pytest.raises(JobError, match=r"on .+: other models than where the job was begun: red"):
@@ -160,6 +204,32 @@ def test_as_many_actors_as_there_is_room_for() -> None:
         running._actors(machines, Cluster(gpus=2.0), 100)
     with pytest.raises(JobError, match="no machine of the cluster has 5 cores, which"):
         running._actors(machines, Cluster(cores=5, workers=1), 100)
+
+
+class SlowToStart:
+    """Ray on a machine that others use as well."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.began, self.ended = failures, 0, 0
+
+    def init(self, **_: Any) -> None:
+        self.began += 1
+        if self.began <= self.failures:
+            raise RuntimeError("timed out\nduring startup")
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+
+@pytest.mark.parametrize(("address", "failures", "begins"), [("local", 2, 3), ("local", 3, 3), ("10.0.0.1:6379", 1, 1)])
+def test_a_cluster_that_does_not_start_in_time_is_started_again(address: str, failures: int, begins: int) -> None:
+    ray = SlowToStart(failures)
+    if failures == begins:
+        with pytest.raises(RuntimeError, match="timed out"):
+            running._begin(ray, address)
+    else:
+        running._begin(ray, address)
+    assert (ray.began, ray.ended) == (begins, begins - 1)
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from fakes import RED, RedFinder
 from numpy.typing import NDArray
 
-from censor.service.batching import BatchingDetector
+from censor.service.batching import BatchingClassifier, BatchingDetector
 from detect.detections import Detections, RGBImage
+from detect.installed import load_classifiers
+from detect.load import load_detector
 
 
 class Counting(RedFinder):
@@ -96,3 +99,26 @@ def test_one_pictures_failure_stays_its_own(short: bool) -> None:
 def test_numbers_out_of_range(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="need size >= 1"):
         BatchingDetector(RedFinder(), **values)
+
+
+def test_networks_answer_alike_alone_and_together(astronaut: NDArray[np.uint8], models_folder: Path) -> None:
+    """Pictures of two sizes, of which those of one are one run; up to the last bits of a float."""
+    shapes = [(90, 346), (100, 356), (110, 366), (100, 320)]
+    pictures = [np.ascontiguousarray(astronaut[:256, left:right]) for left, right in shapes]
+    detector = load_detector(models_folder / "320n.onnx", min_score=0.05)
+    (classifier,) = load_classifiers(("open_nsfw",), folder=models_folder)
+    boxes, said = BatchingDetector(detector, size=8, wait=0.1), BatchingClassifier(classifier, size=8, wait=0.1)
+    for each, alone in zip(boxes.detect(pictures), (detector.detect([one])[0] for one in pictures), strict=True):
+        assert len(alone.scores)
+        np.testing.assert_array_equal(each.labels, alone.labels)
+        np.testing.assert_allclose(each.scores, alone.scores, atol=1e-5)
+        np.testing.assert_allclose(each.xyxy, alone.xyxy, atol=1e-2)
+    for heat in (False, True):
+        for scores, one in zip(said.classify(pictures, heat=heat), pictures, strict=True):
+            (alone_said,) = classifier.classify([one], heat=heat)
+            np.testing.assert_allclose(scores.values, alone_said.values, atol=1e-5)
+            assert (scores.heat is None) == (alone_said.heat is None)
+            if scores.heat is not None and alone_said.heat is not None:
+                np.testing.assert_allclose(scores.heat, alone_said.heat, atol=1e-5)
+    boxes.close()
+    said.close()
