@@ -10,7 +10,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Generic, TypeVar
 
-from detect.classifier.scores import Classifier, Scores
+import numpy as np
+from numpy.typing import NDArray
+
+from detect.classifier.scores import Classifier, Scores, maps_of
 from detect.classifier.tiling import ClassifierWrapper
 from detect.detections import Detections, Detector, RGBImage
 from detect.tiling import DetectorWrapper
@@ -125,15 +128,21 @@ class BatchingClassifier(ClassifierWrapper):
         self._batches = {
             heat: _Batches(partial(classifier.classify, heat=heat), size=size, wait=wait) for heat in (False, True)
         }
+        self._maps = _Batches(partial(maps_of, classifier), size=size, wait=wait)
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`."""
         return self._batches[heat](images)
 
+    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
+        """See `HasMaps.maps`."""
+        return self._maps(images)
+
     def close(self) -> None:
         """Run what waits, and end the threads."""
         for each in self._batches.values():
             each.close()
+        self._maps.close()
 
 
 def batching(detector: Detector, size: int, wait: float) -> tuple[Detector, Callable[[], None]]:

@@ -120,5 +120,9 @@ def test_networks_answer_alike_alone_and_together(astronaut: NDArray[np.uint8], 
             assert (scores.heat is None) == (alone_said.heat is None)
             if scores.heat is not None and alone_said.heat is not None:
                 np.testing.assert_allclose(scores.heat, alone_said.heat, atol=1e-5)
+    for found, alone_map in zip(said.maps(pictures), classifier.maps(pictures), strict=True):
+        assert (found is None) == (alone_map is None)
+        if found is not None and alone_map is not None:
+            np.testing.assert_allclose(found, alone_map, atol=1e-5)
     boxes.close()
     said.close()
