@@ -17,6 +17,8 @@ from leaks.carriers import CARRIERS
 from leaks.search import SECRET, finds
 from numpy.typing import NDArray
 
+from censor.service.logs import CONFIG
+
 SAID = SECRET.decode()
 
 
@@ -56,9 +58,11 @@ def come_out(
 
 def check(
     started: Callable[..., httpx.Client], carriers: list[Carrier], kinds: list[str], pixels: NDArray[np.uint8],
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.INFO)  # as `censor serve` logs
+    for name in CONFIG["loggers"]:  # a test before this may have had it set them up, in this process
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     client = started(finder())
     assert come_out(client, carriers, kinds, pixels) == {}
     assert client.get(f"/{SAID}?{SAID}={SAID}").status_code == 404
@@ -74,14 +78,15 @@ def check(
 
 def test_a_secret_does_not_come_out_of_the_service(
     started: Callable[..., httpx.Client], photo: NDArray[np.uint8], caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    check(started, CARRIERS[::12], ["png"], photo, caplog, capfd)
+    check(started, CARRIERS[::12], ["png"], photo, caplog, capfd, monkeypatch)
 
 
 @pytest.mark.slow
 def test_no_secret_comes_out_of_the_service(
     started: Callable[..., httpx.Client], photo: NDArray[np.uint8], caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    check(started, CARRIERS, ["png", "jpeg", "webp", "avif", "heic", "tiff", "bmp", "gif"], photo, caplog, capfd)
+    kinds = ["png", "jpeg", "webp", "avif", "heic", "tiff", "bmp", "gif"]
+    check(started, CARRIERS, kinds, photo, caplog, capfd, monkeypatch)
