@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.sidedata.sidedata import SideData
 
-__all__ = ["Light", "shown_alike", "side_data", "with_light"]
+__all__ = ["Light", "let_side_data_go", "shown_alike", "side_data", "with_light"]
 
 _CHROMA, _LUMINANCE = 50_000, 10_000  # H.265, D.3.28: steps of .00002, and of .0001 cd/m²
 _CHROMA_AV1, _BRIGHTEST_AV1, _DARKEST_AV1 = 2**16, 2**8, 2**14  # AV1, 6.7.4
@@ -89,6 +89,16 @@ def side_data(frame: VideoFrame) -> list[SideData]:
     """What came with a frame. PyAV's stubs call it a dictionary, and it is a sequence."""
     container: Any = frame.side_data
     return list(container)
+
+
+def let_side_data_go(frame: VideoFrame) -> None:
+    """Once nobody asks for it any more: from then on `side_data` says of this frame that there is none.
+
+    PyAV's frame and the sequence of its side data hold each other, so that frames would stay until the garbage
+    collector comes by, which does not know how large they are: a hundred and more, in full HD 3 MB each.
+    """
+    container: Any = frame.side_data
+    container.__init__(type(frame)())
 
 
 def shown_alike(frame: VideoFrame, cicp: Cicp) -> bool:

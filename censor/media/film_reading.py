@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from censor.media.film_light import Light, shown_alike, side_data
+from censor.media.film_light import Light, let_side_data_go, shown_alike, side_data
 from censor.media.film_source import FilmSource, cut_short
 from censor.media.planes import MATRICES, Colors
 from detect.errors import LimitError, UnsupportedImageError
@@ -176,6 +176,7 @@ def decoded(
             if frame.pts is None or (before is not None and frame.pts <= before):
                 raise UnsupportedImageError(f"{source.name}: times of frames that are missing, repeat or go back")
             before = frame.pts
+            let_side_data_go(frame)
             yield frame
 
 

@@ -1,0 +1,23 @@
+"""Reading films: frame by frame, and none longer than it is needed."""
+
+from __future__ import annotations
+
+import gc
+
+import av
+from film_files import blob, film
+
+from censor.media.film import open_film
+
+
+def test_frames_go_when_they_are_done_with_and_not_when_the_collector_comes_by() -> None:
+    medium = open_film(film([blob(4 * each) for each in range(20)]))
+    gc.collect()
+    gc.disable()
+    try:
+        for part in medium.parts():
+            assert part.look().size
+        held = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held <= 4, "frames and their side data hold each other again"
