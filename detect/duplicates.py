@@ -53,9 +53,9 @@ def hash_picture(pixels: RGBImage) -> PictureHash:
     """
     import imagehash
 
-    picture = Image.fromarray(pixels).convert("L")
-    mirror = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return PictureHash(*(int(str(imagehash.phash(each)), 16) for each in (picture, mirror)))
+    small = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.LANCZOS)  # as `phash` does, for both
+    mirror = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return PictureHash(*(int(str(imagehash.phash(each)), 16) for each in (small, mirror)))
 
 
 def group_duplicates(paths: Sequence[Path], *, max_distance: int) -> NDArray[np.intp]:
