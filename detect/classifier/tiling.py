@@ -56,20 +56,12 @@ class ClassifierWrapper:
         return spare_factor(self._classifier, height, width)
 
 
-class LongClassifier(ClassifierWrapper):
-    """Looks at long, narrow pictures whole and in overlapping stretches, and at all others as they are.
+class _CloserClassifier(ClassifierWrapper):
+    """Looks at some pictures whole and in overlapping pieces, one at a time, and at all others together."""
 
-    They are cut as `detect.tiling.LongDetector` cuts them: see there.
-    """
-
-    def __init__(self, classifier: Classifier, *, ratio: float = 2.5, shortest: int = 320) -> None:
-        """Wrap a classifier; the numbers are those of `LongDetector`.
-
-        Raises:
-            ValueError: `ratio` below 1.5, or `shortest` below 1.
-        """
-        super().__init__(classifier)
-        self._stretches = Stretches(ratio=ratio, shortest=shortest)
+    def _pieces(self, height: int, width: int) -> tuple[int, int, float] | None:
+        """Rows and columns of the pieces of a picture, and how much they overlap; None if it is looked at once."""
+        raise NotImplementedError
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
         """See `Classifier.classify`, and `most_suspicious` for pictures that are looked at more than once."""
@@ -85,21 +77,39 @@ class LongClassifier(ClassifierWrapper):
         ask: Callable[[Sequence[RGBImage]], list[_Answer]],
         together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
     ) -> list[_Answer]:
-        plain = [image for image in images if not self._stretches.are_of(*image.shape[:2])]
+        pieces = [self._pieces(*image.shape[:2]) for image in images]
+        plain = [image for image, each in zip(images, pieces, strict=True) if each is None]
         found = iter(ask(plain) if plain else [])
         return [
-            _look(image, *self._stretches.size(*image.shape[:2]), overlap=0.25, ask=ask, together=together)
-            if self._stretches.are_of(*image.shape[:2])
-            else next(found)
-            for image in images
+            next(found) if each is None else _look(image, *each, ask=ask, together=together)
+            for image, each in zip(images, pieces, strict=True)
         ]
+
+
+class LongClassifier(_CloserClassifier):
+    """Looks at long, narrow pictures whole and in overlapping stretches, and at all others as they are.
+
+    They are cut as `detect.tiling.LongDetector` cuts them: see there.
+    """
+
+    def __init__(self, classifier: Classifier, *, ratio: float = 2.5, shortest: int = 320) -> None:
+        """Wrap a classifier; the numbers are those of `LongDetector`.
+
+        Raises:
+            ValueError: `ratio` below 1.5, or `shortest` below 1.
+        """
+        super().__init__(classifier)
+        self._stretches = Stretches(ratio=ratio, shortest=shortest)
+
+    def _pieces(self, height: int, width: int) -> tuple[int, int, float] | None:
+        return (*self._stretches.size(height, width), 0.25) if self._stretches.are_of(height, width) else None
 
     def spare_factor(self, height: int, width: int) -> float:
         """As the wrapped classifier; nothing for what is cut into stretches, whose length depends on the pixels."""
         return 1.0 if self._stretches.are_of(height, width) else super().spare_factor(height, width)
 
 
-class TiledClassifier(ClassifierWrapper):
+class TiledClassifier(_CloserClassifier):
     """Looks at a picture whole and in overlapping tiles, for small parts in large photographs."""
 
     def __init__(self, classifier: Classifier, *, tile: int = 640, overlap: float = 0.25) -> None:
@@ -113,23 +123,8 @@ class TiledClassifier(ClassifierWrapper):
         super().__init__(classifier)
         self._tile, self._overlap = tile, overlap
 
-    def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
-        """See `Classifier.classify`, and `most_suspicious`. One picture's tiles are in memory at a time."""
-        return self._asked(images, partial(self._classifier.classify, heat=heat), most_suspicious)
-
-    def maps(self, images: Sequence[RGBImage]) -> list[NDArray[np.float32] | None]:
-        """See `HasMaps.maps`."""
-        return self._asked(images, partial(maps_of, self._classifier), overlaid)
-
-    def _asked(
-        self,
-        images: Sequence[RGBImage],
-        ask: Callable[[Sequence[RGBImage]], list[_Answer]],
-        together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
-    ) -> list[_Answer]:
-        return [
-            _look(image, self._tile, self._tile, overlap=self._overlap, ask=ask, together=together) for image in images
-        ]
+    def _pieces(self, height: int, width: int) -> tuple[int, int, float] | None:  # noqa: ARG002
+        return self._tile, self._tile, self._overlap
 
     def spare_factor(self, height: int, width: int) -> float:  # noqa: ARG002
         """Nothing: tiles are so many pixels of the picture as it is."""
@@ -140,8 +135,8 @@ def _look(
     image: RGBImage,
     tile_height: int,
     tile_width: int,
-    *,
     overlap: float,
+    *,
     ask: Callable[[Sequence[RGBImage]], list[_Answer]],
     together: Callable[[Sequence[_Answer], Sequence[_Box]], _Answer],
 ) -> _Answer:
