@@ -34,37 +34,45 @@ POLICY = Policy(
 )
 
 
-class Finder(RedFinder):
-    """Notes how many pictures each run has; fails on every batch with a picture of 44 rows, and takes a while."""
+def slow_at_first(sizes: list[int], count: int, slow_s: float) -> None:
+    """Note a run; the first leaves the pictures beside it the time to come and wait, however busy the machine."""
+    sizes.append(count)
+    if len(sizes) == 1:
+        time.sleep(slow_s)
 
-    def __init__(self) -> None:
+
+class Finder(RedFinder):
+    """Notes how many pictures each run has; fails on every batch with a picture of 44 rows, and is slow at first."""
+
+    def __init__(self, slow_s: float) -> None:
         super().__init__(others=OTHERS)
         self.sizes: list[int] = []
+        self.slow_s = slow_s
 
     def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
-        self.sizes.append(len(images))
-        time.sleep(0.01)
+        slow_at_first(self.sizes, len(images), self.slow_s)
         if any(len(image) == 44 for image in images):
             raise RuntimeError("no memory left on the GPU")
         return super().detect(images)
 
 
 class Seer(RedSeer):
-    """Notes it too."""
+    """Notes it and is slow at first too."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow_s: float) -> None:
         super().__init__()
         self.sizes: list[int] = []
+        self.slow_s = slow_s
 
     def classify(self, images: Sequence[RGBImage], *, heat: bool = False) -> list[Scores]:
-        self.sizes.append(len(images))
-        time.sleep(0.01)
+        slow_at_first(self.sizes, len(images), self.slow_s)
         return super().classify(images, heat=heat)
 
 
 def worked_off(source: Path, out: Path, *, cores: int, together: bool) -> tuple[dict[str, Any], Finder, Seer]:
     """Rows by file, and who looked."""
-    finder, seer = Finder(), Seer()
+    slow_s = 1.0 if together and cores > 1 else 0.0
+    finder, seer = Finder(slow_s), Seer(slow_s)
 
     def load(_: int) -> Loaded:
         return Loaded(Censor(POLICY, detector=finder, classifiers=[seer]), MODELS)
