@@ -14,9 +14,9 @@ from censor.media.film_kinds import named_format
 from detect.errors import UnsupportedImageError
 from detect.folders import PathBeneath, Stamp
 from detect.pictures.formats import unsupported
-from detect.threads import run
+from detect.threads import run, run_grouped
 
-__all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run"]
+__all__ = ["INFIX", "BatchItem", "Gathered", "assign_targets", "gather", "run", "run_grouped"]
 
 
 def assign_targets(items: Sequence[BatchItem], *, out: Path | None, in_place: bool, overwrite: bool) -> list[BatchItem]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from censor.calibration import calibrated_evidence
-from censor.censoring import censor_part, judge_part
-from censor.finding import Found, find, networks_for, recall
+from censor.censoring import censor_part
+from censor.checking import check, check_together
+from censor.finding import Found, networks_for, recall
 from censor.in_pages import InPages
 from censor.in_time import InTime
 from censor.manual import boxes_of
@@ -129,19 +130,27 @@ class Censor(InTime, InPages):
             TypeError: `source` is nothing that a picture can come in.
         """
         self.require_verdict()
-        seconds: dict[str, float] = {}
-        with timed(seconds, "decode"):
-            (part,) = self._open(source).parts(spare=None if whole else self._networks.reduction)
-        with timed(seconds, "detect"):
-            found = find(part.picture, self._networks)
-        return Checked(
-            verdict=judge_part(found.everything, part.picture, self.policy),
-            detections=found.everything.boxes,
-            scores=dict(found.everything.scores),
-            width=part.picture.width,
-            height=part.picture.height,
-            seconds=seconds,
-        )
+        return check(self._open(source), self._networks, self.policy, whole=whole)
+
+    def check_together(self, sources: Sequence[Source], *, whole: bool = False) -> list[Checked | Exception]:
+        """Judge several pictures in a fifth less time than one after the other: each network looks at all of them.
+
+        Worth it for some eight small ones, or JPEGs, which are decoded small. What is found in one may differ by
+        rounding from what `check` finds, where the engine computes batches in another order; OpenVINO on one thread
+        does not.
+
+        Args:
+            sources: As for `apply`, each.
+            whole: As for `check`.
+
+        Returns:
+            Of each in its turn what `check` returns, or what it raises.
+
+        Raises:
+            PolicyError: As for `require_verdict`.
+        """
+        self.require_verdict()
+        return check_together(sources, self._open, self._networks, self.policy, whole=whole)
 
     def apply(
         self,

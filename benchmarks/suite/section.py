@@ -13,7 +13,7 @@ from typing import Any
 from alternate import Spread, paired, spread
 from PIL import Image
 
-from censor.cli.pictures import hide
+from censor.cli.hide import hide
 from suite.photographs import make_large, make_photos
 
 __all__ = ["Bench", "Row", "Section", "against", "describe_pictures"]

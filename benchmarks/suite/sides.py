@@ -199,16 +199,21 @@ def ours(verb: str, out: Path, arguments: Sequence[str] = (), at_once: int | Non
         arguments: Further options of the command.
         at_once: Pictures worked on at once, where that is to differ from what everything else is set for.
     """
-    from censor.batch import run
+    from censor.batch import run_grouped
+    from censor.checking import together
     from detect.detections import HasEngine
 
     censor, workers = command(verb, *arguments)
 
-    def one(path: Path) -> object:
-        return censor.check(path) if verb == "check" else censor.apply_file(path, out / path.name, overwrite=True)
+    def some(paths: Sequence[Path]) -> Sequence[object]:
+        if verb == "check":
+            return censor.check_together(paths) if len(paths) > 1 else [censor.check(paths[0])]
+        return [censor.apply_file(path, out / path.name, overwrite=True) for path in paths]
 
     def work(paths: Sequence[Path]) -> None:
-        for _ in run(paths, one, threads=min(at_once or workers, len(paths))):
+        threads = min(at_once or workers, len(paths))
+        size = together(len(paths), threads) if verb == "check" else 1
+        for _ in run_grouped(paths, some, threads=threads, size=size):
             pass
 
     detector = censor.detector
@@ -223,8 +228,9 @@ def command(verb: str, *arguments: str) -> tuple[Any, int]:
 
     The policy is `faces`, and `boxes` for `check`, unless the options name another.
     """
+    from censor.cli.check import check
     from censor.cli.groups import HidingOptions, SharedOptions
-    from censor.cli.pictures import check, hide
+    from censor.cli.hide import hide
     from censor.cli.preparing import make_censor, preparing
 
     policy = ["--policy", _JUDGING if verb == "check" else POLICY]

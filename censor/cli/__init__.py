@@ -26,8 +26,8 @@ Exit codes: 0 done (check: nothing NSFW), 1 something could not be processed, 2 
 
 
 _COMMANDS = {
-    "hide": ("pictures", "Write censored copies of pictures and folders."),
-    "check": ("pictures", "Judge pictures: safe, review or nsfw."),
+    "hide": ("hide", "Write censored copies of pictures and folders."),
+    "check": ("check", "Judge pictures: safe, review or nsfw."),
     "plan": ("plan", "Write down what would be hidden, to be changed and applied."),
     "apply": ("plan", "Write the censored copy that a plan describes."),
     "watch": ("watch", "Censor every upload that lands in a folder."),

@@ -29,6 +29,7 @@ __all__ = [
     "outcome",
     "printable",
     "progress",
+    "singly",
     "work_off",
 ]
 
@@ -57,6 +58,11 @@ class Tally:
         self.interrupted = False
         self.unwritten: Exception | None = None
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether something is missing of what was to be done."""
+        return self.failed > 0 or self.unwritten is not None
+
     def add(self, each: Outcome) -> None:
         """Count one more."""
         self.reported += 1
@@ -77,11 +83,17 @@ def outcome(file: Path, work: Callable[[], Outcome]) -> Outcome:
         return Outcome.failed(str(file), error)
 
 
+def singly(work: Callable[[_T], Outcome]) -> Callable[[Sequence[_T]], Sequence[Outcome]]:
+    """Work for `work_off` that is done with one item after the other."""
+    return lambda items: [work(item) for item in items]
+
+
 def work_off(
     items: Sequence[_T],
-    work: Callable[[_T], Outcome],
+    work: Callable[[Sequence[_T]], Sequence[Outcome]],
     *,
     workers: int,
+    together: int = 1,
     messages: MessageOptions,
     judging: bool = False,
     records: bool = False,
@@ -93,8 +105,9 @@ def work_off(
 
     Args:
         items: What is worked on.
-        work: What becomes of one of them.
-        workers: How many are worked on at once.
+        work: What becomes of some of them, each in its turn.
+        workers: How many are worked on at once, or groups of so many as are worked on together.
+        together: How many that are at most.
         messages: Whether to print errors only, or a line for each of several items.
         judging: The summary is about verdicts, not about what was hidden.
         records: Print JSON in the lines' place.
@@ -108,7 +121,7 @@ def work_off(
     Raises:
         UsageError: The report cannot be begun.
     """
-    from censor.batch import run
+    from censor.batch import run_grouped
     from censor.errors import WriteError
 
     tally, quiet = Tally(len(items)), messages.quiet
@@ -117,7 +130,8 @@ def work_off(
         with ExitStack() as stack:
             sink = stack.enter_context(_open_report(report, overwrite=overwrite)) if report is not None else None
             advance = stack.enter_context(progress(len(items), quiet=quiet))
-            for each in run(items, work, threads=min(workers, max(1, len(items)))):
+            threads = min(workers, max(1, len(items)))
+            for each in run_grouped(items, work, threads=threads, size=together):
                 tally.add(each)
                 _print(each, sink, records=records, lines=lines)
                 advance()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from censor.cli.console import EXIT_FAILED, fail, outcome, printable, work_off
+from censor.cli.console import EXIT_FAILED, fail, outcome, printable, singly, work_off
 from censor.cli.labeled import require_extra
 from censor.cli.options import FilePath, analysis_options, applying_options, planning_options
 from censor.cli.preparing import make_censor, preparing
@@ -142,13 +142,17 @@ def apply(
         censor = make_censor(shared, pictures=1, base=plan.policy)
     tally = work_off(
         items,
-        lambda item: outcome(item.source, lambda: _apply_one(censor, plan, item, quality, other_models=other_models)),
+        singly(
+            lambda item: outcome(
+                item.source, lambda: _apply_one(censor, plan, item, quality, other_models=other_models)
+            )
+        ),
         workers=1,
         messages=shared.messages,
         report=report,
         overwrite=force,
     )
-    sys.exit(EXIT_FAILED if tally.failed or tally.unwritten is not None else 0)
+    sys.exit(EXIT_FAILED if tally.incomplete else 0)
 
 
 def _apply_one(censor: Censor, plan: Plan, item: BatchItem, quality: int | None, *, other_models: bool) -> Outcome:

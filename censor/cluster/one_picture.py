@@ -1,21 +1,23 @@
-"""What is done with the bytes of one picture: the same as the command does with a file."""
+"""What is done with the bytes of pictures: the same as the command does with files."""
 
 from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from censor.checking import settled
 from censor.cluster.job import Job
 from censor.cluster.sources import Row
 from censor.cluster.verdicts import DONE, FAILED, PASSED_OVER
 from censor.errors import WriteError
 from censor.gather import is_meant
 from censor.media.encoding import output_format
-from censor.media.film_kinds import film_in, film_named
+from censor.media.film_kinds import FILMS, film_in, film_named
 from censor.media.opening import still_or_moving
 from censor.report import Outcome
 from detect.errors import LimitError
@@ -24,8 +26,9 @@ from detect.pictures.formats import SNIFF_BYTES, refused_kind, sniff
 if TYPE_CHECKING:
     from censor.pipeline import Censor
     from censor.redact import Redaction
+    from censor.results import Checked
 
-__all__ = ["Worked", "work_on"]
+__all__ = ["Given", "Worked", "work_on"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,46 +57,92 @@ class Worked:
         return cls(outcome=FAILED, record=Outcome.failed(uri, error).record, size=size)
 
 
-def work_on(censor: Censor, row: Row, data: bytes, job: Job, *, stills: Censor | None = None) -> Worked:
-    """Judge a picture, or censor it; whatever happens to it is its own outcome.
+class Given(NamedTuple):
+    """One picture that is worked on.
+
+    Attributes:
+        row: Which.
+        data: Its bytes; of one that has more than are taken, the first.
+    """
+
+    row: Row
+    data: bytes
+
+    @property
+    def kind(self) -> str | None:
+        """What its first bytes announce."""
+        film = film_in(self.data[:SNIFF_BYTES])
+        return sniff(self.data[:SNIFF_BYTES]) if film is None else film.name
+
+    @property
+    def is_meant(self) -> bool:
+        """Whether it is a picture or a film, or is named as one."""
+        start = self.data[:SNIFF_BYTES]
+        refused = film_in(start) is not None or refused_kind(start) is not None
+        return not self.data or is_meant(Path(self.row.name), format=self.kind, refused=refused)
+
+    def is_cut(self, job: Job) -> bool:
+        """Whether it has more bytes than are taken."""
+        return self.row.size is not None and self.row.size > job.max_bytes
+
+    def stream(self) -> io.BytesIO:
+        """Its bytes to read."""
+        stream = io.BytesIO(self.data)
+        stream.name = self.row.uri  # what errors call it
+        return stream
+
+
+def work_on(censor: Censor, given: Sequence[Given], job: Job, *, stills: Censor | None = None) -> list[Worked]:
+    """Judge pictures, or censor them; whatever happens to one is its own outcome.
 
     Args:
         censor: Policy and networks.
-        row: Which picture.
-        data: Its bytes; of one that has more than are taken, the first.
+        given: The pictures.
         job: What is done.
         stills: Policy and networks for what does not move, if those are others.
     """
-    start = data[:SNIFF_BYTES]
-    film = film_in(start)
-    kind = sniff(start) if film is None else film.name
-    refused = film is not None or refused_kind(start) is not None
-    if data and not is_meant(Path(row.name), format=kind, refused=refused):
+    known = _looked_ahead(stills or censor, given, job) if job.kind == "check" and len(given) > 1 else {}
+    return [_work_on(censor, stills or censor, each, job, known.get(place)) for place, each in enumerate(given)]
+
+
+def _looked_ahead(censor: Censor, given: Sequence[Given], job: Job) -> Mapping[int, Callable[[], Checked]]:
+    """What a look at these together says of each that may be a still, or raises; by its place among them."""
+    stills = {
+        place: each.stream()
+        for place, each in enumerate(given)
+        if each.is_meant and not each.is_cut(job) and each.kind not in FILMS
+    }
+    checks = censor.check_together(tuple(stills.values()), whole=job.whole)
+    return {place: partial(settled, checked) for place, checked in zip(stills, checks, strict=True)}
+
+
+def _work_on(
+    censor: Censor, stills: Censor, given: Given, job: Job, known: Callable[[], Checked] | None = None
+) -> Worked:
+    row = given.row
+    if not given.is_meant:
         return Worked(outcome=PASSED_OVER, record={}, size=row.size)
-    stream = io.BytesIO(data)
-    stream.name = row.uri  # what errors call it
-    if row.size is not None and row.size > job.max_bytes:
+    if given.is_cut(job):
         cap = LimitError(f"{row.uri}: more than {job.max_bytes:,} bytes, the cap on a picture's size")
         return Worked.failed(row.uri, cap)
     try:
         if job.kind == "check":
-            return _checked(censor, stills or censor, row, stream, kind, job)
-        return _hidden(censor, stills or censor, row, stream, kind, job)
+            return _checked(censor, given, known or partial(stills.check, given.stream(), whole=job.whole))
+        return _hidden(censor, stills, row, given.stream(), given.kind, job)
     except Exception as error:  # noqa: BLE001  # a bug of ours in one picture must not let the others go unreported
-        return Worked.failed(row.uri, error, len(data))
+        return Worked.failed(row.uri, error, len(given.data))
 
 
-def _checked(censor: Censor, stills: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:
+def _checked(censor: Censor, given: Given, still: Callable[[], Checked]) -> Worked:
+    uri = given.row.uri
+
     def moving() -> Outcome:
         from censor.animation_report import animation_outcome
 
-        stream.seek(0)
-        return animation_outcome(row.uri, censor.check_medium(stream))
+        return animation_outcome(uri, censor.check_medium(given.stream()))
 
-    done = still_or_moving(
-        kind, still=lambda: Outcome.of(row.uri, stills.check(stream, whole=job.whole)), moving=moving
-    )
-    return Worked(outcome=DONE, record=done.record, size=stream.getbuffer().nbytes)
+    done = still_or_moving(given.kind, still=lambda: Outcome.of(uri, still()), moving=moving)
+    return Worked(outcome=DONE, record=done.record, size=len(given.data))
 
 
 def _hidden(censor: Censor, stills: Censor, row: Row, stream: io.BytesIO, kind: str | None, job: Job) -> Worked:

@@ -14,10 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from censor.batch import run
+from censor.batch import run, run_grouped
+from censor.checking import together
 from censor.cluster.job import Job, Load, Loaded, read_job, same_job
 from censor.cluster.names import ATTEMPTS
-from censor.cluster.one_picture import Worked, work_on
+from censor.cluster.one_picture import Given, Worked, work_on
 from censor.cluster.outputs import write_output
 from censor.cluster.planning import read_rows, shard_id
 from censor.cluster.scores import score
@@ -36,6 +37,9 @@ __all__ = ["ShardWorker"]
 
 _READERS = 4
 """Threads that read ahead of the networks, and as many that write behind them."""
+
+_HEAVIEST = 8 * 2**20
+"""Bytes of pictures that are looked at together: as many more are waiting for each core."""
 
 _CRASHES = 3
 """A picture at which so many workers ended is given up."""
@@ -148,7 +152,14 @@ class ShardWorker:
     def _worked(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Worked]]:
         """All pictures, read ahead, worked on side by side, and written behind."""
         read = run(rows, self._read, threads=_READERS)
-        worked = run(read, lambda each: (each.row, self._work(each)), threads=self._cores)
+        worked = run_grouped(
+            read,
+            self._work_together,
+            threads=self._cores,
+            size=together(len(rows), self._cores) if self._job.kind == "check" else 1,
+            weight=lambda each: len(each.data or b""),
+            heaviest=_HEAVIEST,
+        )
         return run(worked, lambda each: (each[0], self._write(*each)), threads=_READERS)
 
     def _worked_carefully(
@@ -161,7 +172,8 @@ class ShardWorker:
                 yield row, Worked.failed(row.uri, CrashedError(what))
                 continue
             self._out.put(mark, row.uri.encode())
-            yield row, self._write(row, self._work(self._read(row)))
+            ((_, worked),) = self._work_together([self._read(row)])
+            yield row, self._write(row, worked)
 
     def _read(self, row: Row) -> _Read:
         if row.refused is not None:
@@ -174,12 +186,16 @@ class ShardWorker:
         except Exception as error:  # noqa: BLE001  # whatever happens to one picture is its own failure
             return _Read(row, None, error)
 
-    def _work(self, read: _Read) -> Worked:
-        if read.error is not None or read.data is None:
-            return Worked.failed(read.row.uri, read.error or ReadError(f"{read.row.uri}: cannot be read"))
-        if self._loaded.scoring is not None:
-            return score(self._loaded.scoring, read.row, read.data, self._job)
-        return work_on(self._censor, read.row, read.data, self._job, stills=self._loaded.stills)
+    def _work_together(self, read: Sequence[_Read]) -> list[tuple[Row, Worked]]:
+        """What becomes of pictures that are looked at together."""
+        given = [Given(each.row, each.data) for each in read if each.error is None and each.data is not None]
+        scoring = self._loaded.scoring
+        if scoring is not None:
+            worked = [score(scoring, *each, self._job) for each in given]
+        else:
+            worked = work_on(self._censor, given, self._job, stills=self._loaded.stills)
+        done = {id(each.row): became for each, became in zip(given, worked, strict=True)}
+        return [(each.row, done.get(id(each.row)) or _unread(each)) for each in read]
 
     @property
     def _censor(self) -> Censor:
@@ -221,6 +237,10 @@ def _loaded(job: Job, load: Load, cores: int) -> Loaded:
             f"other models than where the job was begun: {', '.join(sorted({name for name, _ in differing}))}"
         )
     return loaded
+
+
+def _unread(read: _Read) -> Worked:
+    return Worked.failed(read.row.uri, read.error or ReadError(f"{read.row.uri}: cannot be read"))
 
 
 def _one_line(error: Exception) -> str:

@@ -8,9 +8,30 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from censor.media.film_kinds import Codec
 
-__all__ = ["open_encoder", "quiet"]
+__all__ = ["encoder_settings", "open_encoder", "quiet"]
+
+_AVX_512 = 13
+"""OpenCV's number of these instructions: `CV_CPU_AVX_512F` in core/cvdef.h."""
+
+
+def encoder_settings(codec: Codec, quality: int | None) -> dict[str, str]:
+    """What an encoder is told, so that the same pictures come out the same to the byte each time.
+
+    With AVX-512 x264's macroblock tree (165 and before) goes by memory that nobody has set: of one film in three runs
+    or in three hundred a few macroblocks are coded otherwise. Without these instructions it takes a fiftieth longer.
+
+    Args:
+        codec: What is encoded.
+        quality: As `Codec.settings` takes it.
+    """
+    told = codec.settings(quality)
+    if codec.encoder == "libx264" and cv2.checkHardwareSupport(_AVX_512):
+        told["x264-params"] = "asm=AVX2"
+    return told
 
 
 def open_encoder(context: Any) -> None:

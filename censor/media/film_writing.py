@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from censor.errors import WriteError
-from censor.media.film_encoders import open_encoder, quiet
+from censor.media.film_encoders import encoder_settings, open_encoder, quiet
 from censor.media.film_kinds import CODECS, Codec, FilmKind
 from censor.media.film_light import with_light
 from censor.media.film_reading import FilmInfo, opened, shown_stream
@@ -54,10 +54,10 @@ class Recipe:
     @property
     def settings(self) -> dict[str, str]:
         """What the encoder is told; AVI knows no order of frames but that in which they are decoded."""
-        settings = with_light(self.codec.settings(self.quality), self.info.light, self.codec)
+        told = with_light(encoder_settings(self.codec, self.quality), self.info.light, self.codec)
         if self.crf is not None:
-            settings["crf"] = str(self.crf)
-        return {**settings, "bf": "0"} if self.kind.name == "AVI" else settings
+            told["crf"] = str(self.crf)
+        return {**told, "bf": "0"} if self.kind.name == "AVI" else told
 
     @property
     def rate(self) -> Fraction:

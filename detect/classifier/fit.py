@@ -38,10 +38,26 @@ def fed(image: RGBImage, *, size: tuple[int, int], resize: str) -> RGBImage:
         return fit.pixels(image)
     picture = shrink(image, rows=fit.rows, columns=fit.columns)
     # Of the picture as it is shrunk already: under the blur nobody sees that it was not the picture itself.
-    behind = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
-    canvas = cv2.sepFilter2D(behind, -1, _BLUR, _BLUR, borderType=cv2.BORDER_REPLICATE)
-    canvas[fit.top : fit.top + fit.rows, fit.left : fit.left + fit.columns] = picture
-    return np.asarray(canvas, np.uint8)
+    behind = np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+    axis, first, sides = (0, fit.top, fit.rows) if fit.rows < size[0] else (1, fit.left, fit.columns)
+    canvas = np.empty_like(behind)
+    canvas[_along(axis, first, first + sides)] = picture
+    for start, stop in ((0, first), (first + sides, size[axis])):
+        if start < stop:
+            canvas[_along(axis, start, stop)] = _blurred(behind, axis, start, stop)
+    return canvas
+
+
+def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    """Some rows, or some columns."""
+    return (slice(None),) * axis + (slice(start, stop),)
+
+
+def _blurred(image: RGBImage, axis: int, start: int, stop: int) -> RGBImage:
+    """Rows, or columns, of the picture when it is blurred, and no more work than these need."""
+    low, high = max(0, start - len(_BLUR) // 2), min(image.shape[axis], stop + len(_BLUR) // 2)
+    around = cv2.sepFilter2D(image[_along(axis, low, high)], -1, _BLUR, _BLUR, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(around, np.uint8)[_along(axis, start - low, stop - low)]
 
 
 def shrunk_by(height: int, width: int, *, size: tuple[int, int], resize: str) -> float:

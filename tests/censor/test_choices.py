@@ -9,7 +9,7 @@ import click
 import pytest
 
 from censor.choices import EFFECTS, SHAPES
-from censor.cli.pictures import hide
+from censor.cli.hide import hide
 from censor.cli.watch import watch
 from censor.service.policies import Censoring
 from detect.pictures.formats import SUFFIXES

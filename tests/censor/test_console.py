@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from censor.cli.console import Tally, work_off
+from censor.cli.console import Tally, singly, work_off
 from censor.cli.groups import MessageOptions
 from censor.cli.preparing import preparing
 from censor.errors import CensorError, PolicyError
@@ -44,7 +44,7 @@ def test_what_became_of_the_items_is_counted_and_returned(capsys: pytest.Capture
     def work(number: int) -> Outcome:
         return Outcome.failed(str(number), CensorError("no")) if number == 4 else done(number)
 
-    tally = work_off(range(6), work, workers=2, messages=LOUD, ignored=1)
+    tally = work_off(range(6), singly(work), workers=2, messages=LOUD, ignored=1)
     assert (tally.total, tally.reported, tally.failed, tally.hidden) == (6, 6, 1, 3)
     assert tally.levels == {"safe": 2, "nsfw": 1, None: 2}
     assert not tally.interrupted
@@ -63,7 +63,7 @@ def test_an_interruption_is_returned(capsys: pytest.CaptureFixture[str]) -> None
             raise KeyboardInterrupt
         return done(number)
 
-    tally = work_off(range(4), work, workers=1, messages=QUIET)
+    tally = work_off(range(4), singly(work), workers=1, messages=QUIET)
     assert (tally.interrupted, tally.reported) == (True, 2)
     assert capsys.readouterr().err == "interrupted; 2 of 4 reported, what was begun is finished\n"
 
@@ -72,17 +72,17 @@ def test_results_that_cannot_be_written_are_returned(monkeypatch: pytest.MonkeyP
     said = io.StringIO()
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     monkeypatch.setattr(sys, "stderr", said)
-    tally = work_off(range(4), done, workers=1, messages=QUIET, report=Path("/dev/full"), overwrite=True)
+    tally = work_off(range(4), singly(done), workers=1, messages=QUIET, report=Path("/dev/full"), overwrite=True)
     assert "No space left" in str(tally.unwritten)
     assert said.getvalue() == "Error: the results cannot be written: No space left on device\n"
 
 
 def test_a_report_that_cannot_be_begun_is_usage(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match=r"gone/r\.jsonl: cannot be written: No such file"):
-        work_off([1], done, workers=1, messages=QUIET, report=tmp_path / "gone" / "r.jsonl")
+        work_off([1], singly(done), workers=1, messages=QUIET, report=tmp_path / "gone" / "r.jsonl")
     (tmp_path / "r.jsonl").touch()
     with pytest.raises(click.UsageError, match="exists already; use --force"):
-        work_off([1], done, workers=1, messages=QUIET, report=tmp_path / "r.jsonl")
+        work_off([1], singly(done), workers=1, messages=QUIET, report=tmp_path / "r.jsonl")
 
 
 def test_a_new_tally_is_empty() -> None:
@@ -100,7 +100,7 @@ def test_lines_of_a_report_that_replaces_another_appear_as_work_goes_on(face: Pa
         return Outcome(file=str(number), record=numbered(number), line="")
 
     messages = MessageOptions(quiet=True, verbose=False)
-    tally = work_off(range(9), work, workers=1, messages=messages, report=report, overwrite=True)
+    tally = work_off(range(9), singly(work), workers=1, messages=messages, report=report, overwrite=True)
     assert (tally.reported, tally.failed, tally.interrupted) == (9, 0, False)
     assert seen[0] == 0
     assert seen[-1] > 0

@@ -1,4 +1,4 @@
-"""`censor hide` and `censor check`: what is done with pictures."""
+"""`censor hide`: censored copies of pictures and films."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NSFW, Tally, frames_bar, outcome, work_off
+from censor.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Tally, frames_bar, outcome, singly, work_off
 from censor.cli.options import (
     FilePath,
-    every_option,
     film_options,
     hiding_options,
     photos_argument,
     shared_options,
     within,
 )
-from censor.cli.piped import Applying, hide_piped, read_piped
+from censor.cli.piped import Applying, hide_piped
 from censor.cli.preparing import make_censor, named_weights, preparing
 
 if TYPE_CHECKING:
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
     from censor.cli.groups import FilmOptions, HidingOptions, OutputOptions, SharedOptions
     from censor.errors import CensorError
     from censor.manual import Box
-    from censor.media.opening import Encoded
     from censor.pipeline import Censor
     from censor.report import Outcome
     from detect.errors import DetectError
     from detect.folders import PathBeneath
 
-__all__ = ["check", "hide"]
+__all__ = ["hide"]
 
 
 @click.command()
@@ -120,7 +118,7 @@ def hide(  # noqa: PLR0913  # as many options
         tally = _hide_stream(photos, output, hiding, shared, report)
     else:
         tally = _hide_files(photos, output, hiding, shared, report)
-    sys.exit(_exit_code(tally))
+    sys.exit(EXIT_INTERRUPTED if tally.interrupted else EXIT_FAILED if tally.incomplete else 0)
 
 
 def _hide_files(
@@ -138,7 +136,7 @@ def _hide_files(
     quiet = shared.messages.quiet or len(items) > 1  # several have a bar of their own
     return work_off(
         items,
-        lambda item: outcome(item.source, lambda: _hide_one(censor, output, item, quiet=quiet)),
+        singly(lambda item: outcome(item.source, lambda: _hide_one(censor, output, item, quiet=quiet))),
         workers=shared.limits.workers,
         messages=shared.messages,
         ignored=gathered.ignored + outputs,
@@ -238,98 +236,12 @@ def _hide_stream(
 
     return work_off(
         [Path("-")],
-        lambda name: outcome(name, lambda: hide_piped(censor, output, max_bytes=shared.limits.max_bytes)),
+        singly(lambda name: outcome(name, lambda: hide_piped(censor, output, max_bytes=shared.limits.max_bytes))),
         workers=1,
         messages=shared.messages._replace(quiet=True),  # standard output is the picture
         report=report,
         overwrite=output.force,
     )
-
-
-@click.command()
-@photos_argument
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for every picture instead.")
-@click.option("--whole", is_flag=True, help="Decode large JPEGs whole: for files that may be made to deceive.")
-@every_option
-@click.option("--first", is_flag=True, help="Stop at the first frame of what moves that is NSFW.")
-@shared_options
-def check(
-    photos: tuple[str, ...], *, as_json: bool, whole: bool, every: int | None, first: bool, shared: SharedOptions
-) -> None:
-    """Judge pictures and films without writing any; `-` is standard input.
-
-    Prints level, score, file and reasons.
-    """
-    from censor.batch import BatchItem, gather
-
-    if piped := "-" in photos:
-        if len(photos) > 1:
-            raise click.UsageError("`-` stands alone")
-        items: tuple[BatchItem, ...] = (BatchItem(source=Path("-"), relative=Path("-")),)
-        ignored = 0
-    else:
-        gathered = gather(photos)
-        items, ignored = gathered.items, gathered.ignored
-    with preparing():
-        censor = make_censor(shared, pictures=len(items))
-        censor.require_verdict()
-
-    quiet = shared.messages.quiet or len(items) > 1
-
-    def work(item: BatchItem) -> Outcome:
-        piped_in = read_piped(shared.limits.max_bytes) if piped else None
-        return _check_one(censor, item, piped_in, whole=whole, every=every, first=first, quiet=quiet)
-
-    tally = work_off(
-        items,
-        lambda item: outcome(item.source, lambda: work(item)),
-        workers=shared.limits.workers,
-        messages=shared.messages._replace(verbose=not shared.messages.quiet),
-        judging=True,
-        records=as_json,
-        ignored=ignored,
-    )
-    sys.exit(_exit_code(tally, judging=True))
-
-
-def _check_one(
-    censor: Censor, item: BatchItem, piped: Encoded | None, *, whole: bool, every: int | None, first: bool, quiet: bool
-) -> Outcome:
-    from censor.media.opening import announced, still_or_moving
-    from censor.report import Outcome
-
-    if item.error is not None:
-        raise item.error
-    name, source = str(item.source), piped or item.beneath or item.source
-
-    def still() -> Outcome:
-        return Outcome.of(name, censor.check(source, whole=whole))
-
-    def moving() -> Outcome:
-        from censor.animation_report import animation_outcome
-
-        if piped is not None:
-            piped.seek(0)
-        with frames_bar(quiet=quiet) as progress:
-            return animation_outcome(name, censor.check_medium(source, every=every, first=first, progress=progress))
-
-    def paged() -> Outcome:
-        from censor.pages_report import pages_outcome
-
-        if piped is not None:
-            piped.seek(0)
-        return pages_outcome(name, censor.check_pages(source))
-
-    kind = item.format if piped is None else announced(piped)
-    return still_or_moving(kind, still=still, moving=moving, paged=paged)
-
-
-def _exit_code(tally: Tally, *, judging: bool = False) -> int:
-    if tally.interrupted:
-        return EXIT_INTERRUPTED
-    if tally.failed or tally.unwritten is not None:
-        return EXIT_FAILED
-    return EXIT_NSFW if judging and tally.levels["nsfw"] else 0
 
 
 def _check_out(out: Path | None, photos: tuple[str, ...]) -> None:
