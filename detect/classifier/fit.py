@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detect.detections import RGBImage
-from detect.runtime.letterbox import Letterbox, shrink
+from detect.reduction import halved
+from detect.runtime.letterbox import SHORT, Letterbox, shrink
 
 __all__ = ["RESIZES", "fed", "inside", "laid", "shrunk_by"]
 
@@ -33,10 +34,10 @@ def fed(image: RGBImage, *, size: tuple[int, int], resize: str) -> RGBImage:
     height, width = image.shape[:2]
     fit = _letterbox(height, width, size)
     if resize == "squash" or (fit.rows, fit.columns) == size:
-        return shrink(image, rows=size[0], columns=size[1])
+        return _shrunk(image, *size)
     if resize == "letterbox":
         return fit.pixels(image)
-    picture = shrink(image, rows=fit.rows, columns=fit.columns)
+    picture = _shrunk(image, fit.rows, fit.columns)
     # Of the picture as it is shrunk already: under the blur nobody sees that it was not the picture itself.
     behind = np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
     axis, first, sides = (0, fit.top, fit.rows) if fit.rows < size[0] else (1, fit.left, fit.columns)
@@ -46,6 +47,22 @@ def fed(image: RGBImage, *, size: tuple[int, int], resize: str) -> RGBImage:
         if start < stop:
             canvas[_along(axis, start, stop)] = _blurred(behind, axis, start, stop)
     return canvas
+
+
+def _shrunk(image: RGBImage, rows: int, columns: int) -> RGBImage:
+    """As `shrink`, in half the time where that would go by fractions of pixels.
+
+    That is where the picture is to become more than half as large, but not much: on the way to twice the size bilinear
+    interpolation lets every pixel count, and what comes out is a tenth of a level off, in photographs. Classifiers do
+    not mind; CenterFace sees more faces in a mosaic.
+    """
+    while min(image.shape[0] / rows, image.shape[1] / columns) >= 2:
+        image = halved(image)
+    less, more = sorted((image.shape[0] / rows, image.shape[1] / columns))
+    if less <= 1 or not SHORT <= more < 2:
+        return shrink(image, rows=rows, columns=columns)
+    twice = cv2.resize(image, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
+    return halved(np.asarray(twice, np.uint8))
 
 
 def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:

@@ -171,7 +171,7 @@ def test_shrinking_far_is_an_area_average(height: int, width: int, rows: int, co
     assert small.shape == (rows, columns, 3)
     means, count = halvings(image, rows, columns)
     less, more = sorted((means.shape[0] / rows, means.shape[1] / columns))
-    if less > 1 and more >= 2:
+    if less > 1 and more >= 1.5:
         assert np.abs(small - area_means(means, rows, columns)).max() <= 0.51 * (count + 1)  # each step rounds
 
 
@@ -180,16 +180,7 @@ def test_shrinking_a_little_interpolates_by_hand() -> None:
     assert shrink(image, rows=3, columns=3)[1, :, 0].tolist() == [5, 45, 85]  # at columns 1/6, 3/2 and 17/6
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(30, 38), (38, 30), (31, 31), (39, 39)])
-def test_shrinking_by_less_than_half_is_nearly_an_area_average(rows: int, columns: int) -> None:
-    y, x = np.mgrid[:60, :60]
-    smooth = np.stack([120 + 60 * np.sin(y / 5), 120 + 60 * np.cos(x / 4), 2 * y + 2 * x], axis=2).astype(np.uint8)
-    small = shrink(smooth, rows=rows, columns=columns)
-    assert np.abs(small - area_means(smooth.astype(float), rows, columns)).max() <= 3
-    assert np.abs(small - area_means(smooth.astype(float), rows, columns)).mean() <= 0.7
-
-
-@given(st.integers(6, 40), st.floats(1.01, 1.99), st.data())
+@given(st.integers(6, 40), st.floats(1.01, 1.49), st.data())
 def test_every_pixel_counts_when_shrinking_a_little(rows: int, factor: float, data: st.DataObject) -> None:
     side = int(rows * factor)
     y, x = data.draw(st.integers(0, side - 1)), data.draw(st.integers(0, side - 1))

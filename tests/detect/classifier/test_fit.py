@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +26,25 @@ def test_squashing_shows_the_edges_of_the_whole_picture() -> None:
     assert (seen[:, 0] == 200).all()
     assert (seen[:, -1] == 100).all()
     assert not seen[:, 1:-1].any()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(50, 60), (43, 57), (59, 59), (60, 78), (63, 45)])
+def test_shrinking_by_less_than_half_is_nearly_an_area_average(rows: int, columns: int) -> None:
+    y, x = np.mgrid[:rows, :columns]
+    smooth = np.stack([120 + 60 * np.sin(y / 5), 120 + 60 * np.cos(x / 4), y + x], axis=2).astype(np.uint8)
+    means = cv2.resize(smooth.astype(np.float32), (40, 32), interpolation=cv2.INTER_AREA)
+    off = np.abs(fed(smooth, size=(32, 40), resize="squash") - means)
+    assert off.mean() < 0.8
+    assert off.max() < 4
+
+
+@given(st.integers(6, 40), st.floats(1.5, 1.99), st.data())
+def test_every_pixel_counts(side: int, factor: float, data: st.DataObject) -> None:
+    larger = max(int(side * factor), side + 1)
+    y, x = data.draw(st.integers(0, larger - 1)), data.draw(st.integers(0, larger - 1))
+    image = np.zeros((larger, larger, 3), np.uint8)
+    image[y, x] = 255
+    assert fed(image, size=(side, side), resize="squash")[..., 0].sum() > 255 * (side / larger) ** 2 / 2 - 8  # rounding
 
 
 @pytest.mark.parametrize(("shape", "where"), [((64, 128, 3), np.s_[8:24]), ((128, 64, 3), np.s_[:, 8:24])])
