@@ -93,8 +93,8 @@ def fuse(
 ) -> list[Fused]:
     """Fuse what several detectors found in one picture, label by label.
 
-    A label that says less than another detector's (``FACE``, where that says ``FACE_FEMALE``) becomes that of the box
-    it overlaps most, if by more than the threshold.
+    A label that says less than another detector's (``FACE``, where that says ``FACE_FEMALE``) becomes that of the
+    surest box that it overlaps by more than the threshold.
 
     Args:
         found: Each detector's boxes, by what the detector is called.
@@ -138,17 +138,18 @@ def _specified(
     own = found[who]
     labels = [known[who][label] for label in own.labels]
     others = [
-        (known[other][label], boxes.xyxy[row])
+        (known[other][label], boxes.xyxy[row], float(boxes.scores[row]))
         for other, boxes in found.items()
         if other != who
         for row, label in enumerate(boxes.labels)
     ]
     for row, label in enumerate(labels):
-        kinds = [(kind, box) for kind, box in others if kind in KINDS.get(label, ())]
+        kinds = [each for each in others if each[0] in KINDS.get(label, ())]
         if kinds:
-            overlaps = iou(own.xyxy[row : row + 1], np.stack([box for _, box in kinds]))[0]
-            if overlaps.max() > iou_threshold:
-                labels[row] = kinds[int(overlaps.argmax())][0]
+            overlaps = iou(own.xyxy[row : row + 1], np.stack([box for _, box, _ in kinds]))[0]
+            there = [each for each, overlap in zip(kinds, overlaps, strict=True) if overlap > iou_threshold]
+            # Not the nearest: one of a man's face and one of a woman's at the same place differ in nothing but this.
+            labels[row] = max(there, key=lambda each: each[2], default=(label,))[0]
     return labels
 
 

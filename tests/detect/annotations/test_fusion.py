@@ -120,6 +120,15 @@ class TestFuse:
         assert (woman.label, woman.votes) == ("FACE_FEMALE", {"kinds": 0.5, "faces": 0.75})
         assert (other.label, other.score, other.votes) == ("FACE", 0.25, {"kinds": 0.0, "faces": 0.5})
 
+    def test_a_face_is_a_womans_where_another_is_surer_of_that(self) -> None:
+        kinds = found(
+            ("FACE_FEMALE", "FACE_MALE"), ([0, 0, 10, 9], 0.8, "FACE_FEMALE"), ([0, 0, 10, 10], 0.125, "FACE_MALE")
+        )
+        faces = found(("FACE",), ([0, 0, 10, 10], 0.9, "FACE"))
+        woman, man = fuse({"kinds": kinds, "faces": faces})
+        assert (woman.label, [*woman.votes]) == ("FACE_FEMALE", ["kinds", "faces"])
+        assert (man.label, man.votes) == ("FACE_MALE", {"kinds": 0.125, "faces": 0.0})
+
     def test_wanted_labels_take_their_kinds_and_leave_others(self) -> None:
         kinds = found(("FACE_FEMALE", "FACE_MALE", "ace"), ([0, 0, 9, 9], 0.5, "FACE_MALE"), ([0, 0, 9, 9], 0.9, "ace"))
         (box,) = fuse({"kinds": kinds}, names=("FACE",))
