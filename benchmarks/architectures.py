@@ -87,12 +87,14 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
         cmap="viridis_r",
         alpha=0.7,
     )
-    for number, row in enumerate(sorted(rows, key=lambda row: (row["accuracy"], row["gflops"]))):
+    for number, row in enumerate(sorted(rows, key=lambda row: row["gflops"])):
         label = f"{row['name']}\n{row['parameters']:.1f} M, {row['milliseconds']:.1f} ms"
-        above = (0, (12, -32)[number % 2])  # or below: neighbors would write over one another
-        place: dict[str, Any] = {"xytext": above, "textcoords": "offset points", "ha": "center"}
-        axes.annotate(label, (row["gflops"], row["accuracy"]), fontsize="x-small", **place)
-    axes.margins(0.12)
+        away = 6 + (30 + 12 * row["parameters"]) ** 0.5 / 2  # of the dot's middle, in points
+        # On one side or the other by turns: neighbors would write over one another.
+        side: dict[str, Any] = {"xytext": (-away, 0), "ha": "right"} if number % 2 == 0 else {"xytext": (away, 0)}
+        place = (row["gflops"], row["accuracy"])
+        axes.annotate(label, place, fontsize="x-small", va="center", textcoords="offset points", **side)
+    axes.margins(0.2, 0.12)
     axes.set(xscale="log", xlabel="GFLOP a picture", ylabel="accuracy", title="from scratch, same options")
     axes.grid(alpha=0.3)
     figure.colorbar(dots, label="ms of one thread a picture")
