@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,9 @@ def first_shown(case: Case) -> list[RGB]:
     return found
 
 
+TOOLS = ("convert", "vips", "avifenc", "heif-convert")
+
+
 def alike(one: RGB, other: RGB) -> bool:
     """Whether two pictures show the same."""
     if one.shape != other.shape:
@@ -183,6 +187,8 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="a line for each fixed file")
     parser.add_argument("--keep", type=Path, help="a folder for files that differ")
     arguments = parser.parse_args()
+    if missing := [each for each in TOOLS if shutil.which(each) is None]:
+        parser.error(f"{', '.join(missing)}: not installed; these are Debian's packages that are named above")
     warnings.simplefilter("ignore")  # Pillow's, of broken tags
     table: dict[str, Counter[str]] = {}
     different: list[str] = []

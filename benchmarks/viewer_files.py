@@ -95,14 +95,16 @@ def profiles() -> dict[str, bytes]:
     def patched(at: int, value: bytes) -> bytes:
         return linear[:at] + value + linear[at + len(value) :]
 
+    lcms = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return {
         "srgb": matrix_profile(SRGB, 2.2), "p3": matrix_profile(P3, 2.2), "adobe": matrix_profile(ADOBE, 563 / 256),
         "prophoto": matrix_profile(PROPHOTO, 1.8), "linear": linear, "shuffled": matrix_profile(SRGB, shuffle),
-        "swapped": matrix_profile(SRGB[::-1], 2.2), "lcms": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+        "swapped": matrix_profile(SRGB[::-1], 2.2), "lcms": lcms,
         "lut": lut_profile(inverse), "lut colorimetric": lut_profile(inverse, tag=b"A2B1"), "junk": b"junk" * 50,
         "d65": patched(68, struct.pack(">3i", 62289, 65536, 71372)), "version 5": patched(8, b"\x05"),
         "version 1": patched(8, b"\x01"), "too long": patched(0, struct.pack(">I", 9999)),
         "too short": patched(0, struct.pack(">I", 200)), "link": patched(12, b"link"), "luv": patched(20, b"Luv "),
+        "no length": patched(132 + 6 * 12 + 8, bytes(4)), "beyond white": lcms.replace(b"\0\0\x0d\x59", b"\0\0\x80\0"),  # b of its curves
         "trailing": linear + b"x" * 100, "no signature": patched(36, b"xxxx"), "grey": patched(16, b"GRAY"),
     }  # fmt: skip
 

@@ -89,7 +89,8 @@ def export(weights: Path, target: Path, images_dir: Path | None, limit: int, ove
     pictures = list_pictures(images_dir)[:limit] if images_dir else []
     is_classifier = read_tensors(weights)[1].get("task") == "classify"
     worst = (export_classifier if is_classifier else export_onnx)(weights, target, pictures=pictures)
-    click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {len(pictures) or 'no'} pictures")
+    what = f"{len(pictures)} pictures" if pictures else "noise"
+    click.echo(f"{target}: agrees with {weights} to {worst:.1e} on {what}")
 
 
 @click.command()

@@ -38,6 +38,9 @@ _SAME = 8
 _SHAKE, _STEADY = 1e-4, 24
 """How little a number between two stages of a look-up table may be off, of 1, and how far that may carry, of 255."""
 
+_SLACK = 1e-3
+"""How far a curve may be off [0, 1] by the rounding of its numbers."""
+
 _FIT = 0.6
 """Of 255: how far a curve may lie from the plain one that is written for it."""
 
@@ -122,7 +125,7 @@ def of_grey_or_ink(image: Image.Image, icc: bytes, name: str) -> list[NDArray[np
         for clut in [table.clut for table in profile.tables[:1] if table.clut is not None]:
             shown.append(_looked_up(np.dstack([255 - colors, np.zeros_like(colors[..., 0])]), clut, name))
     if profile.shaper is not None:
-        shown.append(_applied(colors, profile.shaper))
+        shown += _by_shaper(colors, profile.shaper)
     if grey and (whole := to_srgb(image, icc)) is not None:
         shown.append(np.asarray(whole))
     return _distinct(shown)
@@ -185,7 +188,7 @@ def _readings(pixels: NDArray[np.uint8], declared: Declared, name: str) -> list[
         shown += _readings(pixels, Cicp(*profile.cicp), name)
     shown += _by_tables(Image.fromarray(pixels), profile, name)
     if profile.shaper is not None:
-        shown.append(_applied(pixels, profile.shaper))
+        shown += _by_shaper(pixels, profile.shaper)
     taken = profile.taken and all(table.clut is not None for table in profile.tables[:1])
     return shown if taken else [pixels, *shown]
 
@@ -246,6 +249,13 @@ def _encoded(linear: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(table[np.rint(np.clip(linear, 0, 1) * (len(table) - 1)).astype(np.uint16)])
 
 
+def _by_shaper(pixels: NDArray[np.uint8], shaper: Shaper) -> list[NDArray[np.uint8]]:
+    """RGB (H, W, 3) in sRGB: as skcms has it, which keeps light that is off [0, 1], and as LittleCMS, which cuts it."""
+    cut = np.clip(shaper.curves, 0, 1)
+    kept = [] if np.abs(cut - shaper.curves).max() <= _SLACK else [_applied(pixels, shaper)]
+    return [*kept, _applied(pixels, shaper._replace(curves=cut))]
+
+
 def _applied(pixels: NDArray[np.uint8], shaper: Shaper) -> NDArray[np.uint8]:
     """RGB (H, W, 3) in sRGB. In floats: LittleCMS overflows where colorants are far out."""
     matrix = (SRGB_FROM_XYZ @ shaper.colorants).T.astype(np.float32)
@@ -275,7 +285,8 @@ def _plain(declared: Declared) -> _Plain | None:
         shaper = profile.shaper if profile is not None and profile.sound else None
     if shaper is None:
         return None
-    curves = [_fitted(curve) for curve in shaper.curves]
+    cut = np.clip(shaper.curves, 0, 1)
+    curves = [_fitted(curve) for curve in cut] if np.abs(cut - shaper.curves).max() <= _SLACK else []
     plain = [each for each in curves if each is not None]
     if len(plain) < 3 or not _near_srgb(shaper):
         return None

@@ -50,6 +50,7 @@ SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 _LEVELS = np.arange(256) / 255
 _CHANNELS = {b"RGB ": 3, b"CMYK": 4, b"GRAY": 1}
+_MOST_LIGHT = 2.0**20  # beyond which nothing changes any more
 _MOST_TAGS = 100  # LittleCMS takes no more
 
 
@@ -58,7 +59,7 @@ class Shaper(NamedTuple):
 
     Attributes:
         colorants: (3, 3) XYZ under D50, a column for each of R, G and B.
-        curves: (3, 256) linear light in [0, 1] at every 8-bit level.
+        curves: (3, 256) linear light at every 8-bit level, which may be off [0, 1].
     """
 
     colorants: NDArray[np.float64]
@@ -105,7 +106,7 @@ def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
     whole = len(entries) == count and 132 + 12 * count <= size <= len(icc)
     for kind, start, length in entries:
         whole &= length >= 4 and start + length <= size
-        tags.setdefault(kind, icc[start : start + length])
+        tags.setdefault(kind, icc[start : start + length] if length else icc[start:])  # 0 is no length to Chromium
     white = np.abs(np.array([fixed(icc, 68), fixed(icc, 72), fixed(icc, 76)]) - D50).max() <= 0.01
     taken = whole and icc[8] <= 4 and bool(white) and icc[20:24] in (b"XYZ ", b"Lab ")
     shaper, malformed = _grey(tags) if space == b"GRAY" else _shaper(tags)
@@ -160,7 +161,7 @@ def _curve(tag: bytes) -> NDArray[np.float64] | None:
     if read is None:
         return None
     values = read[0](_LEVELS)
-    return np.clip(values, 0, 1) if np.isfinite(values).all() else None
+    return None if np.isnan(values).any() else np.clip(values, -_MOST_LIGHT, _MOST_LIGHT)
 
 
 def _around(icc: bytes, table: bytes) -> bytes:

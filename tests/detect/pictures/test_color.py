@@ -121,6 +121,7 @@ BROKEN = {
     "says it is longer": patched(ODD["linear"], 0, struct.pack(">I", 9999)),
     "a tag beyond its end": patched(ODD["linear"], 140, struct.pack(">I", 9999)),
     "another connection space": patched(ODD["linear"], 20, b"Luv "),
+    "a last tag without a length": patched(ODD["linear"], 132 + 6 * 12 + 8, bytes(4)),  # Chromium 150 applies this one
 }
 
 
@@ -171,6 +172,29 @@ def test_what_is_no_rgb_profile_is_dropped(icc: bytes) -> None:
     assert settled.others == ()
 
 
+def with_curve(icc: bytes, kind: int, numbers: tuple[float, ...]) -> bytes:
+    """The same with a parametric curve for each channel."""
+    tag = b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(struct.pack(">i", round(n * 65536)) for n in numbers)
+    grown = icc + tag
+    for entry in range(132, 132 + 84, 12):
+        if icc[entry + 1 : entry + 4] == b"TRC":
+            grown = patched(grown, entry + 4, struct.pack(">II", len(icc), len(tag)))
+    return patched(grown, 0, struct.pack(">I", len(grown)))
+
+
+def test_light_beyond_white_is_judged_as_it_is_and_cut_off() -> None:
+    """Chromium takes it through the matrix, LittleCMS cuts it before: red light twice as strong has green in it."""
+    dull = ((0.5, 0.35), *SRGB[1:])  # a red that is half green
+    doubled = with_curve(matrix_profile(dull, 2.2), 3, (1.0, 2.0, 0.0, 0.0, 0.0))
+    red = np.full((4, 4, 3), (255, 0, 0), np.uint8)
+    settled = settle(red, [doubled], "picture")
+    cut = settle(red, [with_curve(matrix_profile(dull, 2.2), 3, (1.0, 1.0, 0.0, 0.0, 0.0))], "picture").pixels
+    green, cut_green = (each[0, 0, 1] / 255 for each in (settled.pixels, cut))
+    assert ((green + 0.055) / 1.055) ** 2.4 == pytest.approx(2 * ((cut_green + 0.055) / 1.055) ** 2.4, rel=0.02)
+    assert off(settled.others[0], cut) <= 1
+    assert (settled.others[-1] == red).all()
+
+
 @pytest.mark.parametrize(("kind", "exact"), [(0, 50), (1, 100), (2, 100), (3, 100), (4, 100)])
 def test_parametric_curves(kind: int, exact: int) -> None:
     """ICC.1:2022, table 68, by hand at level 128 of a curve that squares."""
@@ -178,13 +202,7 @@ def test_parametric_curves(kind: int, exact: int) -> None:
         0: (2.0,), 1: (2.0, 1.0, 0.0), 2: (2.0, 1.0, 0.0, 0.125), 3: (2.0, 1.0, 0.0, 0.5, 0.25),
         4: (2.0, 1.0, 0.0, 0.5, 0.25, 0.125, 0.0),
     }[kind]  # fmt: skip
-    tag = b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + b"".join(struct.pack(">i", round(n * 65536)) for n in numbers)
-    icc = matrix_profile(SRGB, 2.2)
-    grown = icc + tag
-    for entry in range(132, 132 + 84, 12):
-        if icc[entry + 1 : entry + 4] == b"TRC":
-            grown = patched(grown, entry + 4, struct.pack(">II", len(icc), len(tag)))
-    profile = parsed(patched(grown, 0, struct.pack(">I", len(grown))))
+    profile = parsed(with_curve(matrix_profile(SRGB, 2.2), kind, numbers))
     assert profile is not None
     assert profile.shaper is not None
     assert profile.shaper.curves[0, 128] == pytest.approx((128 / 255) ** 2 + (0.125 if kind in (2, 4) else 0))
