@@ -69,7 +69,9 @@ def _power(g: float, a: float, b: float, c: float, d: float, e: float, f: float)
     def tones(x: NDArray[np.float64]) -> NDArray[np.float64]:
         size = np.abs(x)  # as skcms: below zero it is the same curve, turned about the origin
         with np.errstate(all="ignore"):
-            bent = np.where(d <= size, np.maximum(a * size + b, 0) ** g + e, c * size + f)
+            base = np.maximum(a * size + b, 0)
+            risen = np.where(base == 0, 0, base**g)  # to the power of nothing, too: there skcms leaves 0 what it is
+            bent = np.where(d <= size, risen + e, c * size + f)
         return np.where(x < 0, -bent, bent)
 
     return tones

@@ -195,6 +195,13 @@ def test_light_beyond_white_is_judged_as_it_is_and_cut_off() -> None:
     assert (settled.others[-1] == red).all()
 
 
+def test_black_stays_black_whatever_the_power() -> None:
+    """Chromium shows a picture of black and of all else by a power of nothing."""
+    flat = with_curve(matrix_profile(SRGB, 2.2), 0, (0.0,))
+    settled = settle(np.array([[[0, 0, 0], [1, 0, 0], [9, 99, 200]]], np.uint8), [flat], "picture")
+    assert settled.pixels.tolist() == [[[0, 0, 0], [255, 0, 0], [255, 255, 255]]]
+
+
 @pytest.mark.parametrize(("kind", "exact"), [(0, 50), (1, 100), (2, 100), (3, 100), (4, 100)])
 def test_parametric_curves(kind: int, exact: int) -> None:
     """ICC.1:2022, table 68, by hand at level 128 of a curve that squares."""
