@@ -45,6 +45,8 @@ MEAN, OUTLIERS, LEVELS = 3.0, 0.02, 24
 all values differ by more than the third: decoders round, and smooth chrominance, in their own ways."""
 
 RGB = NDArray[np.uint8]
+TOOLS = ("convert", "vips", "avifenc", "heif-convert")
+"""What viewers and coders are called that are no browser."""
 
 
 class Chromium:
@@ -147,9 +149,6 @@ def first_shown(case: Case) -> list[RGB]:
         pixels[..., :3] = _narrow(pixels[..., :3])
         found += readings(replace(picture, pixels=pixels))
     return found
-
-
-TOOLS = ("convert", "vips", "avifenc", "heif-convert")
 
 
 def alike(one: RGB, other: RGB) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from censor.censoring import judge_part
 from censor.finding import Networks, find
@@ -46,26 +47,26 @@ def check_together(
         whole: Decode all pixels.
     """
     done: dict[int, Checked | Exception] = {}
-    waiting: dict[int, tuple[Picture, dict[str, float]]] = {}
+    waiting: dict[int, _Waiting] = {}
     for position, source in enumerate(sources):
-        seconds: dict[str, float] = {}
         try:
-            picture = _decoded(open_one(source), networks, seconds, whole=whole)
-            if _is_small(picture, networks):
-                waiting[position] = (picture, seconds)
-            else:
-                done[position] = _judged(picture, networks, policy, seconds)
+            looked = _looked_or_waiting(open_one(source), networks, policy, whole=whole)
         except Exception as error:  # noqa: BLE001  # whatever happens to one picture is its own failure
-            done[position] = error
+            done[position] = _without_pixels(error)
+            continue
+        if isinstance(looked, _Waiting):
+            waiting[position] = looked
+        else:
+            done[position] = looked
     shared: dict[str, float] = {}
     with timed(shared, "detect"):
-        ahead = asked_ahead(networks, [picture.pixels for picture, _ in waiting.values()]) if waiting else networks
-    for position, (picture, seconds) in waiting.items():
-        seconds["detect"] = shared["detect"] / len(waiting)
+        ahead = asked_ahead(networks, [each.picture.pixels for each in waiting.values()]) if waiting else networks
+    for position, each in waiting.items():
+        each.seconds["detect"] = shared["detect"] / len(waiting)
         try:
-            done[position] = _judged(picture, ahead, policy, seconds)
+            done[position] = _judged(each.picture, ahead, policy, each.seconds)
         except Exception as error:  # noqa: BLE001  # here too
-            done[position] = error
+            done[position] = _without_pixels(error)
     return [done[position] for position in range(len(sources))]
 
 
@@ -74,6 +75,29 @@ def settled(checked: Checked | Exception) -> Checked:
     if isinstance(checked, Exception):
         raise checked
     return checked
+
+
+class _Waiting(NamedTuple):
+    """A small picture, and what its decoding took."""
+
+    picture: Picture
+    seconds: dict[str, float]
+
+
+def _looked_or_waiting(medium: Medium, networks: Networks, policy: Policy, *, whole: bool) -> Checked | _Waiting:
+    """A small picture waits for others; of a large one nothing is held when the next is decoded."""
+    seconds: dict[str, float] = {}
+    picture = _decoded(medium, networks, seconds, whole=whole)
+    return _Waiting(picture, seconds) if _is_small(picture, networks) else _judged(picture, networks, policy, seconds)
+
+
+def _without_pixels(error: Exception) -> Exception:
+    """An error that is kept while others are decoded, without its way here, which holds all that was in hand there."""
+    told: BaseException | None = error
+    while told is not None and told.__traceback__ is not None:  # or it is its own cause
+        told.__traceback__ = None
+        told = told.__cause__ or told.__context__
+    return error
 
 
 def _decoded(medium: Medium, networks: Networks, seconds: dict[str, float], *, whole: bool) -> Picture:

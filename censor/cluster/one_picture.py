@@ -6,9 +6,9 @@ import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from censor.checking import settled
 from censor.cluster.job import Job
@@ -57,7 +57,8 @@ class Worked:
         return cls(outcome=FAILED, record=Outcome.failed(uri, error).record, size=size)
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given:
     """One picture that is worked on.
 
     Attributes:
@@ -68,13 +69,13 @@ class Given(NamedTuple):
     row: Row
     data: bytes
 
-    @property
+    @cached_property
     def kind(self) -> str | None:
         """What its first bytes announce."""
         film = film_in(self.data[:SNIFF_BYTES])
         return sniff(self.data[:SNIFF_BYTES]) if film is None else film.name
 
-    @property
+    @cached_property
     def is_meant(self) -> bool:
         """Whether it is a picture or a film, or is named as one."""
         start = self.data[:SNIFF_BYTES]

@@ -50,6 +50,10 @@ class _Read(NamedTuple):
     data: bytes | None
     error: Exception | None
 
+    @property
+    def given(self) -> Given | None:
+        return None if self.error is not None or self.data is None else Given(self.row, self.data)
+
 
 class ShardWorker:
     """Works off shards. Ray Data makes one of each actor, and calls it with rows of `censor.cluster.planning.Shard`.
@@ -188,14 +192,14 @@ class ShardWorker:
 
     def _work_together(self, read: Sequence[_Read]) -> list[tuple[Row, Worked]]:
         """What becomes of pictures that are looked at together."""
-        given = [Given(each.row, each.data) for each in read if each.error is None and each.data is not None]
+        given = [each.given for each in read if each.given is not None]
         scoring = self._loaded.scoring
         if scoring is not None:
-            worked = [score(scoring, *each, self._job) for each in given]
+            worked = [score(scoring, each.row, each.data, self._job) for each in given]
         else:
             worked = work_on(self._censor, given, self._job, stills=self._loaded.stills)
-        done = {id(each.row): became for each, became in zip(given, worked, strict=True)}
-        return [(each.row, done.get(id(each.row)) or _unread(each)) for each in read]
+        done = iter(worked)
+        return [(each.row, _unread(each) if each.given is None else next(done)) for each in read]
 
     @property
     def _censor(self) -> Censor:

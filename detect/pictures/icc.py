@@ -50,6 +50,9 @@ SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 _LEVELS = np.arange(256) / 255
 _CHANNELS = {b"RGB ": 3, b"CMYK": 4, b"GRAY": 1}
+_READ = frozenset(
+    (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC", b"A2B0", b"A2B1", b"cicp")
+)  # the tags that anything is taken from
 _MOST_LIGHT = 2.0**20  # beyond which nothing changes any more
 _MOST_TAGS = 100  # LittleCMS takes no more
 
@@ -102,11 +105,14 @@ def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
         return None
     size, count = _u32(icc, 0), _u32(icc, 128)
     entries = [struct.unpack_from(">4sII", icc, 132 + 12 * each) for each in range(min(count, (len(icc) - 132) // 12))]
+    kinds: set[bytes] = set()
     tags: dict[bytes, bytes] = {}
     whole = len(entries) == count and 132 + 12 * count <= size <= len(icc)
     for kind, start, length in entries:
         whole &= length >= 4 and start + length <= size
-        tags.setdefault(kind, icc[start : start + length] if length else icc[start:])  # 0 is no length to Chromium
+        kinds.add(kind)
+        if kind in _READ and kind not in tags:  # of all tags it would be the whole profile many thousand times
+            tags[kind] = icc[start : start + length] if length else icc[start:]  # 0 is no length to Chromium
     white = np.abs(np.array([fixed(icc, 68), fixed(icc, 72), fixed(icc, 76)]) - D50).max() <= 0.01
     taken = whole and icc[8] <= 4 and bool(white) and icc[20:24] in (b"XYZ ", b"Lab ")
     shaper, malformed = _grey(tags) if space == b"GRAY" else _shaper(tags)
@@ -119,9 +125,9 @@ def parsed(icc: bytes, space: bytes = b"RGB ") -> Profile | None:
     return Profile(
         shaper=shaper,
         tables=tables,
-        sound=taken and len(tags) == count <= _MOST_TAGS and icc[8] in (2, 4) and icc[20:24] == b"XYZ "
+        sound=taken and len(kinds) == count <= _MOST_TAGS and icc[8] in (2, 4) and icc[20:24] == b"XYZ "
         and icc[12:16] in (b"mntr", b"scnr", b"spac", b"prtr")
-        and not {b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2", b"D2B3", b"cicp"} & set(tags),
+        and not {b"A2B0", b"A2B1", b"A2B2", b"D2B0", b"D2B1", b"D2B2", b"D2B3", b"cicp"} & kinds,
         taken=taken and not malformed and (shaper is not None or bool(tables)),
         cicp=(cicp[8], cicp[9]) if cicp[:4] == b"cicp" and len(cicp) >= 12 else None,
     )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -120,6 +122,35 @@ def test_one_that_fails_fails_alone() -> None:
     assert finder.sizes == [4, 1, 1, 1, 1]  # together, which failed, and then each by itself
     with pytest.raises(DamagedImageError):
         settled(checks[1])
+
+
+def test_what_failed_holds_no_pixels() -> None:
+    """Else eight damaged pictures of a hundred megapixels would be in memory at once."""
+    seen: list[weakref.ref[RGBImage]] = []
+
+    class Failing(Finder):
+        def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+            seen.extend(map(weakref.ref, images))
+            raise RuntimeError("no room")
+
+    large = np.zeros((1200, 1200, 3), np.uint8)
+    failing = Censor(POLICY, detector=Failing(), classifiers=[Seer()])
+    checks = failing.check_together([encoded(large, "BMP"), encoded(marked(4)), encoded(marked(8))])
+    gc.collect()
+    assert [type(each) for each in checks] == [DetectorError] * 3
+    assert len(seen) == 1 + 2 + 2
+    assert all(each() is None for each in seen)
+
+
+def test_an_error_that_is_its_own_cause_ends_nothing() -> None:
+    class Odd(Finder):
+        def detect(self, images: Sequence[RGBImage]) -> list[Detections]:
+            error = DetectorError(f"no room for {len(images)}")
+            raise error from error
+
+    odd = Censor(POLICY, detector=Odd(), classifiers=[Seer()])
+    (checked,) = odd.check_together([encoded(marked(4))])
+    assert isinstance(checked, DetectorError)
 
 
 def test_what_is_looked_at_more_than_once_is_asked_about_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -193,6 +194,17 @@ def test_light_beyond_white_is_judged_as_it_is_and_cut_off() -> None:
     assert ((green + 0.055) / 1.055) ** 2.4 == pytest.approx(2 * ((cut_green + 0.055) / 1.055) ** 2.4, rel=0.02)
     assert off(settled.others[0], cut) <= 1
     assert (settled.others[-1] == red).all()
+
+
+def test_a_profile_of_many_large_tags_is_not_held_once_for_each() -> None:
+    tags, size = 20_000, 2**20
+    entries = b"".join(struct.pack(">III", each, 132, size - 132) for each in range(tags))
+    icc = matrix_profile(SRGB, 2.2)[:128] + struct.pack(">I", tags) + entries
+    tracemalloc.start()
+    parsed(icc.ljust(size, b"\0"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * size  # 20,000 times, before
 
 
 def test_black_stays_black_whatever_the_power() -> None:
