@@ -19,7 +19,7 @@ import numpy as np
 from censor.media.film import Film, open_film
 from censor.media.film_encoders import quiet
 from censor.media.film_kinds import CODECS
-from censor.media.planes import plane_arrays
+from detect.pictures.yuv import plane_arrays
 
 
 def written(film: Film) -> bytes:

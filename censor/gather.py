@@ -22,9 +22,9 @@ INFIX = ".censored"
 
 _ALSO_PICTURES = re.compile(
     r"""\.(
-    3fr|3g2|3gp|3gp2|3gpp|amv|ani|apng|arw|asf|av1|avi|avifs|bay|bik|bpg|bw|cin|cr2|cr3|crw|cur|dcm|dcr|dcs|dds
-    |divx|djv|djvu|dng|dpx|drf|dv|emf|eps|erf|exr|f4v|fff|fits|flc|fli|flif|flv|fts|gpr|h264|h265|hdp|hdr|heics
-    |heifs|hevc|icb|icns|ico|iiq|ilbm|insp|insv|ivf|j2c|j2k|jls|jng|jp2|jpc|jpf|jpm|jpx|jxl|jxr|k25|kdc|kra|ktx
+    3fr|3g2|3gp|3gp2|3gpp|amv|ani|apng|arw|asf|av1|avi|bay|bik|bpg|bw|cin|cr2|cr3|crw|cur|dcm|dcr|dcs|dds
+    |divx|djv|djvu|dng|dpx|drf|dv|emf|eps|erf|exr|f4v|fff|fits|flc|fli|flif|flv|fts|gpr|h264|h265|hdp|hdr
+    |hevc|icb|icns|ico|iiq|ilbm|insp|insv|ivf|j2c|j2k|jls|jng|jp2|jpc|jpf|jpm|jpx|jxl|jxr|k25|kdc|kra|ktx
     |ktx2|lbm|lrv|m1v|m2t|m2ts|m2v|m4v|mdc|mef|mj2|mjpeg|mjpg|mk3d|mkv|mng|mos|mov|mp4|mpe|mpeg|mpg|mpo|mpv|mrw
     |mts|mxf|nef|nrw|nsv|nut|ogm|ogv|ora|orf|pam|pbm|pcd|pcx|pef|pfm|pgm|pict|pnm|ppm|psb|psd|ptx|pxn|qoi|qt|raf
     |ras|raw|rgba|rm|rmvb|rw2|rwl|rwz|sgi|sr2|srf|srw|svg|svgz|swf|tga|thm|tod|vda|viv|vob|vst|wbmp|wdp|webm|wmf

@@ -44,7 +44,7 @@ class InTime(Equipped):
         """Judge something that moves, by its frames, without changing it.
 
         Args:
-            source: A path, an encoded GIF, WebP, PNG or AVIF of several frames or a film, or a binary file object.
+            source: A path, an encoded film or GIF, WebP, PNG, AVIF or HEIF of several frames, or a binary file object.
             every: Look at each so-many-th frame, and at the first and the last of each shot; by default at about eight
                 a second of a film, and at each of an animation.
             first: Stop at the first frame that is NSFW: the film is, whatever follows.

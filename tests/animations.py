@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ def red_square(left: int, top: int = 20, side: int = 16) -> NDArray[np.uint8]:
 
 def encoded(frames: Sequence[NDArray[np.uint8]], format: str = "WEBP", **options: Any) -> bytes:  # noqa: A002
     """An animation of these frames, hardly any of its colours lost; 100 ms each unless `duration` says otherwise."""
+    if format == "HEIF":
+        return _heif(frames, **options)
     images = [Image.fromarray(each) for each in frames]
     if format == "GIF":
         images = [each.quantize(256) if each.mode == "RGB" else each for each in images]
@@ -46,3 +50,12 @@ def encoded(frames: Sequence[NDArray[np.uint8]], format: str = "WEBP", **options
     stream = io.BytesIO()
     images[0].save(stream, format, save_all=True, append_images=images[1:], **how)
     return stream.getvalue()
+
+
+def _heif(frames: Sequence[NDArray[np.uint8]], *, duration: int | Sequence[int] = 100, loop: int = 0) -> bytes:
+    import libheif  # few tests need it
+
+    ticks = [duration] * len(frames) if isinstance(duration, int) else duration
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "out.heics"
+        return libheif.write_sequence(frames, ticks, path, plays=loop, chroma="444")

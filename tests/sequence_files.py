@@ -1,4 +1,4 @@
-"""AVIF sequences taken apart into boxes and put together again, so that tests can change anything in them."""
+"""AVIF and HEIF sequences taken apart into boxes and put together again, so that tests can change anything in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from detect.pictures.bmff import boxes
 
 _INNER = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"dinf": 0, b"stbl": 0, b"edts": 0, b"tref": 0, b"stsd": 8,
-          b"av01": 78, b"meta": 4, b"iprp": 0, b"ipco": 0, b"iref": 4}  # fmt: skip
+          b"av01": 78, b"hvc1": 78, b"meta": 4, b"iprp": 0, b"ipco": 0, b"iref": 4}  # fmt: skip
 """Boxes with others in them, and how many bytes come before those."""
 
 
@@ -75,9 +75,10 @@ def read(data: bytes) -> Node:
         count = int.from_bytes(table.body[4:8])
         for at in range(8, 8 + 4 * count, 4):
             table.put(at, ">I", int.from_bytes(table.body[at : at + 4]) + shift)
-    items = root.find(b"meta", b"iloc")
-    for at in range(8, len(items.body), 14):
-        items.put(at + 6, ">I", int.from_bytes(items.body[at + 6 : at + 10]) + shift)
+    for meta in root.all(b"meta"):
+        items = meta.find(b"iloc")
+        for at in range(8, len(items.body), 14):
+            items.put(at + 6, ">I", int.from_bytes(items.body[at + 6 : at + 10]) + shift)
     return root
 
 
@@ -94,7 +95,8 @@ def table_of(root: Node, number: int = 0) -> Node:
 
 
 def entry_of(root: Node, number: int = 0) -> Node:
-    return table_of(root, number).find(b"stsd", b"av01")
+    (entry,) = table_of(root, number).find(b"stsd").inner
+    return entry
 
 
 def sequence(frames: Sequence[NDArray[np.uint8]], **options: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Pictures that move: GIF, WebP and PNG with several frames, and AVIF sequences, as a medium of so many parts."""
+"""Pictures that move: GIF, WebP and PNG with several frames, AVIF and HEIF sequences, as a medium of so many parts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from PIL import Image
 from censor.errors import WriteError
 from censor.media.apng import write_apng
 from censor.media.encoding import QUALITY, check_sides
+from censor.media.extras import require_pyav
 from censor.media.medium import Part, SpareFactor, Where
 from censor.media.steps import in_ticks
 from detect.errors import UnsupportedImageError
@@ -26,9 +27,15 @@ from detect.pictures.limits import plugin
 from detect.pictures.source import read_source
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
-__all__ = ["FORMATS", "Animation", "open_animation"]
+__all__ = ["BY_PYAV", "FORMATS", "Animation", "open_animation"]
 
-FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+BY_PYAV = "HEIF"
+"""The one that PyAV decodes and encodes."""
+
+_SEQUENCES = "HEIF sequences"
+_IN_BOXES = ("AVIF", BY_PYAV)
+
+FORMATS = ("GIF", "PNG", "WEBP", *_IN_BOXES)
 """Those that are read and written."""
 
 _COLORS = 255  # of a GIF's palette: one is left for transparency
@@ -79,6 +86,8 @@ class Animation:
         """Check, before all the work, that it can be written."""
         if format not in FORMATS:
             raise WriteError(f"{self.name}: {format} holds no animation; {', '.join(FORMATS)} do")
+        if format == BY_PYAV:
+            require_pyav(self.name, _SEQUENCES)
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality lies in 1..100, not {quality}")
 
@@ -99,13 +108,13 @@ class Animation:
                 _gif(every, out, durations, plays)
             elif format == "PNG":
                 write_apng(every, out, durations, plays)
-            elif format == "AVIF":
-                from censor.media.avif import write_avif  # few outputs are
+            elif format in _IN_BOXES:
+                from censor.media.image_sequences import write_sequence  # few outputs are
 
                 check_sides(first, format)
-                write_avif(every, out, durations, plays, quality=quality or QUALITY)
+                write_sequence(every, out, durations, plays, format=format, quality=quality or QUALITY)
             else:
-                lossless = quality is None and self.format != "AVIF" and b"VP8 " not in self.data
+                lossless = quality is None and self.format not in _IN_BOXES and b"VP8 " not in self.data
                 profile = {} if first.icc is None else {"icc_profile": first.icc}
                 _webp(every, out, durations, plays, lossless=lossless, quality=quality or QUALITY, **profile)
         except (OSError, ValueError) as error:
@@ -126,6 +135,7 @@ def open_animation(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: in
     Raises:
         ReadError: It is missing or may not be read.
         LimitError: It has more bytes.
+        ExtraError: It is a HEIF sequence, and PyAV is not here.
         UnsupportedImageError: It is no animation of a kind that is taken.
         TypeError: `source` is a Pillow image or an array.
     """
@@ -134,8 +144,10 @@ def open_animation(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: in
     data, name = read_source(source, max_bytes)
     if not animated(data):
         raise UnsupportedImageError(
-            f"{name}: not an animation (GIF, WebP or PNG of several frames, or an AVIF sequence)"
+            f"{name}: not an animation (GIF, WebP or PNG of several frames, or an AVIF or HEIF sequence)"
         )
+    if sniff(data[:SNIFF_BYTES]) == BY_PYAV:
+        require_pyav(name, _SEQUENCES)
     return Animation(data=data, name=name, max_pixels=max_pixels)
 
 

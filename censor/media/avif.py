@@ -1,68 +1,52 @@
-"""Writing an AVIF sequence: Pillow would hold all frames at once, and knows no plays and no times but milliseconds.
+"""Frames coded as AVIF codes them, by Pillow.
 
-Source:
-    AV1 Image File Format, 3; ISO/IEC 23008-12, 7 and 9.6.1.
+By itself it would hold all of them at once, and knows no plays and no times but milliseconds.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator
 from itertools import chain
-from math import lcm
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from censor.media.steps import in_ticks
-from detect.pictures.animation.avis import Stream, sequence_of
+from detect.pictures.animation.muxer import AV1, Stream
 from detect.pictures.limits import plugin
 from detect.pictures.still import Picture
 from detect.pictures.tracks import Track, tracks
 
-__all__ = ["write_avif"]
-
-_MILLISECONDS = 1000
-_SCALES = (_MILLISECONDS, 1_000_000)
-_MOST = 2**32 - 1  # ticks of a second, and of a frame
+__all__ = ["av1_streams"]
 
 
-def write_avif(
-    pictures: Iterator[Picture], out: BinaryIO, durations: Sequence[Fraction], plays: int, *, quality: int
-) -> None:
-    """Write frames as a sequence, its still picture being the first of them.
+def av1_streams(pictures: Iterator[Picture], count: int, *, quality: int) -> list[Stream]:
+    """Encode pictures, and their transparency where any of them has some.
 
     Args:
-        pictures: As many as there are durations, all of one size.
-        out: Where the bytes go.
-        durations: In seconds. Where all of them are nothing, each is written as a millisecond: a track lasts.
-        plays: How many times it is to be shown; 0 for without end.
+        pictures: Of one size.
+        count: How many there are.
         quality: 1-100.
 
     Raises:
-        ValueError: A frame of another size than the first, or more bytes than its offsets reach.
+        ValueError: A picture of another size than the first.
     """
     plugin("AVIF")
     first = next(pictures)
     frames = _Frames(chain([first], pictures))
     # One frame alone would come as a still, without a track.
-    count = max(2, len(durations))
-    frames.n_frames = count
+    frames.n_frames = max(2, count)
     stream = io.BytesIO()
     profile = {} if first.icc is None else {"icc_profile": first.icc}
     # Chromium 156 takes every sequence for one of narrow range.
     frames.save(stream, "AVIF", save_all=True, duration=1, quality=quality, range="limited", **profile)
     next(pictures, None)  # who counts them counts to the end
     data = stream.getvalue()
-    found, _ = tracks(data, handlers=frozenset({b"pict", b"auxv"}), name="output", most=count)
+    found, _ = tracks(data, handlers=frozenset({b"pict", b"auxv"}), name="output", most=frames.n_frames)
     (color,) = (track for track in found if track.handler == b"pict")
-    alpha = next((track for track in found if track.handler == b"auxv" and frames.transparent), None)
-    timescale, ticks = _times(durations)
-    streams = [_stream(data, track, len(durations)) for track in (color, alpha) if track is not None]
-    width, height = frames.size
-    out.write(sequence_of(*streams, width=width, height=height, ticks=ticks, timescale=timescale, plays=plays))
+    alpha = [track for track in found if track.handler == b"auxv" and frames.transparent]
+    return [_stream(data, track, count) for track in (color, *alpha)]
 
 
 class _Frames(Image.Image):
@@ -111,16 +95,4 @@ def _stream(data: bytes, track: Track, count: int) -> Stream:
     samples = [view[start:end] for start, end in track.samples[:count]]
     keys = range(count) if track.keys is None else [key for key in track.keys if key < count]
     properties = b"".join(data[box.start - 8 : box.end] for box in colors)
-    return Stream(configuration=bodies[b"av1C"], properties=properties, samples=samples, keys=list(keys))
-
-
-def _times(durations: Sequence[Fraction]) -> tuple[int, list[int]]:
-    """A timescale and each duration in it: exact where 32 bits allow, or else with what is rounded off carried on."""
-    exact = lcm(_MILLISECONDS, *(each.denominator for each in durations))
-    for scale in (exact, *reversed(_SCALES)):
-        if scale <= _MOST and max(durations) * scale < _MOST:
-            ticks = in_ticks(durations, scale)
-            break
-    else:
-        raise ValueError("a frame that is shown for longer than a track can say")
-    return (scale, ticks) if any(ticks) else (_MILLISECONDS, [1] * len(ticks))
+    return Stream(configuration=bodies[b"av1C"], properties=properties, samples=samples, keys=list(keys), coding=AV1)

@@ -9,9 +9,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from censor.errors import ExtraError, WriteError
+from censor.errors import WriteError
 from censor.follow import LOOK_SIDE, Gray
 from censor.media.display import Display
+from censor.media.extras import require_pyav
 from censor.media.film_encoders import quiet
 from censor.media.film_kinds import CODECS, Codec
 from censor.media.film_quality import crf_after, tried
@@ -20,7 +21,7 @@ from censor.media.film_source import MAX_FILM_BYTES, FilmSource
 from censor.media.film_streams import sorted_streams
 from censor.media.film_writing import Recipe, codec_for, encoder_opens, write_film
 from censor.media.medium import Part, SpareFactor, Where
-from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, rgb_of
+from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, shown_rgb
 from detect.pictures.blocks import BlockGrid
 from detect.pictures.still import MAX_PIXELS, Picture, Source
 
@@ -50,7 +51,9 @@ class FilmFrame(Part):
     @cached_property
     def picture(self) -> Picture:
         """What people see, upright, each pixel one of the frame's."""
-        return Picture(rgb_of(self.frame, self.info.colors, self.info.turns), None, None, self.name, blocks=self.blocks)
+        return Picture(
+            shown_rgb(self.frame, self.info.colors, self.info.turns), None, None, self.name, blocks=self.blocks
+        )
 
     @property
     def blocks(self) -> BlockGrid:
@@ -191,7 +194,7 @@ def open_film(
 
 
 def _opened(source: FilmSource, *, max_pixels: int, codec: str | None) -> Film:
-    _require_pyav(source.name)
+    require_pyav(source.name, "films")
     held = source.kind.codecs
     if codec is not None and codec not in held:
         raise ValueError(f"{source.name}: {source.kind.title} is written with {', '.join(held)}, not {codec!r}")
@@ -205,10 +208,3 @@ def _frame_of(part: Part) -> VideoFrame:
     if not isinstance(part, FilmFrame):
         raise TypeError(f"a film is written of its own frames, not of {type(part).__name__}")
     return part.frame
-
-
-def _require_pyav(name: str) -> None:
-    try:
-        import av  # noqa: F401  # asked for before anything is begun
-    except ImportError as error:
-        raise ExtraError(f"{name}: films need the extra `video`: pip install 'nsfw-censor[video]'") from error

@@ -17,7 +17,8 @@ from censor.media.film_encoders import open_encoder
 from censor.media.film_kinds import Codec
 from censor.media.film_reading import FilmInfo, opened, shown_stream
 from censor.media.film_source import FilmSource
-from censor.media.planes import copied, plane_arrays
+from censor.media.planes import copied
+from detect.pictures.yuv import plane_arrays
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -13,9 +13,9 @@ import numpy as np
 
 from censor.media.film_light import Light, let_side_data_go, shown_alike, side_data
 from censor.media.film_source import FilmSource, cut_short
-from censor.media.planes import MATRICES, Colors
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.cicp import Cicp, unknown
+from detect.pictures.yuv import MATRICES, STRICT, Colors
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -37,7 +37,6 @@ _BEYOND_BT709 = (11, 12)
 _DOLBY_TAGS = ("dvh1", "dvhe", "dva1", "dvav", "dav1")
 """Of streams in MP4 that are for players of Dolby Vision alone."""
 
-_STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 _WITHOUT_FRAMES = ("vp8", "mpeg4", "msmpeg4v3")
 """Of which packets may hold no frame that is shown."""
 
@@ -182,7 +181,7 @@ def decoded(
 
 def _frames(container: InputContainer, stream: VideoStream, source: FilmSource) -> Iterator[VideoFrame]:
     """All frames of a stream; that as many come out as go in is known at the end only."""
-    stream.codec_context.options = dict(_STRICT)
+    stream.codec_context.options = dict(STRICT)
     stream.thread_type = "AUTO"
     waiting: list[int] = []  # times of packets: AVI knows when a packet is decoded, and not when it is shown
     sent = came = 0

@@ -54,7 +54,9 @@ class Recipe:
     @property
     def settings(self) -> dict[str, str]:
         """What the encoder is told; AVI knows no order of frames but that in which they are decoded."""
-        told = with_light(encoder_settings(self.codec, self.quality), self.info.light, self.codec)
+        told = with_light(
+            encoder_settings(self.codec, self.quality, width=self.info.width), self.info.light, self.codec
+        )
         if self.crf is not None:
             told["crf"] = str(self.crf)
         return {**told, "bf": "0"} if self.kind.name == "AVI" else told

@@ -92,7 +92,7 @@ KINDS: dict[str, Kind] = {
     "animated-picture": Kind(
         422,
         "More than one frame",
-        "Neither animations nor pages are taken where films are not; HEIC sequences never.",
+        "Neither animations nor pages are taken where films are not.",
     ),
     "too-many-pixels": Kind(422, "Too many pixels", "Width times height is over the limit. Nothing was decoded."),
     "memory-limit": Kind(

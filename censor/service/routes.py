@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from censor.choices import CELL_EFFECTS, EFFECTS, SHAPES
+from censor.media.animation import BY_PYAV
 from censor.media.animation import FORMATS as ANIMATIONS
 from censor.media.film_kinds import FILMS
 from censor.media.pages import PAGED
@@ -174,10 +175,11 @@ async def options(request: Request) -> Options:
 def _films(settings: Settings) -> Films | None:
     if not settings.takes_films:
         return None
-    taken = FILMS.values() if find_spec("av") is not None else ()
+    with_pyav = find_spec("av") is not None
+    taken = FILMS.values() if with_pyav else ()
     return Films(
         formats=[OfferedFilm(title=each.title, media_type=each.media_type, suffix=each.suffixes[0]) for each in taken],
-        animations=[name.lower() for name in ANIMATIONS],
+        animations=[name.lower() for name in ANIMATIONS if with_pyav or name != BY_PYAV],
         pages=[PAGED.lower()],
         max_bytes=settings.film_bytes,
         max_seconds=settings.film_seconds,

@@ -199,7 +199,7 @@ FORMATS = (
         name="AVIF",
         title="AVIF",
         media_type="image/avif",
-        suffixes=(".avif",),
+        suffixes=(".avif", ".avifs"),
         in_browsers=True,
         begins=lambda start: bool(brands(start) & _AVIF_BRANDS),
         plugin=("AvifImagePlugin", "AvifImageFile"),
@@ -209,7 +209,7 @@ FORMATS = (
         name="HEIF",
         title="HEIC",
         media_type="image/heic",
-        suffixes=(".heic", ".heif", ".hif"),
+        suffixes=(".heic", ".heif", ".hif", ".heics", ".heifs"),
         in_browsers=False,
         begins=lambda start: bool(brands(start) & _HEIF_BRANDS),
         plugin=None,
@@ -328,10 +328,8 @@ def damaged(name: str, reason: str) -> DamagedImageError:
 
 def several(name: str, found: str) -> AnimatedImageError:
     """The error for several pictures where one is expected: what to do instead depends on the format."""
-    instead = {
-        "TIFF": "save each page by itself",
-        "HEIF": "of HEIF stills alone are read: export it as AVIF, WebP or GIF",
-    }.get(found, "save one of them by itself, or have it taken as what moves")
+    by_itself = "save one of them by itself, or have it taken as what moves"
+    instead = "save each page by itself" if found == "TIFF" else by_itself
     return AnimatedImageError(f"{name}: several frames or pages, where one picture is expected; {instead}")
 
 

@@ -18,7 +18,7 @@ from detect.pictures import av1, hevc
 from detect.pictures.bmff import Item, Items, boxes, items, top_boxes
 from detect.pictures.formats import damaged, several
 
-__all__ = ["check_items", "multiplied"]
+__all__ = ["ALPHA", "check_items", "multiplied"]
 
 _CODECS = {"AVIF": (b"av01", b"av1C"), "HEIF": (b"hvc1", b"hvcC")}
 
@@ -26,14 +26,12 @@ _UNDERSTOOD = frozenset(
     b"ispe pixi pasp colr auxC av1C hvcC clap irot imir a1op a1lx lsel clli mdcv cclv amve ndwt reve".split()
 )
 
-_ALPHA = (
+ALPHA = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
     b"urn:mpeg:hevc:2015:auxid:1",
     b"urn:mpeg:avc:2015:auxid:1",
 )
-
-_OVERHANG = 64
-"""What a coded picture may have more than is shown of it, on a side: the largest block of HEVC."""
+"""What transparency is called; the first in AV1, the second in HEVC."""
 
 _SMALL = 4_000_000
 """Pixels that a grid's tiles may always have more than the grid."""
@@ -162,7 +160,7 @@ def _alphas(data: bytes, every: Items) -> Iterator[int]:
     for number, item in every.by_id.items():
         if item.find(b"auxC") and any(shown & set(to) for to in every.referred(b"auxl", number)):
             kind = item.find(b"auxC")[0]
-            if data[kind.start + 4 : kind.end].split(b"\0")[0] in _ALPHA:
+            if data[kind.start + 4 : kind.end].split(b"\0")[0] in ALPHA:
                 yield number
 
 
@@ -251,6 +249,5 @@ def _hevc(setting: memoryview, data: memoryview) -> tuple[list[tuple[int, int]],
     """Sizes of all parameter sets, and how many pictures begin."""
     found = hevc.of_item(setting, data)
     for coded, cropped in zip(found.coded, found.cropped, strict=True):
-        if not all(0 < less <= more < less + _OVERHANG for more, less in zip(coded, cropped, strict=True)):
-            raise ValueError(f"{coded[0]} x {coded[1]} coded pixels of which {cropped[0]} x {cropped[1]} are shown")
+        hevc.require_little_cropped(coded, cropped)
     return found.cropped, found.begun

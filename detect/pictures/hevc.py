@@ -6,15 +6,19 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from detect.pictures.bits import Bits
 
-__all__ = ["Pictures", "of_item"]
+__all__ = ["Pictures", "Unit", "of_item", "of_samples", "require_little_cropped"]
 
 _SPS = 33
+_CODED = 32  # kinds below are of pictures
+_ACCESS_POINTS = range(16, 24)  # IRAP: 7.4.2.2, table 7-1
 _MOST_UNITS = 10_000
+_OVERHANG = 64  # pixels on a side: the largest block
 _HEADER = 1024  # bytes: what comes before the size in a parameter set is shorter
 
 
@@ -32,6 +36,38 @@ class Pictures(NamedTuple):
     begun: int
 
 
+class Unit(NamedTuple):
+    """A unit of a sample.
+
+    Attributes:
+        layer: Of which view, resolution or auxiliary picture it is; 0 is what all decoders show.
+        coded: Columns and rows, if it is a sequence parameter set.
+        cropped: The same within its conformance window.
+        begins: Whether a picture begins with it.
+        access_point: Whether that picture needs no other.
+    """
+
+    layer: int
+    coded: tuple[int, int] | None
+    cropped: tuple[int, int] | None
+    begins: bool
+    access_point: bool
+
+
+def of_samples(configuration: memoryview, samples: Sequence[memoryview]) -> Iterator[list[Unit]]:
+    """The units of each sample of a track; those of its configuration record (`hvcC`) count to the first.
+
+    Raises:
+        EOFError: A record or a unit that ends early.
+        ValueError: More units than any sample has, or a broken one.
+    """
+    length_bytes = _length_bytes(configuration)
+    before = list(_checked(_configured(configuration)))
+    for sample in samples:
+        yield [*before, *_checked(_units(sample, length_bytes))]
+        before = []
+
+
 def of_item(configuration: memoryview, data: memoryview) -> Pictures:
     """Read a configuration record (`hvcC`) and the units of an item that goes by it.
 
@@ -39,24 +75,46 @@ def of_item(configuration: memoryview, data: memoryview) -> Pictures:
         EOFError: A record or a unit that ends early.
         ValueError: More units than a still has, or a broken one.
     """
+    length_bytes = _length_bytes(configuration)
+    found = [
+        unit
+        for unit in _checked(chain(_configured(configuration), _units(data, length_bytes)))
+        if not unit.layer  # others are of another view or resolution, which decoders pass over
+    ]
+    return Pictures(
+        [unit.coded for unit in found if unit.coded is not None],
+        [unit.cropped for unit in found if unit.cropped is not None],
+        sum(unit.begins for unit in found),
+    )
+
+
+def require_little_cropped(coded: tuple[int, int], cropped: tuple[int, int]) -> None:
+    """Check that no more is coded than is shown and what fills its last blocks.
+
+    Raises:
+        ValueError: More is.
+    """
+    if not all(0 < less <= more < less + _OVERHANG for more, less in zip(coded, cropped, strict=True)):
+        raise ValueError(f"{coded[0]} x {coded[1]} coded pixels of which {cropped[0]} x {cropped[1]} are shown")
+
+
+def _length_bytes(configuration: memoryview) -> int:
     if len(configuration) < 23:
         raise EOFError("an HEVC configuration ends early")
-    sizes, count = [], 0
-    length_bytes = (configuration[21] & 3) + 1
-    for number, unit in enumerate(
-        unit for units in (_configured(configuration), _units(data, length_bytes)) for unit in units
-    ):
+    return (configuration[21] & 3) + 1
+
+
+def _checked(units: Iterable[memoryview]) -> Iterator[Unit]:
+    for number, unit in enumerate(units):
         if number >= _MOST_UNITS:
             raise ValueError(f"more than {_MOST_UNITS:,} units in an HEVC picture")
-        if len(unit) < 3:
+        kind = unit[0] >> 1 & 63 if unit else 0
+        if len(unit) < (3 if kind < _CODED else 2):  # the end of a sequence has nothing but its header
             raise EOFError("an HEVC unit ends early")
-        kind, layer = unit[0] >> 1 & 63, (unit[0] & 1) << 5 | unit[1] >> 3
-        if layer:
-            continue  # of another view or resolution, which decoders pass over
-        if kind == _SPS:
-            sizes.append(_sizes(unit))
-        count += kind < 32 and unit[2] >> 7  # first_slice_segment_in_pic_flag
-    return Pictures([coded for coded, _ in sizes], [cropped for _, cropped in sizes], count)
+        layer = (unit[0] & 1) << 5 | unit[1] >> 3
+        coded, cropped = _sizes(unit) if kind == _SPS and not layer else (None, None)
+        begins = kind < _CODED and bool(unit[2] >> 7)  # first_slice_segment_in_pic_flag
+        yield Unit(layer, coded, cropped, begins, kind in _ACCESS_POINTS)
 
 
 def _configured(record: memoryview) -> Iterator[memoryview]:

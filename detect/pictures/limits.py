@@ -121,6 +121,8 @@ def check_still(image: Image.Image, name: str, max_pixels: int) -> None:
         _check_multi_picture(image, name)
     if (tags := tiff_tags(image)) is not None:
         tiff.check_tags(tags, name, max_pixels)
+    if image.format == "HEIF" and getattr(image, "is_animated", False):
+        raise UnsupportedImageError(f"{name}: several pictures in one file, and no sequence; save each by itself")
     if image.format != "MPO" and (getattr(image, "is_animated", False) or image.info.get("default_image")):
         raise several(name, image.format or "")
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.bmff import Box, Reader, boxes, top_boxes
+from detect.pictures.formats import damaged
 
 __all__ = ["Track", "tracks"]
 
@@ -36,8 +38,9 @@ class Track:
         properties: The boxes of its sample entry.
         references: Kinds of references, and the numbers of the tracks that they are to.
         timescale: Ticks that a second has.
-        samples: Start and end of each in the file.
-        ticks: How long each is shown.
+        samples: Start and end of each in the file, in the order of decoding.
+        order: Their numbers, from 0, in the order shown.
+        ticks: How long each is shown, in that order.
         keys: Numbers from 0 of those that are said to need no other; None if all are.
         plays: How many times all is to be shown; 0 for without end.
     """
@@ -51,14 +54,28 @@ class Track:
     references: dict[bytes, list[int]]
     timescale: int
     samples: list[tuple[int, int]]
+    order: list[int]
     ticks: list[int]
     keys: list[int] | None
     plays: int
 
     @property
     def seconds(self) -> list[Fraction]:
-        """How long each sample is shown."""
+        """How long each picture is shown, in the order shown."""
         return [Fraction(each, self.timescale) for each in self.ticks]
+
+    def require_size(self, size: tuple[int, int], name: str, max_pixels: int) -> None:
+        """Check the columns and rows that a sample says against those of the track, and against a cap.
+
+        Raises:
+            DamagedImageError: They are others.
+            LimitError: More pixels than allowed.
+        """
+        width, height = size
+        if width * height > max_pixels:
+            raise LimitError(f"{name}: {width} x {height} coded pixels are over the cap of {max_pixels:,}")
+        if (width, height) != (self.width, self.height):
+            raise damaged(name, f"{width} x {height} coded pixels where {self.width} x {self.height} are announced")
 
 
 def tracks(
@@ -168,7 +185,8 @@ class _Trak:
         if own_size != size:
             raise ValueError(f"a track of {size[0]} x {size[1]} with samples of {own_size[0]} x {own_size[1]} pixels")
         sizes = self._sizes(table, most)
-        ticks = self._ticks(_find(table, b"stts"), len(sizes))
+        each = self._ticks(_find(table, b"stts"), len(sizes))
+        first, order, ticks = _shown(each, self._offsets(table, len(sizes)))
         return Track(
             number=number,
             handler=self.handler,
@@ -179,9 +197,10 @@ class _Trak:
             references=self._references(),
             timescale=timescale,
             samples=list(self._places(table, sizes)),
+            order=order,
             ticks=ticks,
             keys=self._keys(table, len(sizes)),
-            plays=self._plays(duration, Fraction(sum(ticks), timescale)),
+            plays=self._plays(duration, Fraction(sum(ticks), timescale), first),
         )
 
     def _inside(self, box: Box) -> list[Box]:
@@ -255,22 +274,23 @@ class _Trak:
         return sizes
 
     def _ticks(self, box: Box, count: int) -> list[int]:
-        """8.6.1.2."""
+        """8.6.1.2: how long until the next one is decoded."""
         reader, _, _ = _full(self.data, box, 0)
-        found: list[int] = []
-        for _ in range(reader.number(4)):
-            run, each = reader.number(4), reader.number(4)
-            if not 0 < run <= count - len(found):
-                raise ValueError("other durations than samples")
-            found += [each] * run
-        if len(found) != count:
-            raise ValueError("fewer durations than samples")
-        return found
+        return _runs(reader, count)
+
+    def _offsets(self, table: list[Box], count: int) -> list[int]:
+        """8.6.1.3: how long after it is decoded each is shown."""
+        found = [box for box in table if box.kind == b"ctts"]
+        if not found:
+            return [0] * count
+        reader, version, _ = _full(self.data, _only(found, "ctts"), 0, 1)
+        offsets = _runs(reader, count)
+        return [each - 2**32 if version and each >= 2**31 else each for each in offsets]
 
     def _places(self, table: list[Box], sizes: list[int]) -> Iterator[tuple[int, int]]:
         """8.7.4 and 8.7.5."""
-        if any(box.kind in (b"ctts", b"stz2") for box in table):
-            raise UnsupportedImageError(f"{self.name}: a sequence shown in another order than it is stored in")
+        if any(box.kind == b"stz2" for box in table):
+            raise UnsupportedImageError(f"{self.name}: a sequence with a compact table of sizes; export it again")
         offsets = _only([box for box in table if box.kind in (b"stco", b"co64")], "stco")
         reader, _, _ = _full(self.data, offsets, 0)
         wide = 8 if offsets.kind == b"co64" else 4
@@ -312,8 +332,8 @@ class _Trak:
             raise ValueError("samples to begin at that are not there")
         return keys
 
-    def _plays(self, duration: int | None, once: Fraction) -> int:
-        """8.6.6; without an edit list browsers show a sequence again and again."""
+    def _plays(self, duration: int | None, once: Fraction, first: int) -> int:
+        """8.6.6; without an edit list browsers show a sequence again and again. `first`: when the first one is due."""
         found = [box for box in self.parts if box.kind == b"edts"]
         if not found:
             return 0
@@ -322,7 +342,7 @@ class _Trak:
         count = reader.number(4)
         segment, start, rate = reader.number(wide), reader.number(wide), reader.number(4)
         off = abs(Fraction(segment, self.movie_scale) - once)
-        if count != 1 or start or rate != 0x10000 or not segment or off * self.movie_scale > 1:
+        if count != 1 or start != first or rate != 0x10000 or not segment or off * self.movie_scale > 1:
             raise UnsupportedImageError(f"{self.name}: an edit list that shows something else than all, once")
         if not flags & 1:
             return 1
@@ -330,3 +350,30 @@ class _Trak:
             raise ValueError("a track that is shown again and again for no time")
         plays = 0 if duration is None else -(-duration // segment)
         return plays if plays <= _MOST_PLAYS else 0
+
+
+def _runs(reader: Reader, count: int) -> list[int]:
+    """A number for each sample, of which equal ones stand together."""
+    found: list[int] = []
+    for _ in range(reader.number(4)):
+        run, each = reader.number(4), reader.number(4)
+        if not 0 < run <= count - len(found):
+            raise ValueError("times of other samples than there are")
+        found += [each] * run
+    if len(found) != count:
+        raise ValueError("times of fewer samples than there are")
+    return found
+
+
+def _shown(ticks: list[int], offsets: list[int]) -> tuple[int, list[int], list[int]]:
+    """When the first picture is due, the numbers of all in the order shown, and how long each is shown."""
+    if not any(offsets):
+        return 0, list(range(len(ticks))), ticks
+    due = [at + offset for at, offset in zip(accumulate(ticks, initial=0), offsets, strict=False)]
+    order = sorted(range(len(due)), key=due.__getitem__)
+    starts = [due[each] for each in order]
+    ends = [*starts[1:], starts[0] + sum(ticks)]
+    shown = [end - start for start, end in zip(starts, ends, strict=True)]
+    if any(each <= 0 for each in shown[:-1]) or shown[-1] < 0 or starts[0] < 0:
+        raise ValueError("pictures that are due at the same time, or after the end")
+    return starts[0], order, shown

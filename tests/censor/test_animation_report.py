@@ -75,7 +75,7 @@ def test_what_cannot_be_done_with_an_animation_is_said(censor: Censor, face: Pat
     assert "--boxes draws on still pictures, and this one moves" in drawn.stderr
     still = censor(source, *FACES, "-o", tmp_path / "out.jpg")
     assert still.exit_code == 1
-    assert "JPEG holds no animation; GIF, PNG, WEBP, AVIF do" in still.stderr
+    assert "JPEG holds no animation; GIF, PNG, WEBP, AVIF, HEIF do" in still.stderr
     assert not (tmp_path / "out.jpg").exists()
     source.write_bytes(source.read_bytes()[:-300])
     cut = censor(source, *FACES, "--force")

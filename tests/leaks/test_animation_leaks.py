@@ -19,7 +19,8 @@ from detect.pictures.animation import animated, decode_frames
 
 MARKER = b"Mc7Qz-4711-planted"
 
-KINDS = (*FORMATS, "AVIF")
+IN_BOXES = ("AVIF", "HEIF")
+KINDS = (*FORMATS, *IN_BOXES)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -41,7 +42,7 @@ def planted(kind: str) -> bytes:
         xmp = b"!\xff\x0bXMP DataXMP" + bytes([len(MARKER)]) + MARKER + b"\0"
         at = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
         return data[:at] + comment + xmp + data[at:-1] + comment + b";" + MARKER
-    if kind == "AVIF":
+    if kind in IN_BOXES:
         return planted_in_boxes(data)
     extra = b"".join(
         name + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
@@ -71,7 +72,8 @@ def planted_in_boxes(data: bytes) -> bytes:
     movie.inner += [text, user]
     samples = root.find(b"mdat")
     samples.body += MARKER
-    root.find(b"meta").inner.append(Node(b"uuid", MARKER))
+    for meta in root.all(b"meta"):
+        meta.inner.append(Node(b"uuid", MARKER))
     root.inner += [user, Node(b"uuid", b"\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac" + MARKER)]
     return whole(root) + MARKER
 
@@ -87,6 +89,8 @@ def test_no_marker_comes_through(tmp_path: Path, kind: str, target: str) -> None
     written = out.read_bytes()
     assert MARKER not in written
     assert len(list(decode_frames(written, "out").frames)) == 3
+    if target == "HEIF":
+        return  # nothing is told of a sequence by pillow-heif, which reads none
     image = Image.open(io.BytesIO(written))
     told = {
         key
@@ -109,11 +113,11 @@ def test_no_marker_comes_through(tmp_path: Path, kind: str, target: str) -> None
     assert not told
 
 
-@pytest.mark.parametrize(("source", "kind"), [*(("WEBP", kind) for kind in KINDS), ("AVIF", "AVIF")])
+@pytest.mark.parametrize(("source", "kind"), [*(("WEBP", kind) for kind in KINDS), ("AVIF", "AVIF"), ("HEIF", "HEIF")])
 def test_nothing_hidden_stays_in_a_palette_or_a_later_frame(tmp_path: Path, source: str, kind: str) -> None:
     """Pixels that are shown for no time, and a palette that names the colours of what was hidden, would tell."""
     out = tmp_path / "out"
-    data = encoded([red_square(left) for left in (0, 4, 8)], source, duration=[100, 0, 100])
+    data = encoded([red_square(left) for left in (0, 4, 8)], source, duration=[100, 1 if source == "HEIF" else 0, 100])
     seeing = finder(tolerance=8)
     policy = Censor("boxes", detector=seeing, classifiers=()).policy.each(effect="solid")
     Censor(policy, detector=seeing, classifiers=()).apply_medium(data, out, format=kind)

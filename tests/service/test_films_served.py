@@ -26,6 +26,7 @@ from censor.service import Settings
 from censor.service.spool import Spool
 from detect.detections import Detections, RGBImage
 from detect.pictures.animation import decode_frames
+from detect.pictures.formats import MEDIA_TYPES
 from detect.pictures.tiff_pages import decode_pages
 
 MP4 = {"content-type": "video/mp4"}
@@ -148,10 +149,10 @@ def test_it_is_judged_and_told_of_in_json(threads: httpx.Client, short: bytes) -
     assert len(told["hidden"]) == 1
 
 
-@pytest.mark.parametrize("kind", ["GIF", "AVIF"])
+@pytest.mark.parametrize("kind", ["GIF", "AVIF", "HEIF"])
 def test_an_animation_too(threads: httpx.Client, kind: str) -> None:
     data = encoded([red_square(8 * each) for each in range(3)], kind)
-    headers = {"content-type": f"image/{kind.lower()}"}
+    headers = {"content-type": MEDIA_TYPES[kind]}
     done = threads.post("/v1/censor", content=data, headers=headers)
     assert (done.status_code, done.headers["content-type"]) == (200, headers["content-type"])
     assert done.headers["censor-verdict"] == "nsfw"
@@ -216,9 +217,9 @@ def test_where_films_are_off_neither_they_nor_animations_are_taken(
 ) -> None:
     client = started(Seer(), film_bytes=0)
     assert problem(client.post("/v1/censor", content=short, headers=MP4)) == "film-not-taken"
-    for kind in ("GIF", "PNG", "WEBP", "AVIF"):
+    for kind in ("GIF", "PNG", "WEBP", "AVIF", "HEIF"):
         data = encoded([red_square(8 * each) for each in range(3)], kind)
-        refused = client.post("/v1/censor", content=data, headers={"content-type": f"image/{kind.lower()}"})
+        refused = client.post("/v1/censor", content=data, headers={"content-type": MEDIA_TYPES[kind]})
         assert problem(refused) == "animated-picture"
     assert problem(client.post("/v1/check", content=pages(SCAN), headers=TIFF)) == "animated-picture"
     assert client.get("/v1/options").json()["films"] is None

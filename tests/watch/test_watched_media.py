@@ -21,6 +21,7 @@ import censor.watch.processor as processor_module
 from censor.watch.processor import DELETE, KEEP
 from censor.watch.watcher import Watcher
 from detect.detections import Detections, RGBImage
+from detect.pictures.animation import decode_frames
 
 FRAMES = [blob(8 + 4 * each) for each in range(8)]
 
@@ -41,18 +42,21 @@ def test_films_and_animations_come_out_hidden_under_the_suffix_of_what_they_are(
     watched.send("deep/party.mov", body=clip)
     watched.send("moving.gif", body=encoded([red_square(8 * each) for each in range(4)], "GIF"))
     watched.send("turning.avif", body=encoded([red_square(8 * each) for each in range(3)], "AVIF"))
+    watched.send("walking.heics", body=encoded([red_square(8 * each) for each in range(3)], "HEIF"))
     watched.once(detector=seer(), originals=originals)
     assert files(watched.quarantine) == []
-    assert files(watched.public) == ["deep/party.mp4", "moving.gif", "turning.avif"]
+    assert files(watched.public) == ["deep/party.mp4", "moving.gif", "turning.avif", "walking.heics"]
     out = (watched.public / "deep/party.mp4").read_bytes()
     assert times_of(out) == times_of(clip)
     assert not any(red_in(each).any() for each in frames_of(out))
     for name in ("moving.gif", "turning.avif"):
         with Image.open(watched.public / name) as moved:
             assert getattr(moved, "n_frames", 1) > 1
-    assert files(watched.inbox) == (["deep/party.mov", "moving.gif", "turning.avif"] if originals == KEEP else [])
+    assert len(list(decode_frames((watched.public / "walking.heics").read_bytes(), "a").frames)) == 3
+    names = ["deep/party.mov", "moving.gif", "turning.avif", "walking.heics"]
+    assert files(watched.inbox) == (names if originals == KEEP else [])
     told = {each["upload"]: each for each in watched.events("censored")}
-    assert [told[name]["frames"] for name in ("deep/party.mov", "moving.gif", "turning.avif")] == [8, 4, 3]
+    assert [told[name]["frames"] for name in names] == [8, 4, 3, 3]
     assert told["deep/party.mov"]["regions"] == 1
     assert told["deep/party.mov"]["level"] == "nsfw"
 

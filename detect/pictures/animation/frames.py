@@ -26,7 +26,7 @@ MAX_TOTAL_PIXELS = 8_000_000_000
 
 _PATCHED = {"GIF": gif, "PNG": apng, "WEBP": webp}
 
-_TRACKED = "AVIF"
+_TRACKED = ("AVIF", "HEIF")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +34,7 @@ class Animated:
     """What an animation says of itself before any frame is decoded.
 
     Attributes:
-        format: Pillow's name of the format: "AVIF", "GIF", "PNG" or "WEBP".
+        format: Pillow's name of the format: "AVIF", "GIF", "HEIF", "PNG" or "WEBP".
         width: Columns of each frame.
         height: Rows of each frame.
         plays: How many times it is to be shown; 0 for without end.
@@ -64,9 +64,9 @@ class Frame:
 
 
 def animated(data: bytes) -> bool:
-    """Whether a file is an animation of a kind that is taken: AVIF, GIF, PNG or WebP."""
+    """Whether a file is an animation of a kind that is taken: AVIF, GIF, HEIF, PNG or WebP."""
     found = sniff(data[:SNIFF_BYTES]) or ""
-    if found == _TRACKED:
+    if found in _TRACKED:
         from detect.pictures.bmff import top_boxes  # few pictures are in boxes
 
         return any(box.kind == b"moov" for box in top_boxes(data))
@@ -84,7 +84,7 @@ def decode_frames(
     """Take an animation apart, and compose its frames.
 
     Each patch is a file of its own to the decoder of still pictures, which refuses in it what it refuses anywhere; the
-    frames of an AVIF come whole.
+    frames of an AVIF or a HEIF come whole.
 
     Args:
         data: A file for which `animated` holds.
@@ -102,8 +102,8 @@ def decode_frames(
         UnsupportedImageError: What viewers show in different ways.
     """
     found = sniff(data[:SNIFF_BYTES]) or ""
-    if found == _TRACKED:
-        return _decode_track(data, name, max_pixels, max_frames, max_total_pixels)
+    if found in _TRACKED:
+        return _decode_track(data, found, name, max_pixels, max_frames, max_total_pixels)
     patches = _PATCHED[found].take_apart(data, name)
     if patches.width < 1 or patches.height < 1:
         raise damaged(name, f"{patches.width} x {patches.height} pixels")
@@ -129,25 +129,29 @@ def durations_of(data: bytes, name: str) -> list[Fraction]:
         UnsupportedImageError: What viewers show in different ways.
     """
     found = sniff(data[:SNIFF_BYTES]) or ""
-    if found == _TRACKED:
-        from detect.pictures.animation import avif
+    if found in _TRACKED:
+        from detect.pictures.animation import sequences
 
-        return avif.seconds_of(data, name, MAX_FRAMES)
+        return sequences.seconds_of(data, found, name, MAX_FRAMES)
     return [patch.seconds for patch in _PATCHED[found].take_apart(data, name).each]
 
 
-def _decode_track(data: bytes, name: str, max_pixels: int, max_frames: int, max_total_pixels: int) -> Animated:
+def _decode_track(
+    data: bytes, found: str, name: str, max_pixels: int, max_frames: int, max_total_pixels: int
+) -> Animated:
     """Frames that come whole, one behind the other."""
-    from detect.pictures.animation import avif  # ten modules, and few pictures need them
+    from detect.pictures.animation import sequences  # ten modules, and few pictures need them
 
-    found = avif.open_sequence(data, name, max_pixels=max_pixels, most=max_frames, max_total_pixels=max_total_pixels)
-    starts = accumulate(found.seconds, initial=Fraction(0))
-    timed = zip(found.each, starts, found.seconds, strict=False)
+    opened = sequences.open_sequence(
+        data, found, name, max_pixels=max_pixels, most=max_frames, max_total_pixels=max_total_pixels
+    )
+    starts = accumulate(opened.seconds, initial=Fraction(0))
+    timed = zip(opened.each, starts, opened.seconds, strict=False)
     return Animated(
-        format=_TRACKED,
-        width=found.width,
-        height=found.height,
-        plays=found.plays,
+        format=found,
+        width=opened.width,
+        height=opened.height,
+        plays=opened.plays,
         frames=(Frame(picture=picture, start=start, seconds=seconds) for picture, start, seconds in timed),
     )
 

@@ -98,7 +98,7 @@ def test_the_palette_of_a_gif_is_better_than_the_encoders_own() -> None:
 def test_errors_name_the_file_and_the_reason() -> None:
     data = encoded(TRUTH)
     medium = open_animation(data)
-    with pytest.raises(WriteError, match="bytes: JPEG holds no animation; GIF, PNG, WEBP, AVIF do"):
+    with pytest.raises(WriteError, match="bytes: JPEG holds no animation; GIF, PNG, WEBP, AVIF, HEIF do"):
         medium.write(medium.parts(), io.BytesIO(), format="JPEG")
     with pytest.raises(ValueError, match=r"quality lies in 1\.\.100, not 0"):
         medium.write(medium.parts(), io.BytesIO(), format="WEBP", quality=0)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from censor.errors import WriteError
 from censor.media.animation import open_animation
-from censor.media.avif import write_avif
 from censor.media.encoding import encode
+from censor.media.image_sequences import write_sequence
 from censor.media.medium import Part
 from detect.pictures.animation import decode_frames
 from detect.pictures.animation.frames import Frame
@@ -32,7 +32,7 @@ def written(
     pictures: Sequence[NDArray[np.uint8]], durations: Sequence[Fraction], plays: int = 0, icc: bytes | None = None
 ) -> bytes:
     out = io.BytesIO()
-    write_avif((Picture(each, "PNG", icc) for each in pictures), out, durations, plays, quality=95)
+    write_sequence((Picture(each, "PNG", icc) for each in pictures), out, durations, plays, format="AVIF", quality=95)
     return out.getvalue()
 
 
@@ -120,7 +120,7 @@ def test_frames_are_asked_for_one_by_one() -> None:
             assert sum(alive) < 5
             yield Picture(TRUTH[0].copy().view(Counted), "PNG")
 
-    write_avif(each(), io.BytesIO(), [Fraction(1, 10)] * 40, 0, quality=50)
+    write_sequence(each(), io.BytesIO(), [Fraction(1, 10)] * 40, 0, format="AVIF", quality=50)
     assert alive.count(1) == 40
 
 

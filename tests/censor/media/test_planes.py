@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from censor.masks import Region
-from censor.media.planes import Colors, blocks_of_turned, copied, luma_of, plane_arrays, repainted, rgb_of
+from censor.media.planes import blocks_of_turned, copied, luma_of, repainted, shown_rgb
+from detect.pictures.yuv import Colors, plane_arrays
 
 FORMATS = {
     "yuv420p": (2, 2), "yuv422p": (1, 2), "yuv444p": (1, 1), "yuvj420p": (2, 2), "yuv420p10le": (2, 2),
@@ -33,7 +34,7 @@ def frame_in(name: str, height: int = 46, width: int = 70, seed: int = 3) -> Any
 def test_what_is_painted_is_all_that_changes(name: str, turns: int) -> None:
     frame = frame_in(name)
     colors = Colors.of(frame)
-    pixels = rgb_of(frame, colors, turns)
+    pixels = shown_rgb(frame, colors, turns)
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = blocks_of_turned(70, 46, turns).outwards(20, 18, 29, 31)
     region = Region(max(0, x0), max(0, y0), min(width, x1), min(height, y1))
@@ -49,7 +50,7 @@ def test_what_is_painted_is_all_that_changes(name: str, turns: int) -> None:
         assert hidden.shape == new.shape
         assert (new[~hidden] == old[~hidden]).all()
         assert np.ptp(new[hidden].astype(int)) <= 2 << (frame.format.components[0].bits - 8)  # one colour, dithered
-    shown = rgb_of(done, colors, turns)
+    shown = shown_rgb(done, colors, turns)
     inside = shown[region.y0 + 4 : region.y1 - 4, region.x0 + 4 : region.x1 - 4].astype(int)
     if name != "gray":
         assert np.abs(inside - (200, 40, 90)).max() < 8
@@ -64,7 +65,7 @@ def test_what_lies_under_a_region_leaves_no_trace_in_any_plane() -> None:
     colors, region = Colors.of(one), Region(24, 16, 40, 32)
     planes = []
     for frame in (one, other):
-        pixels = rgb_of(frame, colors)
+        pixels = shown_rgb(frame, colors)
         pixels[16:32, 24:40] = 0
         planes.append(plane_arrays(repainted(frame, pixels, [region], colors)))
     for ours, theirs in zip(*planes, strict=True):
@@ -76,7 +77,7 @@ def test_one_color_comes_back_as_one_color_every_time(name: str) -> None:
     """With several threads, swscale writes over the ends of rows that another has written already."""
     frame = frame_in(name)
     colors, region = Colors.of(frame), Region(8, 8, 24, 24)
-    pixels = rgb_of(frame, colors)
+    pixels = shown_rgb(frame, colors)
     pixels[8:24, 8:24] = (200, 40, 90)
     for _ in range(200):
         luma = plane_arrays(repainted(frame, pixels, [region], colors))[0]
@@ -86,7 +87,7 @@ def test_one_color_comes_back_as_one_color_every_time(name: str) -> None:
 def test_a_soft_edge_goes_back_too() -> None:
     frame = frame_in("yuv420p")
     colors = Colors.of(frame)
-    pixels = rgb_of(frame, colors)
+    pixels = shown_rgb(frame, colors)
     cover = np.full((12, 12), 128, np.uint8)
     cover[4:8, 4:8] = 255
     pixels[11:23, 13:25] = 0
@@ -115,7 +116,7 @@ def test_grey_and_rgb_lie_the_same_way(turns: int) -> None:
     luma[:8, 48:] = 900
     for each in chroma:
         each[:] = 512
-    grey, rgb = luma_of(frame, 64, turns), rgb_of(frame, Colors.of(frame), turns)
+    grey, rgb = luma_of(frame, 64, turns), shown_rgb(frame, Colors.of(frame), turns)
     assert grey.shape == rgb.shape[:2]
     assert np.array_equal(grey > 128, rgb[..., 1] > 128)
     assert max(luma_of(frame, 16, turns).shape) == 16

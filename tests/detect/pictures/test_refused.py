@@ -144,7 +144,7 @@ def test_several_heif_images_and_sequences_are_refused(photo: NDArray[np.uint8])
     file.add_from_pillow(Image.fromarray(photo[::-1].copy()))
     stream = io.BytesIO()
     file.save(stream)
-    with pytest.raises(AnimatedImageError, match="several frames"):
+    with pytest.raises(UnsupportedImageError, match="several pictures in one file, and no sequence"):
         decode(stream.getvalue())
     still = io.BytesIO()
     pillow_heif.from_pillow(Image.fromarray(photo)).save(still)

@@ -75,6 +75,21 @@ def test_without_an_edit_list_it_is_shown_without_end_and_with_one_that_is_not_r
     assert only(changed(plain, lambda root: track_of(root).find(b"edts", b"elst").put(0, ">I", 1 << 24))).plays == 1
 
 
+def test_pictures_in_another_order_than_they_are_stored(plain: bytes) -> None:
+    """Stored for 100, 200 and 300 ms, from 0, 100 and 300 on; shown from 0, 400 and 300 on, and all for 600."""
+    assert only(plain).order == [0, 1, 2]
+    found = only(changed(plain, lambda root: table_of(root).inner.append(offsets(1, 0, 300, 0))))
+    assert (found.order, found.ticks) == ([0, 2, 1], [300, 100, 200])
+
+    def later(root: Node) -> None:
+        """All of it a tenth of a second later, and the edit list begins there."""
+        table_of(root).inner.append(offsets(0, 100, 400, 100))
+        track_of(root).find(b"edts", b"elst").put(16, ">q", 100)
+
+    found = only(changed(plain, later))
+    assert (found.order, found.ticks, sum(found.seconds)) == ([0, 2, 1], [300, 100, 200], Fraction(3, 5))
+
+
 def in_another_file(root: Node) -> None:
     reference = track_of(root).find(b"mdia", b"minf", b"dinf", b"dref")
     reference.body = struct.pack(">III4sI", 0, 1, 12, b"url ", 0)
@@ -83,6 +98,12 @@ def in_another_file(root: Node) -> None:
 def in_two_forms(root: Node) -> None:
     described = table_of(root).find(b"stsd")
     described.body, described.inner = struct.pack(">II", 0, 2), [described.find(b"av01")] * 2
+
+
+def offsets(version: int, *values: int) -> Node:
+    """How long after it is decoded each picture is shown."""
+    pairs = b"".join(struct.pack(">Ii", 1, each) for each in values)
+    return Node(b"ctts", struct.pack(">II", version << 24, len(values)) + pairs)
 
 
 DOUBTFUL: dict[str, tuple[Callable[[Node], None], str]] = {
@@ -95,7 +116,8 @@ DOUBTFUL: dict[str, tuple[Callable[[Node], None], str]] = {
     "elsewhere": (in_another_file, "in another file"),
     "fragments": (lambda root: root.inner.append(Node(b"moof", b"")), "in fragments"),
     "fragments to come": (lambda root: root.find(b"moov").inner.append(Node(b"mvex", b"")), "in fragments"),
-    "order": (lambda root: table_of(root).inner.append(Node(b"ctts", bytes(8))), "in another order"),
+    "compact": (lambda root: table_of(root).inner.append(Node(b"stz2", bytes(8))), "a compact table of sizes"),
+    "delayed": (lambda root: table_of(root).inner.append(offsets(0, 50, 50, 50)), "an edit list that shows"),
     "two forms": (in_two_forms, "in several forms"),
 }
 
@@ -120,10 +142,14 @@ def numbers(*path: bytes) -> Callable[..., Callable[[Node], None]]:
 
 
 BROKEN: dict[str, tuple[Callable[[Node], None], str]] = {
-    "fewer durations": (numbers(b"stts")(">4I", 0, 1, 2, 100), "fewer durations than samples"),
-    "more durations": (numbers(b"stts")(">4I", 0, 1, 4, 100), "other durations than samples"),
-    "no durations": (numbers(b"stts")(">6I", 0, 2, 0, 100, 3, 100), "other durations than samples"),
+    "fewer durations": (numbers(b"stts")(">4I", 0, 1, 2, 100), "times of fewer samples"),
+    "more durations": (numbers(b"stts")(">4I", 0, 1, 4, 100), "times of other samples"),
+    "no durations": (numbers(b"stts")(">6I", 0, 2, 0, 100, 3, 100), "times of other samples"),
     "durations cut short": (numbers(b"stts")(">3I", 0, 2, 3), "ends early"),
+    "fewer offsets": (lambda root: table_of(root).inner.append(offsets(0, 1, 2)), "times of fewer samples"),
+    "due at once": (lambda root: table_of(root).inner.append(offsets(0, 100, 0, 0)), "due at the same time"),
+    "after the end": (lambda root: table_of(root).inner.append(offsets(0, 0, 0, 301)), "or after the end"),
+    "before the start": (lambda root: table_of(root).inner.append(offsets(1, -1, 0, 0)), "or after the end"),
     "no samples": (numbers(b"stsz")(">3I", 0, 0, 0), "without samples"),
     "empty sample": (numbers(b"stsz")(">6I", 0, 0, 3, 9, 0, 9), "without bytes"),
     "sample beyond": (numbers(b"stsz")(">3I", 0, 10**8, 3), "not in the file"),

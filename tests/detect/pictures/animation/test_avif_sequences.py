@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +18,8 @@ from sequence_files import Node, entry_of, read, sequence, table_of, track_of, w
 
 from detect.errors import DamagedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.animation import animated, decode_frames, durations_of
-from detect.pictures.animation.avif import as_still
-from detect.pictures.animation.avis import Stream, sequence_of
+from detect.pictures.animation.muxer import AV1, Stream, sequence_of
+from detect.pictures.animation.sequences import as_still
 from detect.pictures.still import Picture, decode
 from detect.pictures.tracks import tracks
 
@@ -61,7 +62,8 @@ def streams_of(data: bytes) -> list[Stream]:
         bodies = {box.kind: data[box.start : box.end] for box in track.properties}
         colors = struct.pack(">I4s", 8 + len(bodies[b"colr"]), b"colr") + bodies[b"colr"] if b"colr" in bodies else b""
         samples = [data[start:end] for start, end in track.samples]
-        made.append(Stream(configuration=bodies[b"av1C"], properties=colors, samples=samples, keys=track.keys or []))
+        keys = track.keys or []
+        made.append(Stream(configuration=bodies[b"av1C"], properties=colors, samples=samples, keys=keys, coding=AV1))
     return made
 
 
@@ -72,7 +74,7 @@ def written(streams: Sequence[Stream], **options: Any) -> bytes:
 
 
 def with_samples(stream: Stream, samples: Sequence[bytes | memoryview], keys: Sequence[int] = (0,)) -> Stream:
-    return Stream(configuration=stream.configuration, properties=stream.properties, samples=samples, keys=keys)
+    return replace(stream, samples=samples, keys=keys)
 
 
 def test_frames_are_whole_with_the_times_that_the_file_says(plain: bytes) -> None:
@@ -130,9 +132,7 @@ def test_frames_are_turned_as_their_track_says(plain: bytes, turns: list[tuple[b
     wanted = wanted[:, ::-1] if len(turns) > 1 else wanted
     (stream,) = streams_of(plain)
     more = b"".join(struct.pack(">I4sB", 9, kind, value) for kind, value in turns)
-    turned = Stream(
-        configuration=stream.configuration, properties=stream.properties + more, samples=stream.samples, keys=[0]
-    )
+    turned = replace(stream, properties=stream.properties + more)
     found = decode_frames(written([turned]), "a")
     assert (found.width, found.height) == (64, 96)
     assert np.array_equal([each.picture for each in found.frames][2].pixels, wanted)

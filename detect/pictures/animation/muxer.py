@@ -1,19 +1,20 @@
-"""An AVIF sequence put together from coded samples: what is decoded is what was checked, and nothing else of a file.
+"""An AVIF or HEIF sequence put together from coded samples.
 
 Source:
-    AV1 Image File Format, 3 and 6.3; ISO/IEC 14496-12, 8; ISO/IEC 23008-12, 7.2.3 and 9.6.1 (how often it is shown).
+    AV1 Image File Format, 3 and 6.3; ISO/IEC 14496-12, 8; ISO/IEC 14496-15, 8.3 (HEVC); ISO/IEC 23008-12, 7.2.3, 9.6.1
+    (how often it is shown) and annex B (brands).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-__all__ = ["ALPHA", "WITHOUT_END", "Stream", "sequence_of"]
+from detect.pictures.heif import ALPHA
 
-ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+__all__ = ["AV1", "HEVC", "WITHOUT_END", "Coding", "Stream", "sequence_of"]
 
 WITHOUT_END = 2**64 - 1
 """The duration of a track that is shown again and again."""
@@ -24,20 +25,73 @@ _UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coding:
+    """How the pictures of a sequence are coded, and what is called how for it.
+
+    Attributes:
+        format: Pillow's name of the format that such files are in.
+        entry: The kind of samples, and of items.
+        configuration: The box of what decoders have to know before.
+        alphas: What transparency is called; the first where it is written.
+        brands: Of a file, the first as its main one.
+        bits: By the body of such a box, how many bits each channel has.
+    """
+
+    format: str
+    entry: bytes
+    configuration: bytes
+    alphas: tuple[bytes, ...]
+    brands: tuple[bytes, ...]
+    bits: Callable[[bytes], list[int]]
+
+
+def _bits_of_av1(configuration: bytes) -> list[int]:
+    """AV1-ISOBMFF, 2.3.3."""
+    bits = 8 if not configuration[2] & 0x40 else 12 if configuration[2] & 0x20 else 10
+    return [bits] * (1 if configuration[2] & 0x10 else 3)
+
+
+def _bits_of_hevc(configuration: bytes) -> list[int]:
+    """ISO/IEC 14496-15, 8.3.3.1."""
+    luma, chroma = (8 + (configuration[at] & 7) for at in (17, 18))
+    return [luma, chroma, chroma] if configuration[16] & 3 else [luma]
+
+
+AV1 = Coding(
+    format="AVIF",
+    entry=b"av01",
+    configuration=b"av1C",
+    alphas=ALPHA[:1],
+    brands=(b"avis", b"avif", b"msf1", b"iso8", b"mif1", b"miaf"),
+    bits=_bits_of_av1,
+)
+HEVC = Coding(
+    format="HEIF",
+    entry=b"hvc1",
+    configuration=b"hvcC",
+    alphas=ALPHA[1::-1],
+    brands=(b"hevc", b"heic", b"msf1", b"iso8", b"mif1", b"miaf"),
+    bits=_bits_of_hevc,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """What a track holds.
 
     Attributes:
-        configuration: The body of its `av1C` box.
+        configuration: The body of the box that tells decoders what they have to know before.
         properties: Boxes of its sample entry besides, whole: colours and turns.
         samples: Its coded pictures, of which the first needs no other.
         keys: Numbers of the samples that need no other, from 0.
+        coding: How they are coded.
     """
 
     configuration: bytes
     properties: bytes = b""
     samples: Sequence[bytes | memoryview]
     keys: Sequence[int]
+    coding: Coding
 
 
 def sequence_of(
@@ -67,7 +121,7 @@ def sequence_of(
     streams = [color] if alpha is None else [color, alpha]
     if not 0 < timescale <= _MOST or max(ticks) > _MOST or sum(ticks) >= WITHOUT_END // max(plays, 1):
         raise ValueError("times that a track cannot say")
-    start = _box(b"ftyp", b"avis", bytes(4), b"avif", b"avis", b"msf1", b"iso8", b"mif1", b"miaf")
+    start = _box(b"ftyp", color.coding.brands[0], bytes(4), *color.coding.brands)
     sizes = [sum(len(each) for each in stream.samples) for stream in streams]
     ends = [0, *sizes]
     offset, meta, movie = 0, b"", b""
@@ -97,15 +151,19 @@ def _handler(kind: bytes) -> bytes:
 def _meta(streams: Sequence[Stream], places: Sequence[int], width: int, height: int) -> bytes:
     """The first sample of each track, as a still."""
     numbers = range(1, len(streams) + 1)
-    entries = [_full(b"infe", struct.pack(">HH4sx", number, 0, b"av01"), version=2) for number in numbers]
+    entries = [
+        _full(b"infe", struct.pack(">HH4sx", number, 0, streams[0].coding.entry), version=2) for number in numbers
+    ]
     extents = zip(numbers, places, streams, strict=True)
     located = [struct.pack(">HHHII", number, 0, 1, at, len(stream.samples[0])) for number, at, stream in extents]
     properties = [_full(b"ispe", struct.pack(">II", width, height))]
     associated = b""
     for number, stream in zip(numbers, streams, strict=True):
-        own = [_box(b"av1C", stream.configuration), _pixel_information(stream.configuration)]
-        own += _split(stream.properties) if number == 1 else [_full(b"auxC", ALPHA, b"\0")]
-        marks = [len(properties) + at | (0x80 if each[4:8] in (b"av1C", b"irot", b"imir") else 0)
+        coding = stream.coding
+        bits = coding.bits(stream.configuration)
+        own = [_box(coding.configuration, stream.configuration), _full(b"pixi", bytes([len(bits), *bits]))]
+        own += _split(stream.properties) if number == 1 else [_full(b"auxC", coding.alphas[0], b"\0")]
+        marks = [len(properties) + at | (0x80 if each[4:8] in (coding.configuration, b"irot", b"imir") else 0)
                  for at, each in enumerate(own, 1)]  # fmt: skip
         associated += struct.pack(">HB", number, len(marks) + 1) + bytes([1, *marks])
         properties += own
@@ -118,13 +176,6 @@ def _meta(streams: Sequence[Stream], places: Sequence[int], width: int, height: 
         *([_full(b"iref", _box(b"auxl", struct.pack(">HHH", 2, 1, 1)))] if len(streams) > 1 else []),
         _box(b"iprp", _box(b"ipco", *properties), _full(b"ipma", struct.pack(">I", len(streams)), associated)),
     )
-
-
-def _pixel_information(configuration: bytes) -> bytes:
-    """By the configuration record of AV1 (AV1-ISOBMFF, 2.3.3): the bits of each channel."""
-    bits = 8 if not configuration[2] & 0x40 else 12 if configuration[2] & 0x20 else 10
-    channels = 1 if configuration[2] & 0x10 else 3
-    return _full(b"pixi", bytes([channels, *[bits] * channels]))
 
 
 def _split(boxes: bytes) -> list[bytes]:
@@ -191,15 +242,16 @@ def _track(
 
 
 def _samples(stream: Stream, number: int, place: int, size: tuple[int, int], ticks: Sequence[int]) -> bytes:
-    count = len(stream.samples)
+    count, coding = len(stream.samples), stream.coding
     runs = [(sum(1 for _ in group), each) for each, group in groupby(ticks)]
     entry = struct.pack(">6xH16xHHIII H32xHH", 1, *size, 0x480000, 0x480000, 0, 1, 24, 0xFFFF)
-    own = [_box(b"av1C", stream.configuration), stream.properties, _full(b"ccst", struct.pack(">I", 0x7C000000))]
-    own += [_full(b"auxi", ALPHA, b"\0")] if number > 1 else []
+    own = [_box(coding.configuration, stream.configuration), stream.properties]
+    own += [_full(b"ccst", struct.pack(">I", 0x7C000000))]
+    own += [_full(b"auxi", coding.alphas[0], b"\0")] if number > 1 else []
     sizes = [len(each) for each in stream.samples]
     return _box(
         b"stbl",
-        _full(b"stsd", struct.pack(">I", 1), _box(b"av01", entry, *own)),
+        _full(b"stsd", struct.pack(">I", 1), _box(coding.entry, entry, *own)),
         _full(b"stts", struct.pack(">I", len(runs)), *(struct.pack(">II", *each) for each in runs)),
         _full(b"stsc", struct.pack(">IIII", 1, 1, count, 1)),
         _full(b"stsz", struct.pack(f">II{count}I", 0, count, *sizes)),
