@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,12 @@ from censor.evidence import Evidence
 from censor.finding import Found, Networks, find
 from censor.policy import Policy
 from censor.recheck import recheck
-from censor.redact import Frame, kept, plan
+from censor.redact import Frame, Redaction, kept, plan
 from censor.results import Censored
 from censor.timing import timed
 from censor.verdict import Verdict, judge
 from censor.views import Canvas
 from detect.pictures.still import Picture
-
-if TYPE_CHECKING:
-    from censor.plan import Plan
 
 __all__ = ["censor_part", "judge_part"]
 
@@ -40,7 +37,7 @@ def censor_part(
     sticker: NDArray[np.uint8] | None,
     again: bool,
     found: Found | None = None,
-    planned: Plan | None = None,
+    planned: Iterable[Redaction] | None = None,
 ) -> Censored:
     """Censor one picture.
 
@@ -62,7 +59,7 @@ def censor_part(
     with timed(seconds, "detect"):
         found = find(picture, networks) if found is None else found
     verdict = judge_part(found.everything, picture, policy) if policy.judges(networks.names, networks.says) else None
-    redactions = plan(found.visible, policy, frame, alone=not again) if planned is None else planned.redactions(frame)
+    redactions = plan(found.visible, policy, frame, alone=not again) if planned is None else list(planned)
     passed_over = kept(found.visible, policy, frame)
     canvas = Canvas(picture.pixels, policy, sticker=sticker)
     with timed(seconds, "hide"):

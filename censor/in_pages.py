@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -12,6 +12,7 @@ from censor.equipment import Equipped
 from censor.finding import find
 from censor.manual import Box, boxes_of
 from censor.media.medium import Medium, Part
+from censor.media.opening import Encoded
 from censor.media.pages import PAGED, Pages, open_pages
 from censor.media.writing import room_for, write_atomic
 from censor.redact import Frame, Redaction
@@ -19,10 +20,11 @@ from censor.results import Checked, Result
 from censor.timing import timed
 from censor.verdict import Verdict
 from detect.pictures.formats import format_of
-from detect.pictures.still import Source
+from detect.pictures.still import Picture, Source
 
 if TYPE_CHECKING:
     from censor.first_pass import Progress
+    from censor.plan import Plan
 
 __all__ = ["CensoredPages", "CheckedPages", "InPages"]
 
@@ -103,6 +105,7 @@ class InPages(Equipped):
         *,
         also: Iterable[Sequence[float]] = (),
         keep: Iterable[Sequence[float]] = (),
+        plan: Plan | None = None,
         format: str | None = None,  # noqa: A002  # Pillow's own word
         quality: int | None = None,
         overwrite: bool = False,
@@ -115,6 +118,7 @@ class InPages(Equipped):
             target: Where it goes: a path, or a binary file as for `apply_medium`.
             also: Boxes to hide on every page, as for `apply`.
             keep: Boxes to leave alone on every page, as for `apply`.
+            plan: As for `apply`.
             format: "TIFF", or None for what the suffix of `target` says, if it says anything.
             quality: TIFF loses nothing: it counts for nothing.
             overwrite: Replace `target` if it is there, as one step.
@@ -128,9 +132,11 @@ class InPages(Equipped):
             ValueError: As for `apply`, or a quality out of range.
         """
         path = target if isinstance(target, str | os.PathLike) else None
-        medium = open_pages(source, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        planned = self._planned(source, plan, also, keep)
+        medium = open_pages(planned, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         medium.require_output(format or (None if path is None else format_of(path)))
-        working = _Working(self, boxes_of(also, "also"), boxes_of(keep, "keep"), _telling(medium, progress))
+        drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
+        working = _Working(self, drawn, plan, _telling(medium, progress))
         with room_for(target, large=False) as out:
             medium.write(working.parts(medium), out, format=PAGED, quality=quality)
             done = working.done()
@@ -139,14 +145,24 @@ class InPages(Equipped):
                     write_atomic(path, out, overwrite=overwrite)
         return done
 
+    def _plan_pages(self, encoded: Encoded, also: tuple[Box, ...], keep: tuple[Box, ...]) -> Plan:
+        """What would be hidden on each page."""
+        from censor.planning import plan_of_pages
+
+        medium = open_pages(encoded, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
+        working = _Working(self, {"also": also, "keep": keep}, None, lambda done: None)  # noqa: ARG005
+        sizes = [(part.picture.width, part.picture.height) for part in working.parts(medium)]
+        hidden = working.done().hidden
+        return plan_of_pages(encoded, sizes, hidden, keep, policy=self.policy, models=self.models)
+
 
 class _Working:
     """Censors pages one after the other, and keeps of each what is reported."""
 
     def __init__(
-        self, censor: InPages, also: tuple[Box, ...], keep: tuple[Box, ...], tell: Callable[[int], None]
+        self, censor: InPages, drawn: Mapping[str, tuple[Box, ...]], plan: Plan | None, tell: Callable[[int], None]
     ) -> None:
-        self._censor, self._also, self._keep, self._tell = censor, also, keep, tell
+        self._censor, self._drawn, self._plan, self._tell = censor, drawn, plan, tell
         self._seconds: dict[str, float] = {}
         self._hidden: list[tuple[Redaction, ...]] = []
         self._worst: CensoredPages | None = None
@@ -155,9 +171,10 @@ class _Working:
         censor = self._censor
         for part in medium.parts():
             picture = part.to_paint()
+            frame, planned = self._asked(picture)
             done = censor_part(
-                picture, Frame.of(picture, also=self._also, keep=self._keep), self._seconds,
-                networks=censor._networks, policy=censor.policy, sticker=censor._sticker, again=censor._recheck,  # noqa: SLF001  # its own
+                picture, frame, self._seconds, networks=censor._networks, policy=censor.policy,  # noqa: SLF001  # its own
+                sticker=censor._sticker, again=censor._recheck or planned is not None, planned=planned,  # noqa: SLF001
             )  # fmt: skip
             self._hidden.append(tuple(replace(e, region=replace(e.region, cover=None)) for e in done.redactions))
             if self._worst is None or _gravity(done.verdict) > _gravity(self._worst.verdict):
@@ -167,6 +184,14 @@ class _Working:
                 )  # fmt: skip
             self._tell(len(self._hidden))
             yield Part(done.picture, part.where)
+
+    def _asked(self, picture: Picture) -> tuple[Frame, list[Redaction] | None]:
+        """What a user drew on the next page, and what a plan hides there."""
+        if self._plan is None:
+            return Frame.of(picture, **self._drawn), None
+        number = len(self._hidden)
+        frame = self._plan.frame(picture, number)
+        return frame, self._plan.redactions(frame, number)
 
     def done(self) -> CensoredPages:
         if self._worst is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,12 +25,6 @@ __all__ = ["InTime"]
 
 class InTime(Equipped):
     """The methods of `Censor` for what moves; a class by itself for the length of its file alone."""
-
-    @abstractmethod
-    def _planned(
-        self, source: Source, plan: Plan | None, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]
-    ) -> Source:
-        """The source; where there is a plan, its bytes, which the plan is held against."""
 
     def check_medium(
         self,

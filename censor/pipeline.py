@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +19,10 @@ from censor.checking import check, check_together
 from censor.finding import Found, networks_for, recall
 from censor.in_pages import InPages
 from censor.in_time import InTime
-from censor.manual import boxes_of
+from censor.manual import Box, boxes_of
 from censor.media.encoding import output_format
 from censor.media.medium import Medium, Part
-from censor.media.opening import Encoded, moves, open_medium, read_encoded
+from censor.media.opening import Encoded, EncodedFilm, announced, open_medium, read_encoded, still_or_moving
 from censor.media.writing import write_atomic
 from censor.policy import Policy
 from censor.policy_toml import load_policy
@@ -34,7 +34,6 @@ from detect.detections import Detector
 from detect.pictures.still import MAX_BYTES, MAX_PIXELS, Picture, Source
 
 if TYPE_CHECKING:
-    from censor.models_used import ModelUsed
     from censor.plan import Plan
 
 __all__ = ["Censor", "Censored", "Checked", "Redaction"]
@@ -250,7 +249,7 @@ class Censor(InTime, InPages):
         """What would be hidden, to be looked at, changed, and applied: `apply` with it gives what it gives without.
 
         Args:
-            source: A path, an encoded picture or animation, or a binary file object.
+            source: A path, an encoded picture, animation, film or TIFF of pages, or a binary file object.
             also: Boxes to hide, as for `apply`.
             keep: Boxes to leave alone, as for `apply`.
 
@@ -261,39 +260,31 @@ class Censor(InTime, InPages):
             TypeError: `source` is pixels or a Pillow image, which a plan could not be bound to.
             ValueError: As for `apply`.
         """
+        encoded = read_encoded(source, max_bytes=self._max_bytes)
+        drawn, kept = boxes_of(also, "also"), boxes_of(keep, "keep")
+        if isinstance(encoded, EncodedFilm):
+            return self._plan_medium(encoded, drawn, kept)
+        return still_or_moving(
+            announced(encoded),
+            still=lambda: self._plan_still(encoded, drawn, kept),
+            moving=lambda: self._plan_medium(encoded.again(), drawn, kept),
+            paged=lambda: self._plan_pages(encoded.again(), drawn, kept),
+        )
+
+    def _plan_still(self, encoded: Encoded, also: tuple[Box, ...], keep: tuple[Box, ...]) -> Plan:
         from censor.planning import plan_of_still
 
-        encoded = read_encoded(source, max_bytes=self._max_bytes)
-        kept = boxes_of(keep, "keep")
-        if isinstance(encoded, Encoded) and not moves(encoded):
-            done = self._apply(self._open(encoded), also, kept)
-            return plan_of_still(encoded, done.picture, done.redactions, kept, policy=self.policy, models=self.models)
+        done = self._apply(self._open(encoded), also, keep)
+        return plan_of_still(encoded, done.picture, done.redactions, keep, policy=self.policy, models=self.models)
+
+    def _plan_medium(self, encoded: Encoded | EncodedFilm, also: tuple[Box, ...], keep: tuple[Box, ...]) -> Plan:
         from censor.moving import open_moving, plan_medium
 
         with closing(open_moving(encoded, max_bytes=self._max_bytes, max_pixels=self._max_pixels)) as medium:
             return plan_medium(
                 medium, encoded, self._networks, self.policy, models=self.models,
-                sticker=self._sticker, again=self._recheck, also=boxes_of(also, "also"), keep=kept,
+                sticker=self._sticker, again=self._recheck, also=also, keep=keep,
             )  # fmt: skip
-
-    @cached_property
-    def models(self) -> tuple[ModelUsed, ...]:
-        """Which networks look, told by the hashes of their files."""
-        from censor.models_used import models_used
-
-        return models_used(self._networks)
-
-    def _planned(
-        self, source: Source, plan: Plan | None, also: Iterable[Sequence[float]], keep: Iterable[Sequence[float]]
-    ) -> Source:
-        """The source; where there is a plan, its bytes, which the plan is held against."""
-        if plan is None:
-            return source
-        if also or keep:
-            raise ValueError("also and keep belong in the plan, where there is one")
-        encoded = read_encoded(source, max_bytes=self._max_bytes)
-        plan.require(encoded, policy=self.policy, models=self.models)
-        return encoded
 
     def _apply(
         self,
@@ -322,5 +313,6 @@ class Censor(InTime, InPages):
     ) -> Censored:
         return censor_part(
             picture, frame, seconds, networks=self._networks, policy=self.policy, sticker=self._sticker,
-            again=self._recheck or planned is not None, found=found, planned=planned,
+            again=self._recheck or planned is not None, found=found,
+            planned=None if planned is None else planned.redactions(frame),
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What would be hidden in a picture or in something that moves, as a value that people may change before it is done."""
+"""What would be hidden in a picture, on pages or in what moves, as a value that people may change before it is done."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ SCORES, EXPANSIONS = (0, 1), (0, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedBox:
-    """Where a thing is in some frames, one after the other.
+    """Where a thing is in some frames, one after the other, or on a page.
 
     Attributes:
-        first: Number of the first frame, from 0.
+        first: Number of the first frame, from 0; of a page too.
         end: Number of the frame after the last.
         xyxy: A box in pixels of the upright picture; None where cells say it.
         cells: Rows of a classifier's map that is laid over the whole picture, ``#`` for what is hot, ``.`` for
@@ -164,7 +164,7 @@ class Plan:
     Attributes:
         file: The input, as it was named.
         sha256: Of its bytes, in hexadecimal.
-        width: Columns of the upright picture, or of every frame.
+        width: Columns of the upright picture, of every frame, or of the first page.
         height: Its rows.
         policy: What goes for the look again, and for how regions are painted.
         models: The networks that looked.
@@ -172,6 +172,7 @@ class Plan:
         found: How many of the things have a number: those that were found.
         times: When each frame is shown, in seconds from the beginning; none for a still.
         end: When all is over, in seconds; 0 for a still.
+        pages: Columns and rows of each page; none for what has no pages.
 
     Raises:
         ValueError: A value out of its range; a thing that was found is missing; a box lies wholly outside the picture,
@@ -188,11 +189,15 @@ class Plan:
     found: int = 0
     times: tuple[Fraction, ...] = ()
     end: Fraction = field(default_factory=Fraction)
+    pages: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_digest(self.sha256)
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"width and height must be 1 or more, not {self.width} and {self.height}")
+        for width, height in ((self.width, self.height), *self.pages):
+            if width < 1 or height < 1:
+                raise ValueError(f"width and height must be 1 or more, not {width} and {height}")
+        if self.pages and (self.times or self.pages[0] != (self.width, self.height)):
+            raise ValueError("pages have no times, and the first of them is as large as the input")
         if any(before > after for before, after in pairwise((*self.times, self.end))):
             raise ValueError("times must be in order, and none after the end")
         numbers = sorted(each.number for each in self.things if each.number is not None)
@@ -209,18 +214,26 @@ class Plan:
 
     def _check_place(self, where: str, thing: PlannedThing, box: PlannedBox) -> None:
         if box.end > self.frames:
-            raise ValueError(f"{where}: to must be {self.frames} at most, the number of frames, not {box.end}")
-        frame = Frame(width=self.width, height=self.height)
-        if box.xyxy is not None and self._redaction(thing, box, frame) is None:
-            size = f"{self.width} x {self.height}"
+            key, what = ("page", "pages") if self.pages else ("to", "frames")
+            raise ValueError(f"{where}: {key} must be {self.frames} at most, the number of {what}, not {box.end}")
+        if self.pages and box.end > box.first + 1:
+            raise ValueError(f"{where}: a box is on one page")
+        width, height = self.size(box.first)
+        if box.xyxy is not None and self._redaction(thing, box, Frame(width=width, height=height)) is None:
+            size = f"{width} x {height}"
             raise ValueError(f"{where}: xyxy {as_text(box.xyxy)} lies wholly outside the picture of {size} pixels")
+
+    def size(self, number: int) -> tuple[int, int]:
+        """Columns and rows of a frame or a page, by its number from 0."""
+        return self.pages[number] if self.pages else (self.width, self.height)
 
     def bounds(self, thing: PlannedThing, box: PlannedBox) -> Box:
         """The box itself, or the one around its cells, in pixels of the upright picture."""
         if box.xyxy is not None:
             return box.xyxy
         hot = HotRegion(classifier=thing.classifier or thing.label, score=thing.score, cells=box.hot)
-        return hot.bounds(width=self.width, height=self.height)
+        width, height = self.size(box.first)
+        return hot.bounds(width=width, height=height)
 
     @property
     def moves(self) -> bool:
@@ -229,8 +242,8 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """How many there are; 1 for a still."""
-        return len(self.times) or 1
+        """How many there are, or how many pages; 1 for a still."""
+        return len(self.times) or len(self.pages) or 1
 
     def require(self, encoded: Encoded | EncodedFilm, *, policy: Policy, models: tuple[ModelUsed, ...]) -> None:
         """Check that this can be applied: to these bytes, under this policy, looked at again by these models.
@@ -256,13 +269,14 @@ class Plan:
 
         Args:
             picture: The decoded picture.
-            number: Of the frame.
+            number: Of the frame or the page, from 0.
 
         Raises:
             PlanError: The picture has another size.
         """
-        if (picture.width, picture.height) != (self.width, self.height):
-            planned, found = f"{self.width} x {self.height}", f"{picture.width} x {picture.height}"
+        width, height = self.size(number)
+        if (picture.width, picture.height) != (width, height):
+            planned, found = f"{width} x {height}", f"{picture.width} x {picture.height}"
             raise PlanError(f"{picture.name}: the plan is of a picture of {planned} pixels, and this one has {found}")
         return self.keeping(Frame.of(picture), number)
 
@@ -281,7 +295,7 @@ class Plan:
 
         Args:
             frame: The picture.
-            number: Of the frame.
+            number: Of the frame or the page, from 0.
         """
         hidden = []
         for row, thing, box in self._there(number):

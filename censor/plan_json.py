@@ -7,6 +7,7 @@ r"""Plans as JSON files, which people read and change.
       "version": 1,
       "input": {"file": "photo.jpg", "sha256": "…", "width": 512, "height": 512},
       "time": {"frames": ["0", "1/25", "2/25"], "end": "3/25"},          of what moves
+      "pages": [{"width": 512, "height": 512}, …],                       of pages, whose boxes have {"page": 1, …}
       "policy": {"sha256": "…", "toml": "name = \"default\"\ncells = 6\n…"},
       "models": [{"name": "320n", "sha256": "…"}],
       "found": 1,
@@ -96,16 +97,20 @@ def save_plan(plan: Plan, path: str | os.PathLike[str], *, overwrite: bool = Fal
 def format_plan(plan: Plan) -> str:
     """The plan as a file that `parse_plan` reads back to an equal one: JSON in ASCII, a thing's box a line."""
     toml = format_policy(plan.policy)
-    moving = {"time": {"frames": [str(each) for each in plan.times], "end": str(plan.end)}} if plan.moves else {}
+    many: dict[str, Any] = {}
+    if plan.moves:
+        many = {"time": {"frames": [str(each) for each in plan.times], "end": str(plan.end)}}
+    elif plan.pages:
+        many = {"pages": [{"width": width, "height": height} for width, height in plan.pages]}
     data = {
         "format": FORMAT,
         "version": VERSION,
         "input": {"file": plan.file, "sha256": plan.sha256, "width": plan.width, "height": plan.height},
-        **moving,
+        **many,
         "policy": {"sha256": _digest(toml), "toml": toml},
         "models": [{"name": each.name, "sha256": each.sha256} for each in plan.models],
         "found": plan.found,
-        "things": [_thing_data(each, moves=plan.moves) for each in plan.things],
+        "things": [_thing_data(each, _kind(many)) for each in plan.things],
     }
     return "".join(_lines(data, "")) + "\n"
 
@@ -125,8 +130,7 @@ def parse_plan(text: str, *, source: str = "plan") -> Plan:
         if isinstance(data, dict):  # of another format or version, keys mean nothing
             for key, shape in _HEAD.items():
                 shape.read(data.get(key), key)
-        moves = isinstance(data, dict) and "time" in data
-        return _plan((_MOVING if moves else _STILL).read(data, ""), source)
+        return _plan(_SHAPES[_kind(data)].read(data, ""), source)
     except ShapeError as error:
         raise PlanError(f"{source}: {error}") from error
 
@@ -142,9 +146,19 @@ def plan_schema() -> Schema:
         "title": "A plan of what censor hides",
         "if": {"required": ["time"]},
         "then": {"$ref": "#/$defs/moving"},
-        "else": {"$ref": "#/$defs/still"},
-        "$defs": {"moving": _MOVING.schema, "still": _STILL.schema},
+        "else": {
+            "if": {"required": ["pages"]},
+            "then": {"$ref": "#/$defs/paged"},
+            "else": {"$ref": "#/$defs/still"},
+        },
+        "$defs": {kind: shape.schema for kind, shape in _SHAPES.items()},
     }
+
+
+def _kind(data: Any) -> str:
+    """Of what a plan is: of what moves, of pages, or of a still."""
+    known = data if isinstance(data, dict) else {}
+    return "moving" if "time" in known else "paged" if "pages" in known else "still"
 
 
 def _parsed(text: str, source: str) -> Any:
@@ -169,7 +183,7 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number")
 
 
-def _thing_data(thing: PlannedThing, *, moves: bool) -> dict[str, Any]:
+def _thing_data(thing: PlannedThing, kind: str) -> dict[str, Any]:
     number = {} if thing.number is None else {"number": thing.number}
     data = {
         "hide": thing.hide,
@@ -180,11 +194,11 @@ def _thing_data(thing: PlannedThing, *, moves: bool) -> dict[str, Any]:
         "expand": thing.expand,
     }
     more = {key: getattr(thing, key) for key, usual in _OPTIONAL.items() if getattr(thing, key) != usual}
-    return {**number, **data, **more, "boxes": [_box_data(each, moves=moves) for each in thing.boxes]}
+    return {**number, **data, **more, "boxes": [_box_data(each, kind) for each in thing.boxes]}
 
 
-def _box_data(box: PlannedBox, *, moves: bool) -> dict[str, Any]:
-    when = {"from": box.first, "to": box.end} if moves else {}
+def _box_data(box: PlannedBox, kind: str) -> dict[str, Any]:
+    when = {"moving": {"from": box.first, "to": box.end}, "paged": {"page": box.end}}.get(kind, {})
     effect = {} if box.effect is None else {"effect": box.effect}
     where = {"xyxy": list(box.xyxy)} if box.xyxy is not None else {"cells": list(box.cells or ())}
     return {**when, **effect, **where}
@@ -201,12 +215,19 @@ _EFFECT = Text(more={"enum": [*EFFECTS]})
 _FRAME = Either(Seconds(), Whole(), first=lambda value: isinstance(value, str))
 
 
-def _box_shape(*, moves: bool) -> Shape:
+_WHEN: dict[str, dict[str, Shape]] = {
+    "moving": {"from": _FRAME, "to": _FRAME},
+    "paged": {"page": Whole(_ONE)},
+    "still": {},
+}
+
+
+def _box_shape(kind: str) -> Shape:
     edge = Number({"minimum": -FARTHEST, "maximum": FARTHEST})
     row = Text(more={"pattern": "^[#.]+$", "maxLength": MOST_CELLS})
     rows = {"minItems": 1, "maxItems": MOST_CELLS, "contains": {"pattern": "#"}}
     return Object(
-        {"from": _FRAME, "to": _FRAME} if moves else {},
+        _WHEN[kind],
         {
             "xyxy": ListOf(edge, least=4, most=4, said="must be four numbers", counted=False),
             "cells": ListOf(row, counted=False, more=rows),
@@ -216,9 +237,9 @@ def _box_shape(*, moves: bool) -> Shape:
     )
 
 
-def _plan_shape(*, moves: bool) -> Shape:
+def _plan_shape(kind: str) -> Shape:
     thing = Object(
-        {"boxes": ListOf(_box_shape(moves=moves), more=_LEAST_ONE)},
+        {"boxes": ListOf(_box_shape(kind), more=_LEAST_ONE)},
         {
             "number": Whole(_ONE),
             "hide": Boolean(),
@@ -231,12 +252,17 @@ def _plan_shape(*, moves: bool) -> Shape:
             "rechecked": Boolean(),
         },
     )
-    times = Object({"frames": ListOf(Seconds(), least=1, said="must be one at least"), "end": Seconds()})
+    size: dict[str, Shape] = {"width": Whole(_ONE), "height": Whole(_ONE)}
+    many: dict[str, dict[str, Shape]] = {
+        "moving": {"time": Object({"frames": ListOf(Seconds(), **_SOME), "end": Seconds()})},
+        "paged": {"pages": ListOf(Object(size), **_SOME)},
+        "still": {},
+    }
     return Object(
         {
             **_HEAD,
-            "input": Object({"file": Text(), "sha256": _SHA256, "width": Whole(_ONE), "height": Whole(_ONE)}),
-            **({"time": times} if moves else {}),
+            "input": Object({"file": Text(), "sha256": _SHA256, **size}),
+            **many[kind],
             "policy": Object({"sha256": _SHA256, "toml": Text(longest=2**18)}),
             "models": ListOf(Object({"name": Text(), "sha256": nullable(_SHA256)})),
             "found": Whole(),
@@ -250,7 +276,8 @@ def _between(bounds: tuple[float, float]) -> Schema:
 
 
 _LEAST_ONE = {"minItems": 1}
-_STILL, _MOVING = _plan_shape(moves=False), _plan_shape(moves=True)
+_SOME: dict[str, Any] = {"least": 1, "said": "must be one at least"}
+_SHAPES = {kind: _plan_shape(kind) for kind in _WHEN}
 
 
 def _plan(data: dict[str, Any], source: str) -> Plan:
@@ -268,6 +295,7 @@ def _plan(data: dict[str, Any], source: str) -> Plan:
         found=data["found"],
         times=times,
         end=data["time"]["end"] if times else Fraction(0),
+        pages=tuple((each["width"], each["height"]) for each in data.get("pages", ())),
     )
 
 
@@ -286,7 +314,13 @@ def _thing(given: dict[str, Any], where: str, times: Sequence[Fraction]) -> Plan
 
 
 def _box(given: dict[str, Any], where: str, times: Sequence[Fraction]) -> PlannedBox:
-    when = {"first": _frame(given["from"], times), "end": _frame(given["to"], times)} if times else {}
+    when = {}
+    if times:
+        when = {"first": _frame(given["from"], times), "end": _frame(given["to"], times)}
+    elif "page" in given:
+        if given["page"] < 1:
+            raise ShapeError(where, f"page must be 1 or more, not {given['page']}")
+        when = {"first": given["page"] - 1, "end": given["page"]}
     rest = {key: tuple(given[key]) for key in ("xyxy", "cells") if key in given}
     return _made(where, PlannedBox, **when, **rest, effect=given.get("effect"))
 

@@ -16,7 +16,7 @@ from censor.policy import Policy
 from censor.redact import ALSO, Redaction
 from detect.pictures.still import Picture
 
-__all__ = ["plan_of_still", "planned_things"]
+__all__ = ["plan_of_pages", "plan_of_still", "planned_things"]
 
 
 def plan_of_still(
@@ -42,6 +42,39 @@ def plan_of_still(
     return Plan(
         file=encoded.name, sha256=encoded.sha256, width=picture.width, height=picture.height, policy=policy,
         models=models, things=things, found=found,
+    )  # fmt: skip
+
+
+def plan_of_pages(
+    encoded: Encoded,
+    sizes: Sequence[tuple[int, int]],
+    redactions: Sequence[Sequence[Redaction]],
+    keep: Iterable[Box],
+    *,
+    policy: Policy,
+    models: tuple[ModelUsed, ...],
+) -> Plan:
+    """The plan of pages. Each thing is on one of them.
+
+    Args:
+        encoded: Their bytes.
+        sizes: Columns and rows of each.
+        redactions: All that is hidden on each, after the last look.
+        keep: Boxes that are left alone on each.
+        policy: What they were hidden under.
+        models: What looked.
+    """
+    things: list[PlannedThing] = []
+    for page, hidden in enumerate(redactions):
+        for thing in planned_things([hidden])[0]:
+            boxes = [replace(box, first=page, end=page + 1) for box in thing.boxes]
+            things.append(replace(thing, number=len(things) + 1, boxes=tuple(boxes)))
+    every = range(len(sizes))
+    kept = [tuple(PlannedBox(first=page, end=page + 1, xyxy=box) for page in every) for box in keep]
+    return Plan(
+        file=encoded.name, sha256=encoded.sha256, width=sizes[0][0], height=sizes[0][1], policy=policy, models=models,
+        things=(*things, *(PlannedThing(boxes=boxes, hide=False, label=KEEP) for boxes in kept)), found=len(things),
+        pages=tuple(sizes),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from censor.displayed import shown
 from censor.drawing import Pen, corners
 from censor.media.encoding import encode
 from censor.media.opening import Encoded, EncodedFilm, open_moving
+from censor.media.pages import open_pages
 from censor.pipeline import Censor
 from censor.plan import KEEP, Plan, PlannedThing
 from censor.redact import ALSO
@@ -60,7 +61,7 @@ def plan_sheet(
     figures = {}
     for number, source in _frames(encoded, plan, wanted, max_bytes=max_bytes, max_pixels=max_pixels):
         figures[number] = _figure(source, plan, censor, number)
-    if plan.moves:
+    if plan.frames > 1:
         where = [
             Section(_title(row, thing), [Gallery([figures[number] for number in numbers])])
             for row, (thing, numbers) in enumerate(zip(plan.things, telling, strict=False))
@@ -79,10 +80,15 @@ def _frames(
 ) -> Iterator[tuple[int, Encoded]]:
     """The pictures that are asked for, each encoded by itself: what is hidden in it is bound to its bytes."""
     if isinstance(encoded, Encoded):
-        if not plan.moves:
+        if not plan.moves and not plan.pages:
             yield 0, encoded
             return
         encoded.seek(0)
+    if plan.pages:
+        for number, part in enumerate(open_pages(encoded, max_bytes=max_bytes, max_pixels=max_pixels).parts()):
+            if number in wanted:
+                yield number, Encoded(encode(part.picture, format="PNG"), f"{encoded.name}, page {number + 1}")
+        return
     with closing(open_moving(encoded, max_bytes=max_bytes, max_pixels=max_pixels)) as medium:
         for number, part in enumerate(medium.parts()):
             if number in wanted:
@@ -103,12 +109,24 @@ def _figure(source: Encoded, plan: Plan, censor: Censor, number: int) -> Figure:
         (row, replace(thing, boxes=(replace(box, first=0, end=1),))) for row, thing, box in there if box is not None
     ]
     hidden = tuple(replace(each, hide=True, number=None) for _, each in found if each.label != KEEP)
-    still = replace(plan, sha256=source.sha256, things=hidden, found=0, times=(), end=Fraction(0))
+    width, height = plan.size(number)
+    still = replace(
+        plan,
+        sha256=source.sha256,
+        width=width,
+        height=height,
+        things=hidden,
+        found=0,
+        times=(),
+        end=Fraction(0),
+        pages=(),
+    )
     source.seek(0)
     thumbnail = censored_thumbnail(source, censor, side=_SIDE, plan=still)
     if thumbnail.refused is None:
-        _draw(thumbnail, plan, found)
+        _draw(thumbnail, still, found)
     when = f"frame {number}, {float(plan.times[number]):.2f} s" if plan.moves else ""
+    when = f"page {number + 1}" if plan.pages else when
     caption = ": ".join(filter(None, (when, thumbnail.refused)))
     names = ", ".join(_title(row, each) for row, each in found) or "nothing"
     return Figure(thumbnail.encode(), alt=f"censored, with frames around {names}", caption=caption)
@@ -136,6 +154,8 @@ def _table(plan: Plan) -> Table:
     header = ["thing", "score", "in the copy", "effect", "seen by"]
     if plan.moves:
         header += ["frames", "seconds"]
+    elif plan.pages:
+        header += ["page"]
     rows = []
     for row, thing in enumerate(plan.things):
         seen = "somebody" if thing.number is None or thing.label == ALSO else thing.classifier or "detector"
@@ -145,5 +165,7 @@ def _table(plan: Plan) -> Table:
             first, end = thing.boxes[0].first, thing.boxes[-1].end
             until = plan.times[end] if end < plan.frames else plan.end
             cells += [f"{first} to {end - 1}", f"{float(plan.times[first]):.2f} to {float(until):.2f}"]
+        elif plan.pages:
+            cells += [", ".join(str(box.end) for box in thing.boxes)]
         rows.append(cells)
     return Table(header, rows, caption="Numbers are those of the plan; what was added has its place in the list.")

@@ -94,7 +94,7 @@ def plan(
         fail(error, EXIT_FAILED)
     if not shared.messages.quiet:
         things = sum(each.hide for each in made.things)
-        when = f" in {made.frames} frames" if made.moves else ""
+        when = f" in {made.frames} frames" if made.moves else f" on {made.frames} pages" if made.pages else ""
         click.echo(printable(f"{photo} -> {out}  ({things} thing{'' if things == 1 else 's'} to hide{when})"))
 
 
@@ -186,6 +186,12 @@ def _applied(
         moved = censor.apply_medium(source, target, plan=plan, quality=quality, overwrite=overwrite)
         done = animation_outcome(str(source), moved, str(target))
         besides = sum(each.first.track is None for each in moved.hidden)
+    elif plan.pages:
+        from censor.pages_report import pages_outcome
+
+        paged = censor.apply_pages(source, target, plan=plan, quality=quality, overwrite=overwrite)
+        done = pages_outcome(str(source), paged, str(target))
+        besides = sum(map(len, paged.hidden)) - sum(len(each.boxes) for each in plan.things if each.hide)
     else:
         still = censor.apply_file(source, target, plan=plan, quality=quality, overwrite=overwrite)
         done = Outcome.of(str(source), still, str(target))

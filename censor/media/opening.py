@@ -28,7 +28,6 @@ __all__ = [
     "Encoded",
     "EncodedFilm",
     "announced",
-    "moves",
     "open_medium",
     "open_moving",
     "read_encoded",
@@ -125,6 +124,11 @@ class Encoded(io.BytesIO):
         super().__init__(data)
         self.name = name
 
+    def again(self) -> Encoded:
+        """The same, to be read from its beginning."""
+        self.seek(0)
+        return self
+
     @cached_property
     def sha256(self) -> str:
         """In hexadecimal."""
@@ -169,14 +173,6 @@ def read_encoded(source: Source, *, max_bytes: int = MAX_BYTES) -> Encoded | Enc
             return EncodedFilm(name=os.fspath(source), sha256=hashlib.file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise ReadError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
-
-
-def moves(encoded: Encoded) -> bool:
-    """Whether what was read is an animation or a film."""
-    from detect.pictures.animation import animated
-
-    data = encoded.getvalue()
-    return film_in(data[:SNIFF_BYTES]) is not None or animated(data)
 
 
 def _start(source: Source) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from paged import pages, planted, retagged
 from PIL import Image
 
 from censor import Censor
-from censor.errors import WriteError
+from censor.errors import PlanError, WriteError
 from censor.media.medium import Part
 from censor.media.pages import open_pages
 from censor.pages_report import pages_outcome
+from censor.plan_json import format_plan, parse_plan
 from censor.records import CensoredPagesRecord, CheckedPagesRecord, CheckedRecord, HiddenOnPageRecord, RedactionRecord
 from censor.verdict import Level
 from detect.errors import AnimatedImageError, UnsupportedImageError
@@ -95,6 +97,33 @@ def test_as_many_pages_are_written_as_there_were(tmp_path: Path) -> None:
     for count in (3, 5):
         with (tmp_path / "out").open("w+b") as out, pytest.raises(WriteError, match=f"not {count}"):
             medium.write([Part(Picture(stripes()))] * count, out)
+
+
+def test_a_plan_applied_is_what_hiding_gives(tmp_path: Path) -> None:
+    data: bytes = pages(PICTURES)
+    drawn: dict[str, Any] = {"also": [(5, 5, 20, 20)], "keep": [(30, 5, 45, 15)]}
+    censor = solid()
+    plan = parse_plan(format_plan(censor.plan(data, **drawn)))
+    assert plan.pages == ((50, 40), (96, 64), (96, 64), (96, 64))
+    assert [[box.first for box in each.boxes] for each in plan.things] == [[0], [1], [1], [2], [3], [3], [0, 1, 2, 3]]
+    assert [each.label for each in plan.things if each.hide].count("ALSO") == 4
+    censor.apply_pages(data, tmp_path / "once.tif", **drawn)
+    censor.apply_pages(data, tmp_path / "planned.tif", plan=plan)
+    assert (tmp_path / "planned.tif").read_bytes() == (tmp_path / "once.tif").read_bytes()
+
+
+def test_what_a_plan_shows_is_shown_on_its_page_alone(tmp_path: Path) -> None:
+    out, data, censor = tmp_path / "out.tif", pages([red_square(0), red_square(0)]), solid()
+    plan = censor.plan(data)
+    first, second = plan.things
+    censor.apply_pages(data, out, plan=replace(plan, things=(replace(first, hide=False), second)))
+    shown, hidden = (each.pixels for each in decode_pages(out.read_bytes(), "out"))
+    assert np.array_equal(shown, red_square(0))
+    assert not (hidden == RED).all(axis=2).any()
+    with pytest.raises(PlanError, match="not what the plan is of"):
+        censor.apply_pages(pages([stripes(), red_square(0)]), tmp_path / "other.tif", plan=plan)
+    with pytest.raises(ValueError, match="also and keep belong in the plan"):
+        censor.apply_pages(data, tmp_path / "other.tif", plan=plan, keep=[(1, 1, 2, 2)])
 
 
 def test_no_marker_comes_through(tmp_path: Path) -> None:

@@ -63,3 +63,27 @@ def test_standard_input_may_hold_pages_or_what_moves(censor: Censor, face: Path,
         cut = censor(*arguments, stdin=scan[:-400])
         assert (cut.exit_code, cut.stdout_bytes) == (1, b"")
         assert cut.stderr.startswith("-: stream, page 2: the picture is damaged")
+
+
+def test_pages_are_planned_looked_at_and_applied(censor: Censor, face: Path, tmp_path: Path) -> None:
+    photo = decode(face).pixels
+    scan, plan, sheet, out = (tmp_path / name for name in ("scan.tif", "plan.json", "sheet.html", "out.tif"))
+    scan.write_bytes(pages([stripes(), photo, photo[:, ::-1].copy()]))
+    planned = censor("plan", scan, *FACES, "-o", plan, "--sheet", sheet)
+    assert planned.exit_code == 0, planned.stderr
+    assert planned.stdout.endswith("(2 things to hide on 3 pages)\n")
+    data = json.loads(plan.read_text())
+    assert [each["boxes"][0]["page"] for each in data["things"]] == [2, 3]
+    told = sheet.read_text()
+    assert "page 2" in told
+    assert "page 3" in told
+    data["things"][0]["hide"] = False
+    data["things"].append({"boxes": [{"page": 1, "xyxy": [0, 0, 20, 20]}]})
+    plan.write_text(json.dumps(data))
+    applied = censor("apply", plan, "-o", out)
+    assert applied.exit_code == 0, applied.stderr
+    assert "(2 regions hidden on 3 pages" in applied.stdout
+    first, second, third = (each.pixels for each in decode_pages(out.read_bytes(), "out"))
+    assert np.array_equal(first[20:], stripes()[20:])
+    assert np.array_equal(second, photo)
+    assert (third != photo[:, ::-1]).any()

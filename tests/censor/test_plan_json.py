@@ -54,7 +54,21 @@ MOVING = replace(
 )
 
 
-@pytest.mark.parametrize("plan", [STILL, MOVING], ids=["still", "moving"])
+PAGED = replace(
+    STILL,
+    pages=((64, 48), (200, 100)),
+    things=(
+        PlannedThing(number=1, boxes=(PlannedBox(xyxy=(1, 2, 3, 4)),)),
+        PlannedThing(number=2, boxes=(PlannedBox(first=1, end=2, xyxy=(100, 50, 180, 90)),)),
+        PlannedThing(
+            label="KEEP", hide=False,
+            boxes=(PlannedBox(xyxy=(1, 2, 3, 4)), PlannedBox(first=1, end=2, xyxy=(1, 2, 3, 4))),
+        ),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", [STILL, MOVING, PAGED], ids=["still", "moving", "paged"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_is_written_is_read_as_it_was(tmp_path: Path, plan: Plan, preset: str) -> None:
     plan = replace(plan, policy=load_policy(preset))
@@ -73,6 +87,31 @@ def test_a_box_is_a_line_and_the_text_is_ascii() -> None:
     assert '"boxes": [{"cells": ["..#", ".##"]}]\n' in text
     assert '"file": "F\\u00eate.jpg",\n' in text
     assert max(len(line) for line in text.splitlines() if "toml" not in line) <= 120
+
+
+def test_pages_have_numbers_from_one() -> None:
+    data = json.loads(format_plan(PAGED))
+    assert data["pages"] == [{"width": 64, "height": 48}, {"width": 200, "height": 100}]
+    assert [each["boxes"][0]["page"] for each in data["things"]] == [1, 2, 1]
+    assert "time" not in data
+
+    def refused(change: Callable[[dict[str, Any]], object]) -> str:
+        changed = json.loads(json.dumps(data))
+        change(changed)
+        with pytest.raises(PlanError) as caught:
+            parse_plan(json.dumps(changed))
+        return str(caught.value)
+
+    def on(page: int) -> Callable[[dict[str, Any]], object]:
+        return lambda changed: changed["things"][1]["boxes"][0].update(page=page)
+
+    assert refused(on(3)).endswith("things[1].boxes[0]: page must be 2 at most, the number of pages, not 3")
+    assert "page must be 1 or more" in refused(on(0))
+    assert "lies wholly outside the picture of 64 x 48 pixels" in refused(on(1))
+    assert "unknown key 'from'" in refused(lambda changed: changed["things"][0]["boxes"][0].update({"from": 0}))
+    assert "must be one at least" in refused(lambda changed: changed.update(pages=[]))
+    assert "the first of them is as large as the input" in refused(lambda changed: changed["pages"].reverse())
+    assert "unknown key" in refused(lambda changed: changed.update(time={"frames": ["0"], "end": "1"}))
 
 
 def test_times_are_frames_or_seconds() -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from film_files import RedSeer, blob
 from hiding_films import policy
 from jsonschema import Draft202012Validator
-from test_plan_json import MOVING, STILL, Change, box, thing
+from test_plan_json import MOVING, PAGED, STILL, Change, box, thing
 
 from censor import Censor, Plan
 from censor.cli import main
@@ -45,7 +45,7 @@ def test_it_is_a_schema_and_the_command_writes_it() -> None:
     assert json.loads(done.output) == plan_schema()
 
 
-@pytest.mark.parametrize("plan", [STILL, MOVING], ids=["still", "moving"])
+@pytest.mark.parametrize("plan", [STILL, MOVING, PAGED], ids=["still", "moving", "paged"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_is_written_fits(plan: Plan, preset: str) -> None:
     VALIDATOR.validate(json.loads(format_plan(replace(plan, policy=load_policy(preset)))))
