@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from animations import encoded, red_square, stripes
 from fakes import OTHERS
 from film_files import RedSeer, blob, film, frames_of, red_in
+from paged import pages
 from pages import NEEDED, choose, verdict
 from playwright.sync_api import Page, expect
 
 from detect.detections import Detections, RGBImage
+from detect.pictures.animation import decode_frames
+from detect.pictures.tiff_pages import decode_pages
 
 pytestmark = NEEDED
 
@@ -111,3 +115,34 @@ def test_a_change_ends_the_job_clearing_empties_the_players_and_a_broken_film_sa
     expect(page.locator("#download")).to_have_attribute("aria-disabled", "true")
     held = "fetch('metrics').then((each) => each.text()).then((text) => text.match(/^censor_jobs (.*)$/m)[1])"
     page.wait_for_function(f"async () => Number(await {held}) === 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "suffix", "seen"),
+    [
+        ("scan.tif", pages([stripes(), red_square(20)]), "tif", False),
+        ("walk.heics", encoded([red_square(8 * each) for each in range(3)], "HEIF"), "avif", True),
+        ("walk.gif", encoded([red_square(8 * each) for each in range(3)], "GIF"), "gif", True),
+        ("still.tif", pages([red_square(20)]), "jpg", True),
+    ],
+    ids=["pages", "sequence", "animation", "still"],
+)
+def test_what_browsers_do_not_show_is_asked_for_as_what_they_do_if_there_is_any(
+    opened: Callable[..., Page], tmp_path: Path, name: str, data: bytes, suffix: str, seen: bool
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    page = opened({"policy": "default"})
+    page.set_input_files("#pick-input", tmp_path / name)
+    verdict(page, "nsfw")
+    stem = name.partition(".")[0]
+    expect(page.locator("#download")).to_have_attribute("download", f"{stem}.censored.{suffix}")
+    expect(page.locator("#after-note")).to_be_visible(visible=not seen)
+    expect(page.locator("#before-note")).to_be_visible(visible=seen and suffix != "gif")
+    assert page.locator("#after").is_visible() == seen
+    with page.expect_download() as begun:
+        page.locator("#download").click()
+    written = begun.value.path().read_bytes()
+    if suffix == "tif":
+        assert len(list(decode_pages(written, "out"))) == 2
+    elif suffix != "jpg":
+        assert len(list(decode_frames(written, "out").frames)) == 3

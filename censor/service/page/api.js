@@ -8,6 +8,7 @@ export class ProblemError extends Error {
     super(problem.detail || problem.title);
     this.title = problem.title || "Something went wrong";
     this.status = problem.status ?? 0;
+    this.cannotEncode = problem.type === "/problems/cannot-encode";
   }
 }
 

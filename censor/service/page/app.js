@@ -103,17 +103,13 @@ async function render(item) {
   try {
     if (!policies.length) await begin();
     item.film = films.isFilm(item.file, choices.all()); // what is offered may not have been known before
-    const wanted = options(item);
-    let result = item.film
+    const wanted = options();
+    const result = item.film
       ? await films.censor(item.file, wanted, choices.all(), item.abort.signal, (text) => {
         item.progress = text;
         if (item === current) $("veil-text").textContent = text;
       })
-      : await api.censor(item.file, wanted, item.abort.signal);
-    const came = result.picture.media_type;
-    if (came.startsWith("image/") && !choices.isShown(came)) { // the file's name had said something else
-      result = await api.censor(item.file, { ...wanted, format: choices.shown()[0].name }, item.abort.signal);
-    }
+      : await inSight(item, wanted);
     item.film = result.picture.media_type.startsWith("video/");
     result.level = result.verdict?.level ?? "unjudged"; // null: the policy has no rule for a verdict
     const blob = api.blobOf(result.picture);
@@ -132,11 +128,24 @@ async function render(item) {
   show(item);
 }
 
-function options(item) {
-  const wanted = { policy: $("policy").value, ...touched, format: $("format").value };
-  if (!wanted.format && !choices.isShown(item.file.type)) wanted.format = choices.shown()[0].name; // or the result could not be shown
-  return wanted;
+async function inSight(item, wanted) { // a result that browsers show, if there is one
+  const ask = (format) => api.censor(item.file, { ...wanted, format }, item.abort.signal);
+  if (wanted.format) return ask(wanted.format);
+  const came = choices.isShown(item.file.type) ? await ask("") : null;
+  const type = came?.picture.media_type ?? "image/";
+  if (!type.startsWith("image/") || choices.isShown(type)) return came;
+  for (const format of choices.substitutes()) { // the file's name may have said something else
+    try {
+      return await ask(format);
+    } catch (error) {
+      if (!error.cannotEncode) throw error;
+    }
+  }
+  return came ?? ask(""); // pages
 }
+
+const options = () => ({ policy: $("policy").value, ...touched, format: $("format").value });
+
 function changed() {
   version += 1;
   for (const item of items) {
@@ -171,9 +180,18 @@ function setSize(width, height) {
 $("before").addEventListener("load", () => setSize($("before").naturalWidth, $("before").naturalHeight));
 $("before").addEventListener("error", () => {
   $("before").hidden = true;
-  $("before-note").hidden = !current?.result;
+  tell($("picture").classList.contains("unshown"));
   setSplit(0);
 });
+
+function tell(unshown) { // that the picture after is in a format that no browser shows
+  $("picture").classList.toggle("unshown", unshown);
+  $("after-note").hidden = !unshown;
+  $("before-note").hidden = unshown || !$("before").hidden || !current?.result || current.film;
+}
+
+$("after").addEventListener("load", () => tell(false));
+$("after").addEventListener("error", () => tell(Boolean(current?.afterUrl && !current.film)));
 
 function show(item) {
   const stale = isStale(item);
@@ -189,7 +207,7 @@ function show(item) {
   $("stage").classList.toggle("empty", failed);
   $("stage").dataset.empty = `No ${words.thing(item)} after`;
   for (const id of ["show-boxes", "format"]) $(id).disabled = item.film; // a film keeps its container
-  $("before-note").hidden = !$("before").hidden || !item.result || item.film;
+  tell(false);
   $("veil-text").textContent = item.progress ?? "Working…";
   films.show(item);
   const picture = $("picture");

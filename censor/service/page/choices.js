@@ -20,6 +20,12 @@ export const shown = () => offered.formats.filter((each) => each.in_browsers);
 
 export const isShown = (type) => shown().some((each) => each.media_type === type);
 
+export function substitutes() { // formats to ask for in the place of one that browsers do not show: of a still, then of what moves
+  const names = shown().map((each) => each.name);
+  const moving = (offered.films?.animations ?? []).filter((name) => names.includes(name));
+  return [names[0], ...moving.slice(-1)];
+}
+
 export const all = () => offered;
 
 export const suffix = (type) => [...offered.formats, ...(offered.films?.formats ?? [])].find((each) => each.media_type === type)?.suffix ?? "";
