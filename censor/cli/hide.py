@@ -20,7 +20,7 @@ from censor.cli.options import (
     within,
 )
 from censor.cli.piped import Applying, hide_piped
-from censor.cli.preparing import make_censor, named_weights, preparing
+from censor.cli.preparing import make_censor, make_folder, named_weights, preparing
 
 if TYPE_CHECKING:
     from censor.batch import BatchItem
@@ -170,7 +170,7 @@ def _hide_one(censor: Censor, output: OutputOptions, item: BatchItem, *, quiet: 
     if item.error is not None or item.target is None:
         raise _advised(item.error) if item.error is not None else unsupported(str(item.source))
     drawn = None if output.boxes is None else _room_for_boxes(output.boxes, output, item)
-    _make_folder(item.target)
+    make_folder(item.target)
     source, target = item.beneath or item.source, item.target
     options: Applying = {
         "also": output.also,
@@ -214,7 +214,7 @@ def _room_for_boxes(folder: Path, output: OutputOptions, item: BatchItem) -> Pat
     from detect.folders import PathBeneath
 
     drawn = PathBeneath(folder, item.relative.with_name(item.relative.name + ".boxes.png"))
-    _make_folder(drawn)
+    make_folder(drawn)
     if drawn.exists() and not output.force:
         raise OutputExistsError(f"{item.source}: {drawn} exists already; use --force to overwrite it")
     return drawn
@@ -282,14 +282,3 @@ def _check_report(report: Path, items: Iterable[BatchItem], hiding: HidingOption
     used = [path for item in items for path in (item.source, item.target)] + named
     if os.path.realpath(report) in {os.path.realpath(path) for path in used if path is not None}:
         raise click.UsageError(f"--json {report}: this run reads or writes a file of that name")
-
-
-def _make_folder(path: PathBeneath) -> None:
-    from censor.errors import WriteError
-
-    try:
-        path.root.mkdir(parents=True, exist_ok=True)
-        with path.opened_parent(make=True):
-            pass
-    except OSError as error:
-        raise WriteError(f"{Path(path).parent}: cannot make this folder: {error.strerror or error}") from error

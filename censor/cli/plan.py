@@ -13,7 +13,7 @@ import click
 from censor.cli.console import EXIT_FAILED, fail, outcome, printable, singly, work_off
 from censor.cli.labeled import require_extra
 from censor.cli.options import FilePath, analysis_options, applying_options, planning_options
-from censor.cli.preparing import make_censor, preparing
+from censor.cli.preparing import make_censor, make_folder, preparing
 
 if TYPE_CHECKING:
     from censor.batch import BatchItem
@@ -167,6 +167,7 @@ def _apply_one(censor: Censor, plan: Plan, item: BatchItem, quality: int | None,
         raise item.error or unsupported(str(item.source))
     if other_models:
         plan = replace(plan, models=censor.models)
+    make_folder(item.target)
     try:
         return _applied(censor, plan, item.source, item.target, quality, overwrite=item.overwrite)
     except OtherModelsError as error:

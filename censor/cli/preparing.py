@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from censor.policy import Policy
     from detect.classifier.scores import Classifier
     from detect.detections import Detector
+    from detect.folders import PathBeneath
 
 __all__ = [
     "WEIGHTS_VARIABLE",
     "chosen_policy",
     "looking_closer",
     "make_censor",
+    "make_folder",
     "named_weights",
     "preparing",
     "tiled",
@@ -228,3 +230,19 @@ def _parse_threshold(text: str) -> tuple[str | None, float]:
     if not 0 <= value <= 1:
         raise click.UsageError(f"-t {text}: must be a score in [0, 1], or LABEL=SCORE")
     return label or None, value
+
+
+def make_folder(path: PathBeneath) -> None:
+    """Make the folder that an output goes to, and those above it.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    from censor.errors import WriteError
+
+    try:
+        path.root.mkdir(parents=True, exist_ok=True)
+        with path.opened_parent(make=True):
+            pass
+    except OSError as error:
+        raise WriteError(f"{Path(path).parent}: cannot make this folder: {error.strerror or error}") from error

@@ -32,6 +32,8 @@ def test_applied_as_it_is_it_gives_what_hiding_gives(censor: Censor, face: Path,
     assert (done.exit_code, done.output.count("\n")) == (0, 1)
     assert "(1 region hidden, no verdict)" in done.output
     assert (face.parent / "face.censored.jpg").read_bytes() == (tmp_path / "once.jpg").read_bytes()
+    assert censor("apply", plan, "-o", tmp_path / "new" / "folder").exit_code == 0
+    assert (tmp_path / "new" / "folder" / "face.jpg").read_bytes() == (tmp_path / "once.jpg").read_bytes()
     data = json.loads(plan.read_text())
     assert data["input"]["file"] == "photos/face.jpg"
     assert [each["sha256"] is None for each in data["models"]] == [False]
