@@ -17,8 +17,8 @@ __all__ = ["encoder_settings", "open_encoder", "quiet"]
 _AVX_512 = 13
 """OpenCV's number of these instructions: `CV_CPU_AVX_512F` in core/cvdef.h."""
 
-_TREELESS = 128
-"""Columns: twice those below which x265 was seen to write beyond its memory."""
+_ALONE = 128
+"""Columns: twice those up to which x265 was seen to go wrong."""
 
 
 def encoder_settings(codec: Codec, quality: int | None, *, width: int) -> dict[str, str]:
@@ -27,8 +27,9 @@ def encoder_settings(codec: Codec, quality: int | None, *, width: int) -> dict[s
     With AVX-512 x264's macroblock tree (165 and before) goes by memory that nobody has set: of one film in three runs
     or in three hundred a few macroblocks are coded otherwise. Without these instructions it takes a fiftieth longer.
 
-    Where fewer than four blocks of 16 pixels lie side by side, that of x265 (216 and before) writes beyond its memory:
-    of films 48 pixels wide, most ended the process.
+    x265 (216 and before) goes wrong where one of its largest blocks is as wide as the picture: its macroblock tree
+    writes beyond its memory, which ended the process, and pictures that refer to others come out as other pictures,
+    and otherwise each time. There none refers to another.
 
     Args:
         codec: What is encoded.
@@ -38,8 +39,8 @@ def encoder_settings(codec: Codec, quality: int | None, *, width: int) -> dict[s
     told = codec.settings(quality)
     if codec.encoder == "libx264" and cv2.checkHardwareSupport(_AVX_512):
         told["x264-params"] = "asm=AVX2"
-    if codec.encoder == "libx265" and width < _TREELESS:
-        told["x265-params"] += ":no-cutree=1"
+    if codec.encoder == "libx265" and width < _ALONE:
+        told["x265-params"] += ":keyint=1"
     return told
 
 

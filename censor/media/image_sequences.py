@@ -37,7 +37,8 @@ def write_sequence(
     Args:
         pictures: As many as there are durations, all of one size.
         out: Where the bytes go.
-        durations: In seconds. Where all of them are nothing, each is written as a millisecond: a track lasts.
+        durations: In seconds. Where all of them are nothing, each is written as a millisecond: a track lasts, and
+            so does its last picture, as briefly as can be said.
         plays: How many times it is to be shown; 0 for without end.
         format: "AVIF" or "HEIF".
         quality: 1-100.
@@ -68,7 +69,8 @@ def _times(durations: Sequence[Fraction]) -> tuple[int, list[int]]:
     for scale in (exact, *reversed(_SCALES)):
         if scale <= _MOST and max(durations) * scale < _MOST:
             ticks = in_ticks(durations, scale)
+            ticks[-1] = max(1, ticks[-1])  # or the last picture would be shown when all is over
             break
     else:
         raise ValueError("a frame that is shown for longer than a track can say")
-    return (scale, ticks) if any(ticks) else (_MILLISECONDS, [1] * len(ticks))
+    return (scale, ticks) if any(durations) else (_MILLISECONDS, [1] * len(ticks))

@@ -17,6 +17,7 @@ __all__ = ["Pictures", "Unit", "of_item", "of_samples", "require_little_cropped"
 _SPS = 33
 _CODED = 32  # kinds below are of pictures
 _ACCESS_POINTS = range(16, 24)  # IRAP: 7.4.2.2, table 7-1
+_STARTS = (b"\0\0\1", b"\0\0\2")  # 7.4.2: no unit has them
 _MOST_UNITS = 10_000
 _OVERHANG = 64  # pixels on a side: the largest block
 _HEADER = 1024  # bytes: what comes before the size in a parameter set is shorter
@@ -101,6 +102,8 @@ def require_little_cropped(coded: tuple[int, int], cropped: tuple[int, int]) -> 
 def _length_bytes(configuration: memoryview) -> int:
     if len(configuration) < 23:
         raise EOFError("an HEVC configuration ends early")
+    if configuration[0] != 1:
+        raise ValueError("an HEVC configuration of an unknown version")
     return (configuration[21] & 3) + 1
 
 
@@ -111,6 +114,8 @@ def _checked(units: Iterable[memoryview]) -> Iterator[Unit]:
         kind = unit[0] >> 1 & 63 if unit else 0
         if len(unit) < (3 if kind < _CODED else 2):  # the end of a sequence has nothing but its header
             raise EOFError("an HEVC unit ends early")
+        if any(mark in bytes(unit) for mark in _STARTS):  # where some readers take another unit to begin
+            raise ValueError("an HEVC unit within a unit")
         layer = (unit[0] & 1) << 5 | unit[1] >> 3
         coded, cropped = _sizes(unit) if kind == _SPS and not layer else (None, None)
         begins = kind < _CODED and bool(unit[2] >> 7)  # first_slice_segment_in_pic_flag

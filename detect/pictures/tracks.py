@@ -15,6 +15,7 @@ from itertools import accumulate
 
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.bmff import Box, Reader, boxes, top_boxes
+from detect.pictures.box_places import check_places
 from detect.pictures.formats import damaged
 
 __all__ = ["Track", "tracks"]
@@ -78,9 +79,7 @@ class Track:
             raise damaged(name, f"{width} x {height} coded pixels where {self.width} x {self.height} are announced")
 
 
-def tracks(
-    data: bytes, *, handlers: frozenset[bytes], name: str, most: int
-) -> tuple[list[Track], list[tuple[bytes, Box]]]:
+def tracks(data: bytes, *, handlers: frozenset[bytes], name: str, most: int) -> tuple[list[Track], list[bytes]]:
     """Read the tracks of a file that are for one of some purposes.
 
     Args:
@@ -90,12 +89,13 @@ def tracks(
         most: Cap on the samples of each.
 
     Returns:
-        The tracks, in the file's order; and what those are for that were not read, with their boxes.
+        The tracks, in the file's order; and what those are for that were not read.
 
     Raises:
         LimitError: More samples, or more tracks than any file has.
         UnsupportedImageError: What readers show in different ways: fragments, a turned or switched-off track, an edit
-            list that shows something else than all, samples in several forms or in other files.
+            list that shows something else than all, samples in several forms or in other files, tables where only some
+            readers look for them.
         ValueError: Anything that is missing, given twice, out of bounds, or of an unknown version.
     """
     top = top_boxes(data)
@@ -103,6 +103,7 @@ def tracks(
     inner = boxes(data, movie.start, movie.end)
     if any(box.kind == b"moof" for box in top) or any(box.kind == b"mvex" for box in inner):
         raise UnsupportedImageError(f"{name}: a sequence in fragments; export it again")
+    check_places(data, top, name)
     scale = _movie_scale(data, _find(inner, b"mvhd"), name)
     own = [box for box in inner if box.kind == b"trak"]
     if len(own) > _MOST_TRACKS:
@@ -115,7 +116,7 @@ def tracks(
         if handler in handlers:
             read.append(_Trak(data, parts, handler, scale, name).read(most))
         else:
-            others.append((handler, box))
+            others.append(handler)
     return read, others
 
 
@@ -200,7 +201,7 @@ class _Trak:
             order=order,
             ticks=ticks,
             keys=self._keys(table, len(sizes)),
-            plays=self._plays(duration, Fraction(sum(ticks), timescale), first),
+            plays=self._plays(duration, Fraction(sum(ticks), timescale), Fraction(ticks[-1], timescale), first),
         )
 
     def _inside(self, box: Box) -> list[Box]:
@@ -332,8 +333,15 @@ class _Trak:
             raise ValueError("samples to begin at that are not there")
         return keys
 
-    def _plays(self, duration: int | None, once: Fraction, first: int) -> int:
-        """8.6.6; without an edit list browsers show a sequence again and again. `first`: when the first one is due."""
+    def _plays(self, duration: int | None, once: Fraction, last: Fraction, first: int) -> int:
+        """8.6.6; without an edit list browsers show a sequence again and again.
+
+        Args:
+            duration: What the track's header says; None for without end.
+            once: Seconds of all pictures.
+            last: Those of the last.
+            first: Ticks at which the first is due.
+        """
         found = [box for box in self.parts if box.kind == b"edts"]
         if not found:
             return 0
@@ -342,7 +350,8 @@ class _Trak:
         count = reader.number(4)
         segment, start, rate = reader.number(wide), reader.number(wide), reader.number(4)
         off = abs(Fraction(segment, self.movie_scale) - once)
-        if count != 1 or start != first or rate != 0x10000 or not segment or off * self.movie_scale > 1:
+        whole = off * self.movie_scale <= 1 and (not off or off < last)  # rounded, and nothing is cut off
+        if count != 1 or start != first or rate != 0x10000 or not segment or not whole:
             raise UnsupportedImageError(f"{self.name}: an edit list that shows something else than all, once")
         if not flags & 1:
             return 1

@@ -53,13 +53,13 @@ def planted(kind: str) -> bytes:
 
 
 def planted_in_boxes(data: bytes) -> bytes:
-    """In EXIF and XMP, in names, in user data at every depth, in a track of text, between samples and behind all."""
+    """In EXIF and XMP, in names, in user data at every depth, in a track of sound, between samples and behind all."""
     root = read(data)
     movie, track = root.find(b"moov"), track_of(root)
-    text = copy.deepcopy(track)
-    text.find(b"mdia", b"hdlr").put(8, ">4s", b"text")
-    text.find(b"mdia").drop(b"minf")
-    text.find(b"mdia").inner.append(Node(b"nmhd", MARKER))
+    sound = copy.deepcopy(track)
+    sound.find(b"mdia", b"hdlr").put(8, ">4s", b"soun")
+    sound.find(b"mdia").drop(b"minf")
+    sound.find(b"mdia").inner.append(Node(b"nmhd", MARKER))
     user = Node(b"udta", box(b"\xa9nam", MARKER))
     track.find(b"mdia", b"hdlr").body = track.find(b"mdia", b"hdlr").body[:24] + MARKER + b"\0"
     entry = entry_of(root)
@@ -69,7 +69,7 @@ def planted_in_boxes(data: bytes) -> bytes:
         user,
         Node(b"meta", bytes(4), [Node(b"hdlr", bytes(8) + b"pict" + bytes(13)), Node(b"Exif", MARKER)]),
     ]
-    movie.inner += [text, user]
+    movie.inner += [sound, user]
     samples = root.find(b"mdat")
     samples.body += MARKER
     for meta in root.all(b"meta"):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["checked", "decoded"]
 
 _RGB, _UNSPECIFIED = 0, 2  # H.273, table 4
+_MARGIN = 128  # pixels on a side that a decoder may make room for beyond what is shown
 _BT601 = 6  # MIAF, 7.3.6.4: what unspecified ones are in
 
 
@@ -77,7 +78,7 @@ def decoded(
     tracks: Sequence[Track],
     streams: Sequence[Stream],
     name: str,
-    max_pixels: int,  # noqa: ARG001  # of AVIF, its decoder is asked for all at once
+    max_pixels: int,
 ) -> Iterator[Decoded]:
     """Each picture as it is stored, in the order shown.
 
@@ -97,8 +98,8 @@ def decoded(
     said = next((body for _, body in bodies(data, tracks[0], b"colr") if body[:4] == b"nclx"), None)
     veils: Iterator[VideoFrame | None] = repeat(None)
     if len(streams) > 1:
-        veils = iter(_frames(streams[1], tracks[1], name))
-    for frame in _frames(streams[0], tracks[0], name):
+        veils = iter(_frames(streams[1], tracks[1], name, max_pixels))
+    for frame in _frames(streams[0], tracks[0], name, max_pixels):
         veil = next(veils)
         shown = _shown(frame, said, name)
         if veil is not None:
@@ -107,11 +108,12 @@ def decoded(
         yield Decoded(shown, Cicp(int(frame.color_primaries), int(frame.color_trc), video=True))
 
 
-def _frames(stream: Stream, track: Track, name: str) -> Iterator[VideoFrame]:
+def _frames(stream: Stream, track: Track, name: str, max_pixels: int) -> Iterator[VideoFrame]:
     """All of them, in the order shown, or an error."""
     av = _pyav(name)
     context: Any = av.CodecContext.create("hevc", "r")
-    context.extradata, context.options, context.thread_count = stream.configuration, dict(STRICT), 1
+    context.extradata, context.thread_count = stream.configuration, 1
+    context.options = {**STRICT, "max_pixels": str(max_pixels + _MARGIN * (track.width + track.height + _MARGIN))}
     ranks = np.argsort(track.order)
     layout, due = None, 0
     for packet in chain(_packets(av, stream, ranks), [None]):
@@ -121,6 +123,8 @@ def _frames(stream: Stream, track: Track, name: str) -> Iterator[VideoFrame]:
                 raise ValueError("a picture that is incomplete, or in another order than its time says")
             if (frame.width, frame.height, frame.format.name) != (track.width, track.height, layout):
                 raise ValueError(f"a picture of {frame.width} x {frame.height} {frame.format.name}")
+            if frame.rotation:
+                raise UnsupportedImageError(f"{name}: pictures turned by what the codec says, which few viewers heed")
             due += 1
             yield frame
     if due != len(stream.samples):
@@ -151,16 +155,16 @@ def _shown(frame: VideoFrame, said: bytes | None, name: str) -> list[NDArray[np.
         raise UnsupportedImageError(f"{name}: interlaced pictures, which viewers show in many ways")
     matrices = [int(frame.colorspace)] if said is None else [int.from_bytes(said[8:10]), int(frame.colorspace)]
     matrices = [each for each in matrices if each != _UNSPECIFIED] or [_BT601]
-    if layout.is_rgb:
-        if set(matrices) != {_RGB}:
-            raise UnsupportedImageError(f"{name}: red, green and blue that a matrix of colours is said of")
-        return [rgb_of(frame, Colors(matrix=MATRICES[_BT601], full=True))]
-    if any(each not in MATRICES for each in matrices):
-        raise UnsupportedImageError(f"{name}: colours coded by matrix {matrices[0]} of H.273")
     ranges = [] if said is None else [bool(said[10] & 0x80)]
     ranges += [Colors.of(frame).full, *([True] if said is None else [])]
+    if layout.is_rgb:
+        if set(matrices) != {_RGB} or not all(ranges):
+            raise UnsupportedImageError(f"{name}: red, green and blue that a matrix or a narrow range is said of")
+        return [rgb_of(frame, Colors(matrix=MATRICES[_BT601], full=True))]
     if len(layout.components) == 1:
-        levels = [levels_of(frame, full=full) for full in dict.fromkeys(ranges)]
+        levels = [levels_of(frame, full=full) for full in dict.fromkeys([*ranges, True, False])]
         return [np.repeat(each[..., None], 3, axis=2) for each in levels]
+    if any(each not in MATRICES for each in matrices):
+        raise UnsupportedImageError(f"{name}: colours coded by matrix {matrices[0]} of H.273")
     pairs = dict.fromkeys((MATRICES[matrix], full) for matrix in matrices for full in ranges)
     return [rgb_of(frame, Colors(matrix=matrix, full=full)) for matrix, full in pairs]

@@ -34,6 +34,7 @@ class Coding:
         configuration: The box of what decoders have to know before.
         alphas: What transparency is called; the first where it is written.
         brands: Of a file, the first as its main one.
+        turns: Whether viewers heed turns that a track says.
         bits: By the body of such a box, how many bits each channel has.
     """
 
@@ -42,6 +43,7 @@ class Coding:
     configuration: bytes
     alphas: tuple[bytes, ...]
     brands: tuple[bytes, ...]
+    turns: bool
     bits: Callable[[bytes], list[int]]
 
 
@@ -63,6 +65,7 @@ AV1 = Coding(
     configuration=b"av1C",
     alphas=ALPHA[:1],
     brands=(b"avis", b"avif", b"msf1", b"iso8", b"mif1", b"miaf"),
+    turns=True,
     bits=_bits_of_av1,
 )
 HEVC = Coding(
@@ -71,6 +74,7 @@ HEVC = Coding(
     configuration=b"hvcC",
     alphas=ALPHA[1::-1],
     brands=(b"hevc", b"heic", b"msf1", b"iso8", b"mif1", b"miaf"),
+    turns=False,
     bits=_bits_of_hevc,
 )
 

@@ -16,11 +16,8 @@ __all__ = ["bodies", "kept_properties", "orientation", "shown_tracks"]
 
 _HANDLERS = frozenset({b"pict", b"auxv"})
 
-_UNSEEN = frozenset({b"soun", b"text", b"sbtl", b"subt", b"clcp", b"meta", b"hint"})
-"""What tracks are for that viewers of pictures show nothing of: they do not come out, either."""
-
-_PICTURES = (b"av01", b"hvc1", b"hev1")
-"""Kinds of samples that some viewers show, whatever their track is for."""
+_SOUND = b"soun"
+"""What the only tracks are for that no reader shows anything of, whatever their samples are: they do not come out."""
 
 _HEEDED = frozenset({b"colr", b"irot", b"imir", b"auxi"})
 
@@ -48,8 +45,8 @@ def shown_tracks(data: bytes, name: str, most: int, coding: Coding) -> tuple[Tra
         ValueError: Broken.
     """
     read, others = tracks(data, handlers=_HANDLERS, name=name, most=most)
-    for handler, box in others:
-        if handler not in _UNSEEN or any(kind in data[box.start : box.end] for kind in _PICTURES):
+    for handler in others:
+        if handler != _SOUND:
             kind = handler.decode("latin-1")
             raise UnsupportedImageError(f"{name}: a track of kind {kind!r}, which some viewers may show")
     colors, alphas = ([track for track in read if track.handler == each] for each in (b"pict", b"auxv"))
@@ -109,6 +106,8 @@ def _check_entry(data: bytes, track: Track, name: str, coding: Coding) -> None:
         if box.kind not in _HEEDED | _UNHEEDED | {coding.configuration}:
             kind = box.kind.decode("latin-1")
             raise UnsupportedImageError(f"{name}: a property of a sequence that is not known, {kind!r}")
+    if bodies(data, track, *_TURNS) and not coding.turns:
+        raise UnsupportedImageError(f"{name}: a {coding.format} sequence that is turned, which only some viewers heed")
     if len(bodies(data, track, coding.configuration)) != 1:
         raise ValueError("a track without configuration of its codec or with two")
     turns = bodies(data, track, *_TURNS)

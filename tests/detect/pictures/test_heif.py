@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
@@ -359,10 +360,26 @@ def test_a_parameter_set_that_crops_nearly_all(square: NDArray[np.uint8], encode
     bits.put(
         ue(0), ue(1), ue(8000), ue(8000), (1, 1), ue(0), ue((8000 - 64) // 2), ue(0), ue((8000 - 64) // 2), (0, 80)
     )
-    unit = b"\x42\x01" + bits.bytes()
-    record = bytes(21) + b"\3\1\x21\0\1" + struct.pack(">H", len(unit)) + unit
+    unit = b"\x42\x01" + re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", bits.bytes())  # 7.3.1.1, so that no unit begins in it
+    record = b"\1" + bytes(20) + b"\3\1\x21\0\1" + struct.pack(">H", len(unit)) + unit
     found = hevc.of_item(memoryview(record), memoryview(b"\0\0\0\3\x26\1\x80"))
     assert (found.coded, found.cropped, found.begun) == ([(8000, 8000)], [(64, 64)], 1)
     file = read(encoded(square, "HEIF"))
     file.parts[1].put(box(b"hvcC", record), essential=True)
     refused(file.build(), "HEIF", DamagedImageError, "8000 x 8000 coded pixels of which 64 x 64 are shown")
+
+
+@pytest.mark.parametrize("mark", [b"\0\0\1", b"\0\0\2"])
+def test_a_unit_within_a_unit_is_refused(square: NDArray[np.uint8], encoded: Encode, mark: bytes) -> None:
+    """FFmpeg lets another begin there, and goes by it; libde265 does not."""
+    file = read(encoded(square, "HEIF"))
+    hidden = bytes([50 << 1, 1]) + b"\5" + mark + b"\x44\1\xc0"
+    file.parts[1].body = struct.pack(">I", len(hidden)) + hidden + file.parts[1].body
+    refused(file.build(), "HEIF", DamagedImageError, "an HEVC unit within a unit")
+
+
+def test_a_configuration_of_another_version_is_refused(square: NDArray[np.uint8], encoded: Encode) -> None:
+    file = read(encoded(square, "HEIF"))
+    record = file.parts[1].find(b"hvcC")
+    file.parts[1].put(record[:8] + b"\2" + record[9:], essential=True)
+    refused(file.build(), "HEIF", DamagedImageError, "an HEVC configuration of an unknown version")

@@ -224,7 +224,8 @@ def with_property(kind: bytes, body: bytes) -> Callable[[Node], None]:
 
 
 DOUBTFUL: dict[str, tuple[Callable[[Node], Any], str]] = {
-    "sound": (another_handler(b"soun"), "a track of kind 'soun', which some viewers may show"),
+    "sound": (another_handler(b"soun"), "not one track of pictures"),
+    "text": (another_handler(b"text", 1), "a track of kind 'text', which some viewers may show"),
     "film": (another_handler(b"vide"), "a track of kind 'vide', which some viewers may show"),
     "transparency as data": (another_handler(b"meta", 1), "a track of kind 'meta', which some viewers may show"),
     "two of pictures": (another_handler(b"pict", 1), "not one track of pictures"),
@@ -282,11 +283,11 @@ def test_what_is_broken_is_refused(plain: bytes) -> None:
             decode_frames(changed(plain, change), "a")
 
 
-def test_tracks_that_are_no_pictures_are_passed_over(plain: bytes) -> None:
+def test_tracks_of_sound_are_passed_over(plain: bytes) -> None:
     def add(root: Node) -> None:
         other = copy.deepcopy(track_of(root))
-        other.find(b"mdia", b"hdlr").put(8, ">4s", b"text")
-        other.find(b"mdia", b"minf", b"stbl", b"stsd").inner = [Node(b"tx3g", bytes(40))]
+        other.find(b"mdia", b"hdlr").put(8, ">4s", b"soun")
+        other.find(b"mdia", b"minf", b"stbl", b"stsd").inner = [Node(b"mp4a", bytes(40))]
         root.find(b"moov").inner.insert(1, other)
 
     assert len(pictures(changed(plain, add))) == 3

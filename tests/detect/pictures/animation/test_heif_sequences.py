@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import libheif
 import numpy as np
 import pytest
@@ -128,14 +130,6 @@ def test_colors_multiplied_by_transparency(veiled: bytes) -> None:
     assert any((each.pixels[half] == plain.pixels[half]).all() for each in multiplied.readings)
 
 
-@pytest.mark.parametrize(("kind", "value", "steps"), [(b"irot", 1, 1), (b"irot", 2, 2), (b"imir", 1, 0)])
-def test_frames_are_turned_as_their_track_says(plain: bytes, kind: bytes, value: int, steps: int) -> None:
-    wanted = np.rot90(pictures(plain)[2].pixels, steps)
-    found = decode_frames(changed(plain, lambda root: entry_of(root).inner.append(Node(kind, bytes([value])))), "a")
-    assert (found.width, found.height) == ((64, 96) if steps == 1 else (96, 64))
-    assert np.array_equal([each.picture for each in found.frames][2].pixels, wanted if steps else wanted[:, ::-1])
-
-
 def coded(monkeypatch: pytest.MonkeyPatch, points: dict[str, int], nclx: tuple[int, ...] | None, full: bool) -> bytes:
     """The first frame, as numbers that fit `full`, with these words in the codec and in the container."""
     monkeypatch.setattr(writing, "_POINTS", points)
@@ -171,6 +165,42 @@ def test_whatever_is_said_of_range_and_matrix_what_each_viewer_shows_is_judged(
     assert any(np.abs(each.astype(int) - theirs).max() <= 4 for each in shown(first))
 
 
+@pytest.mark.parametrize(("nclx", "code"), [(None, 1), (None, 2), ((2, 2, 2, 0), 1), ((2, 2, 2, 0x80), 2)])
+def test_grey_is_judged_as_it_is_and_stretched(nclx: tuple[int, ...] | None, code: int) -> None:
+    """Readers show its numbers as they are, whatever is said of their range."""
+    (_, alpha) = writing.hevc_streams(
+        iter([Picture(np.dstack([each, each[..., 1]])) for each in TRUTH[:2]]), quality=100
+    )
+    colr = b"" if nclx is None else struct.pack(">I8sHHHB", 19, b"colrnclx", *nclx)
+    data = written([replace(alpha, properties=colr)])
+    theirs = libheif.read_sequence(data, 1)[0][0][..., :3]
+    first = pictures(data)[0]
+    assert any(np.abs(each.astype(int) - theirs).max() <= 2 for each in shown(first))
+    assert len({each.tobytes() for each in shown(first)}) >= 2
+
+
+def test_red_green_and_blue_of_a_narrow_range_are_refused(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    container: Any = av.open(stream, "w", format="mp4", container_options={"use_editlist": "0"})
+    with container:
+        video = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:info=0:bframes=0"})
+        video.width, video.height, video.pix_fmt = 96, 64, "gbrp"
+        video.codec_context.codec_tag, video.codec_context.colorspace = "hvc1", 0
+        video.codec_context.color_range = 2
+        for each in TRUTH:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(each, format="rgb24").reformat(format="gbrp")))
+        container.mux(video.encode(None))
+    data = stream.getvalue()
+    ((track,), _) = tracks(data, handlers=frozenset({b"vide"}), name="a", most=100)
+    (record,) = (data[box.start : box.end] for box in track.properties if box.kind == b"hvcC")
+    samples = [data[start:end] for start, end in track.samples]
+    made = Stream(configuration=record, samples=samples, keys=[0], coding=HEVC)
+    assert all(near(each.pixels, truth, 6) for each, truth in zip(pictures(written([made])), TRUTH, strict=True))
+    narrow = struct.pack(">I8sHHHB", 19, b"colrnclx", 1, 13, 0, 0)
+    with pytest.raises(UnsupportedImageError, match="red, green and blue that a matrix or a narrow range is said of"):
+        pictures(written([replace(made, properties=narrow)]))
+
+
 def test_a_still_that_is_something_else_is_judged_too() -> None:
     frames = [Picture(each) for each in TRUTH]
     (stream,) = writing.hevc_streams(iter(frames), quality=100)
@@ -190,9 +220,6 @@ def test_a_still_that_is_something_else_is_judged_too() -> None:
     still = as_still(data)
     assert still is not None
     assert near(decode(still).pixels, TRUTH[0], 3)
-    turned = changed(data, lambda root: entry_of(root).inner.append(Node(b"irot", b"\1")))
-    with pytest.raises(UnsupportedImageError, match="a still picture of 96 x 64 pixels beside a sequence of 64 x 96"):
-        pictures(turned)
 
 
 def test_samples_that_hold_none_or_several_pictures_or_layers_are_refused(plain: bytes) -> None:
@@ -242,6 +269,15 @@ def test_a_bomb_is_refused_by_what_its_samples_say() -> None:
         decode_frames(changed(large, shrink), "a", max_pixels=20_000)
 
 
+def test_a_unit_within_a_unit_is_refused_before_anything_is_decoded(plain: bytes) -> None:
+    (stream,) = streams_of(plain)
+    samples = [bytes(each) for each in stream.samples]
+    hidden = bytes([50 << 1, 1]) + b"\5\0\0\1\x44\1\xc0"
+    unit = struct.pack(">I", len(hidden)) + hidden
+    with pytest.raises(DamagedImageError, match="an HEVC unit within a unit"):
+        decode_frames(with_samples(stream, [samples[0], unit + samples[1]]), "a")
+
+
 def test_caps_hold(plain: bytes) -> None:
     with pytest.raises(LimitError, match="96 x 64 pixels are over the cap of 100"):
         decode_frames(plain, "a", max_pixels=100)
@@ -257,6 +293,8 @@ def test_other_codings_and_what_is_not_understood_are_refused(plain: bytes, veil
         (plain, lambda root: setattr(entry_of(root), "kind", b"hev1"), "HEIF sequences of kind 'hev1' are not taken"),
         (plain, lambda root: entry_of(root).inner.append(Node(b"lhvC", b"")), "not known, 'lhvC'"),
         (plain, lambda root: entry_of(root).inner.append(Node(b"clap", bytes(32))), "a clean aperture"),
+        (plain, lambda root: entry_of(root).inner.append(Node(b"irot", b"\1")), "turned, which only some viewers heed"),
+        (plain, lambda root: entry_of(root).inner.append(Node(b"imir", b"\0")), "turned, which only some viewers heed"),
         (veiled, lambda root: setattr(entry_of(root, 1).find(b"auxi"), "body", depth), "not their transparency"),
     ]
     for data, change, says in cases:
