@@ -97,6 +97,10 @@ class FilmSource:
         self._stamp = self._now()
         if not _is_whole(self.window(), kind, self.size):
             raise cut_short(name, "its last part is missing, or more follows it")
+        if kind.demuxer == "mov":
+            from censor.media.film_boxes import check_film_boxes
+
+            check_film_boxes(self.window(), self.size, name)
 
     @classmethod
     def opened(
