@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,11 @@ from heif_files import box
 from numpy.typing import NDArray
 from PIL import Image
 
+from detect.pictures.animation import decode_frames
+from detect.pictures.animation.muxer import AV1, Coding, Stream, sequence_of
 from detect.pictures.bmff import boxes
+from detect.pictures.still import Picture
+from detect.pictures.tracks import tracks
 
 _INNER = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"dinf": 0, b"stbl": 0, b"edts": 0, b"tref": 0, b"stsd": 8,
           b"av01": 78, b"hvc1": 78, b"meta": 4, b"iprp": 0, b"ipco": 0, b"iref": 4}  # fmt: skip
@@ -106,3 +110,42 @@ def sequence(frames: Sequence[NDArray[np.uint8]], **options: Any) -> bytes:
     how: dict[str, Any] = {"duration": 100, "quality": 90, "speed": 10, **options}
     images[0].save(stream, "AVIF", save_all=True, append_images=images[1:], **how)
     return stream.getvalue()
+
+
+def pictures(data: bytes, **caps: int) -> list[Picture]:
+    return [each.picture for each in decode_frames(data, "a", **caps).frames]
+
+
+def changed(data: bytes, *changes: Callable[[Node], Any]) -> bytes:
+    root = read(data)
+    for change in changes:
+        change(root)
+    return whole(root)
+
+
+def streams_of(data: bytes, coding: Coding = AV1) -> list[Stream]:
+    """What its tracks hold, colours before transparency."""
+    found, _ = tracks(data, handlers=frozenset({b"pict", b"auxv", b"vide"}), name="a", most=100)
+    made = []
+    for track in sorted(found, key=lambda each: each.handler, reverse=True):
+        bodies = {box.kind: data[box.start : box.end] for box in track.properties}
+        colors = box(b"colr", bodies[b"colr"]) if b"colr" in bodies else b""
+        samples = [data[start:end] for start, end in track.samples]
+        made.append(
+            Stream(
+                configuration=bodies[coding.configuration], properties=colors, samples=samples, keys=track.keys or [],
+                coding=coding,
+            )
+        )  # fmt: skip
+    return made
+
+
+def written(streams: Sequence[Stream], **options: Any) -> bytes:
+    """Of 96 x 64 pixels, a tenth of a second for each."""
+    count = len(streams[0].samples)
+    how = {"width": 96, "height": 64, "ticks": [100] * count, "timescale": 1000, "plays": 0, **options}
+    return sequence_of(*streams[:2], **how)
+
+
+def with_samples(stream: Stream, samples: Sequence[bytes | memoryview], keys: Sequence[int] = (0,)) -> Stream:
+    return replace(stream, samples=samples, keys=keys)

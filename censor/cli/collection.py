@@ -23,7 +23,7 @@ from censor.cli.labeled import (
     thumbnails_of,
 )
 from censor.cli.options import FilePath, photos_argument
-from censor.cli.preparing import chosen_policy, preparing
+from censor.cli.preparing import chosen_policy, make_folder, preparing
 
 if TYPE_CHECKING:
     from censor.analysis.collection import Collection
@@ -196,18 +196,12 @@ def mine(given: CollectionOptions, *, most: int, margin: float, harmless: bool, 
 
 def _copied(paths: list[Path], names: list[str], target: Path, given: CollectionOptions) -> Path:
     """Copy files as they are, so that a person can label them."""
-    from censor.errors import WriteError
     from detect.folders import PathBeneath
     from detect.pictures.source import read_source
 
     for path, name in zip(paths, names, strict=True):
         below = PathBeneath(given.out, Path(target.name) / name)
-        try:
-            given.out.mkdir(parents=True, exist_ok=True)
-            with below.opened_parent(make=True):
-                pass
-        except OSError as error:
-            raise WriteError(f"{Path(below).parent}: cannot make this folder: {error.strerror or error}") from error
+        make_folder(below)
         _write_one(below, read_source(path, given.shared.limits.max_bytes)[0], force=given.force)
     return target
 

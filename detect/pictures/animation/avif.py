@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures import av1
-from detect.pictures.animation.decoded import Decoded
+from detect.pictures.animation.codec import Decoded
 from detect.pictures.animation.muxer import AV1, Stream, sequence_of
 from detect.pictures.animation.shown_tracks import bodies, kept_properties
 from detect.pictures.cicp import Cicp
@@ -30,19 +30,7 @@ _SLACK = 64  # and so many more in a short sequence
 
 
 def checked(data: bytes, track: Track, name: str, max_pixels: int) -> Stream:
-    """Compare the size of a track with what its samples say; one picture is shown of each.
-
-    Args:
-        data: The file.
-        track: One that `shown_tracks` gave.
-        name: What errors call it.
-        max_pixels: Cap on the pixels of each.
-
-    Raises:
-        DamagedImageError, EOFError, ValueError: A sample is not what is said of it.
-        LimitError: Over the cap, or many times more pictures are coded than are shown.
-        UnsupportedImageError: Several layers, or pictures that viewers show in different ways.
-    """
+    """As `Codec` has it."""
     if track.order != list(range(len(track.order))):
         raise UnsupportedImageError(f"{name}: a sequence shown in another order than it is stored in")
     view = memoryview(data)
@@ -84,20 +72,9 @@ def decoded(
     name: str,
     max_pixels: int,
 ) -> Iterator[Decoded]:
-    """Each picture as it is stored, in the order shown.
+    """As `Codec` has it, all of a file that is put together anew of the samples that were checked.
 
-    What is decoded is a file that is put together anew of the samples that were checked: no decoder sees another table,
-    another track or another size than was looked at.
-
-    Args:
-        data: The file.
-        tracks: The track of pictures, and that of their transparency.
-        streams: The same, as `checked` gave them.
-        name: What errors call it.
-        max_pixels: Cap on the pixels of each.
-
-    Raises:
-        Exception: Whatever the decoder raises.
+    No decoder sees another table, another track or another size than was looked at.
     """
     width, height, count = tracks[0].width, tracks[0].height, len(tracks[0].samples)
     made = sequence_of(*streams, width=width, height=height, ticks=[1] * count, timescale=1000, plays=0)

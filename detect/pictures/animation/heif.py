@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detect.errors import UnsupportedImageError
 from detect.pictures import hevc
-from detect.pictures.animation.decoded import Decoded
+from detect.pictures.animation.codec import Decoded
 from detect.pictures.animation.muxer import HEVC, Stream
 from detect.pictures.animation.shown_tracks import bodies, kept_properties
 from detect.pictures.cicp import Cicp
@@ -35,19 +35,7 @@ _BT601 = 6  # MIAF, 7.3.6.4: what unspecified ones are in
 
 
 def checked(data: bytes, track: Track, name: str, max_pixels: int) -> Stream:
-    """Compare the size of a track with what its samples say; one picture is shown of each.
-
-    Args:
-        data: The file.
-        track: One that `shown_tracks` gave.
-        name: What errors call it.
-        max_pixels: Cap on the pixels of each.
-
-    Raises:
-        DamagedImageError, EOFError, ValueError: A sample is not what is said of it.
-        LimitError: Over the cap.
-        UnsupportedImageError: Several layers, or several pictures in one sample.
-    """
+    """As `Codec` has it."""
     view = memoryview(data)
     samples = [view[start:end] for start, end in track.samples]
     ((_, configuration),) = bodies(data, track, HEVC.configuration)
@@ -80,20 +68,9 @@ def decoded(
     name: str,
     max_pixels: int,
 ) -> Iterator[Decoded]:
-    """Each picture as it is stored, in the order shown.
+    """As `Codec` has it.
 
     Where container and codec say different things of range and matrix, or nothing, all of it is shown by somebody.
-
-    Args:
-        data: The file.
-        tracks: The track of pictures, and that of their transparency.
-        streams: The same, as `checked` gave them.
-        name: What errors call it.
-        max_pixels: Cap on the pixels of each.
-
-    Raises:
-        UnsupportedImageError: PyAV is not here, or pixels that lie in another way than those of HEIF.
-        Exception: Whatever the decoder raises.
     """
     said = next((body for _, body in bodies(data, tracks[0], b"colr") if body[:4] == b"nclx"), None)
     veils: Iterator[VideoFrame | None] = repeat(None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from detect.errors import LimitError, UnsupportedImageError
 from detect.pictures.alpha import straight
 from detect.pictures.animation import avif, heif
-from detect.pictures.animation.decoded import Decoded
+from detect.pictures.animation.codec import Codec, Decoded
 from detect.pictures.animation.muxer import AV1, HEVC, Coding
 from detect.pictures.animation.shown_tracks import orientation, shown_tracks
 from detect.pictures.bmff import top_boxes
@@ -31,7 +30,7 @@ from detect.pictures.tracks import Track
 
 __all__ = ["Pictures", "as_still", "open_sequence", "seconds_of"]
 
-_CODINGS: dict[str, tuple[Coding, ModuleType]] = {
+_CODINGS: dict[str, tuple[Coding, Codec]] = {
     each.format: (each, module) for each, module in ((AV1, avif), (HEVC, heif))
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -14,14 +14,24 @@ import pytest
 from animations import red_square
 from heif_files import ispe
 from numpy.typing import NDArray
-from sequence_files import Node, entry_of, read, sequence, table_of, track_of, whole
+from sequence_files import (
+    Node,
+    changed,
+    entry_of,
+    pictures,
+    sequence,
+    streams_of,
+    table_of,
+    track_of,
+    whole,
+    with_samples,
+    written,
+)  # fmt: skip
 
 from detect.errors import DamagedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.animation import animated, decode_frames, durations_of
-from detect.pictures.animation.muxer import AV1, Stream, sequence_of
 from detect.pictures.animation.sequences import as_still
-from detect.pictures.still import Picture, decode
-from detect.pictures.tracks import tracks
+from detect.pictures.still import decode
 
 PLACES = (0, 10, 60)
 TRUTH = [red_square(left) for left in PLACES]
@@ -42,39 +52,6 @@ def plain() -> bytes:
 @pytest.fixture(scope="module")
 def veiled() -> bytes:
     return sequence(see_through())
-
-
-def pictures(data: bytes, **caps: int) -> list[Picture]:
-    return [each.picture for each in decode_frames(data, "a", **caps).frames]
-
-
-def changed(data: bytes, *changes: Callable[[Node], Any]) -> bytes:
-    root = read(data)
-    for change in changes:
-        change(root)
-    return whole(root)
-
-
-def streams_of(data: bytes) -> list[Stream]:
-    found, _ = tracks(data, handlers=frozenset({b"pict", b"auxv"}), name="a", most=100)
-    made = []
-    for track in sorted(found, key=lambda each: each.handler, reverse=True):
-        bodies = {box.kind: data[box.start : box.end] for box in track.properties}
-        colors = struct.pack(">I4s", 8 + len(bodies[b"colr"]), b"colr") + bodies[b"colr"] if b"colr" in bodies else b""
-        samples = [data[start:end] for start, end in track.samples]
-        keys = track.keys or []
-        made.append(Stream(configuration=bodies[b"av1C"], properties=colors, samples=samples, keys=keys, coding=AV1))
-    return made
-
-
-def written(streams: Sequence[Stream], **options: Any) -> bytes:
-    count = len(streams[0].samples)
-    how = {"width": 96, "height": 64, "ticks": [100] * count, "timescale": 1000, "plays": 0, **options}
-    return sequence_of(*streams[:2], **how)
-
-
-def with_samples(stream: Stream, samples: Sequence[bytes | memoryview], keys: Sequence[int] = (0,)) -> Stream:
-    return replace(stream, samples=samples, keys=keys)
 
 
 def test_frames_are_whole_with_the_times_that_the_file_says(plain: bytes) -> None:

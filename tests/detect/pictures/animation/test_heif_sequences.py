@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -17,15 +17,14 @@ import numpy as np
 import pytest
 from animations import encoded, red_square
 from numpy.typing import NDArray
-from sequence_files import Node, entry_of, read, track_of, whole
+from sequence_files import Node, changed, entry_of, pictures, streams_of, track_of, whole, with_samples, written
 
 from censor.media import heif as writing
 from detect.errors import DamagedImageError, ImageError, LimitError, UnsupportedImageError
 from detect.pictures.animation import animated, decode_frames, durations_of
-from detect.pictures.animation.muxer import HEVC, Stream, sequence_of
+from detect.pictures.animation.muxer import HEVC
 from detect.pictures.animation.sequences import as_still
 from detect.pictures.still import Picture, decode
-from detect.pictures.tracks import tracks
 
 PLACES = (0, 10, 60, 70, 20, 40)
 TRUTH = [red_square(left) for left in PLACES]
@@ -49,10 +48,6 @@ def veiled() -> bytes:
     return encoded(see_through(), "HEIF")
 
 
-def pictures(data: bytes, **caps: int) -> list[Picture]:
-    return [each.picture for each in decode_frames(data, "a", **caps).frames]
-
-
 def shown(picture: Picture) -> list[NDArray[np.uint8]]:
     """As it is, and as others show it."""
     return [picture.pixels, *(each.pixels for each in picture.readings)]
@@ -60,32 +55,6 @@ def shown(picture: Picture) -> list[NDArray[np.uint8]]:
 
 def near(one: NDArray[np.uint8], other: NDArray[np.uint8], off: float = 2) -> bool:
     return bool(np.abs(one.astype(int) - other).mean() < off)
-
-
-def changed(data: bytes, *changes: Callable[[Node], Any]) -> bytes:
-    root = read(data)
-    for change in changes:
-        change(root)
-    return whole(root)
-
-
-def streams_of(data: bytes) -> list[Stream]:
-    found, _ = tracks(data, handlers=frozenset({b"pict", b"auxv"}), name="a", most=100)
-    made = []
-    for track in sorted(found, key=lambda each: each.handler, reverse=True):
-        (record,) = (data[box.start : box.end] for box in track.properties if box.kind == b"hvcC")
-        samples = [data[start:end] for start, end in track.samples]
-        made.append(Stream(configuration=record, samples=samples, keys=track.keys or [], coding=HEVC))
-    return made
-
-
-def written(streams: Sequence[Stream], **options: Any) -> bytes:
-    how = {**SHAPE, "ticks": [100] * len(streams[0].samples), "timescale": 1000, "plays": 0, **options}
-    return sequence_of(*streams[:2], **how)
-
-
-def with_samples(stream: Stream, samples: Sequence[bytes | memoryview], keys: Sequence[int] = (0,)) -> bytes:
-    return written([replace(stream, samples=samples, keys=keys)])
 
 
 @pytest.mark.parametrize("structure", [libheif.INTRA_ONLY, libheif.LOW_DELAY, libheif.UNRESTRICTED])
@@ -191,10 +160,7 @@ def test_red_green_and_blue_of_a_narrow_range_are_refused(tmp_path: Path) -> Non
             container.mux(video.encode(av.VideoFrame.from_ndarray(each, format="rgb24").reformat(format="gbrp")))
         container.mux(video.encode(None))
     data = stream.getvalue()
-    ((track,), _) = tracks(data, handlers=frozenset({b"vide"}), name="a", most=100)
-    (record,) = (data[box.start : box.end] for box in track.properties if box.kind == b"hvcC")
-    samples = [data[start:end] for start, end in track.samples]
-    made = Stream(configuration=record, samples=samples, keys=[0], coding=HEVC)
+    (made,) = streams_of(data, HEVC)
     assert all(near(each.pixels, truth, 6) for each, truth in zip(pictures(written([made])), TRUTH, strict=True))
     narrow = struct.pack(">I8sHHHB", 19, b"colrnclx", 1, 13, 0, 0)
     with pytest.raises(UnsupportedImageError, match="red, green and blue that a matrix or a narrow range is said of"):
@@ -223,30 +189,30 @@ def test_a_still_that_is_something_else_is_judged_too() -> None:
 
 
 def test_samples_that_hold_none_or_several_pictures_or_layers_are_refused(plain: bytes) -> None:
-    (stream,) = streams_of(plain)
+    (stream,) = streams_of(plain, HEVC)
     first, second, third, *_ = (bytes(each) for each in stream.samples)
     with pytest.raises(UnsupportedImageError, match="several pictures or layers in one sample"):
-        decode_frames(with_samples(stream, [first, second + third]), "a")
+        decode_frames(written([with_samples(stream, [first, second + third])]), "a")
     with pytest.raises(DamagedImageError, match="a sample without picture"):
-        decode_frames(with_samples(stream, [first, struct.pack(">IH", 2, 36 << 9 | 1)]), "a")
+        decode_frames(written([with_samples(stream, [first, struct.pack(">IH", 2, 36 << 9 | 1)])]), "a")
     with pytest.raises(DamagedImageError, match="begins with no picture of its own"):
-        decode_frames(with_samples(stream, [second, third]), "a")
+        decode_frames(written([with_samples(stream, [second, third])]), "a")
     with pytest.raises(DamagedImageError, match="a sample to begin at that needs others"):
-        decode_frames(with_samples(stream, [first, second], keys=[0, 1]), "a")
+        decode_frames(written([with_samples(stream, [first, second], keys=[0, 1])]), "a")
     layered = struct.pack(">IHB", 3, 1 << 9 | 1 << 3 | 1, 0x80)
     with pytest.raises(UnsupportedImageError, match="several layers"):
-        decode_frames(with_samples(stream, [first, second + layered]), "a")
+        decode_frames(written([with_samples(stream, [first, second + layered])]), "a")
 
 
 def test_a_picture_whose_reference_is_missing_or_that_is_damaged_is_an_error(plain: bytes) -> None:
-    (stream,) = streams_of(plain)
+    (stream,) = streams_of(plain, HEVC)
     samples = [bytes(each) for each in stream.samples]
     for some in ([samples[0], *samples[2:]], [*samples[:2], samples[2][:-4], *samples[3:]]):
         with pytest.raises(ImageError):
-            pictures(with_samples(stream, some))
+            pictures(written([with_samples(stream, some)]))
     cut = samples[2][:4] + samples[2][4:-8]
     with pytest.raises(DamagedImageError, match="an HEVC unit is cut short"):
-        decode_frames(with_samples(stream, [*samples[:2], cut]), "a")
+        decode_frames(written([with_samples(stream, [*samples[:2], cut])]), "a")
 
 
 def test_times_in_another_order_than_the_codec_has_are_refused(tmp_path: Path) -> None:
@@ -270,12 +236,12 @@ def test_a_bomb_is_refused_by_what_its_samples_say() -> None:
 
 
 def test_a_unit_within_a_unit_is_refused_before_anything_is_decoded(plain: bytes) -> None:
-    (stream,) = streams_of(plain)
+    (stream,) = streams_of(plain, HEVC)
     samples = [bytes(each) for each in stream.samples]
     hidden = bytes([50 << 1, 1]) + b"\5\0\0\1\x44\1\xc0"
     unit = struct.pack(">I", len(hidden)) + hidden
     with pytest.raises(DamagedImageError, match="an HEVC unit within a unit"):
-        decode_frames(with_samples(stream, [samples[0], unit + samples[1]]), "a")
+        decode_frames(written([with_samples(stream, [samples[0], unit + samples[1]])]), "a")
 
 
 def test_caps_hold(plain: bytes) -> None:
