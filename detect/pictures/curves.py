@@ -28,6 +28,9 @@ def read_curve(data: bytes) -> tuple[Tones, int] | None:
 
     Returns:
         The curve, and how many bytes it takes; None where it is malformed.
+
+    Raises:
+        ValueError: A parametric curve that may fall: Chromium takes the numbers for light then, others do not.
     """
     if data[:4] == b"para" and len(data) >= 12:
         return _parametric(data)
@@ -61,7 +64,7 @@ def _parametric(data: bytes) -> tuple[Tones, int] | None:
             return None
         c, d, e, f = 0.0, -b / a, c, c
     if g < 0 or a < 0 or c < 0 or d < 0 or a * d + b < 0:
-        return None  # as skcms, which wants these for the curve to be one that rises
+        raise ValueError("a colour profile with a curve that may fall, which each viewer takes for another")
     return _power(g, a, b, c, d, e, f), 12 + 4 * count
 
 

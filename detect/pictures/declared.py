@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from detect.errors import UnsupportedImageError
-from detect.pictures.cicp import SRGB, Cicp
+from detect.pictures.cicp import SRGB, Cicp, lit
 from detect.pictures.color import Declared
 from detect.pictures.icc import Shaper, sampled, xyz_of_primaries
 from detect.pictures.png import early_chunks
@@ -73,11 +73,14 @@ def _png(data: bytes, icc: object, name: str) -> list[Declared]:
     ranked: list[tuple[int, Declared]] = [(1, icc)] if isinstance(icc, bytes) and icc else []
     numbers: dict[bytes, list[float]] = {}
     palette = False
+    light = _light(data)
     for kind, body in early_chunks(data):
         palette |= kind == b"PLTE"
         if kind == b"cICP" and (cicp := _cicp(body, name)):
             # Browsers pass over one behind a palette, where it may not stand, and one of narrow range.
-            ranked += [(4, SRGB), (5, cicp)] if palette or body[3] == 0 else [(0, cicp)]
+            first, *rest = lit(cicp, light)
+            ranked += [(4, SRGB), (5, first)] if palette or body[3] == 0 else [(0, first)]
+            ranked += [(5, each) for each in rest]
         elif kind == b"sRGB" and len(body) == 1 and body[0] < 4:
             ranked.append((2, SRGB))
         elif len(body) == {b"gAMA": 4, b"cHRM": 32}.get(kind):
@@ -89,6 +92,16 @@ def _png(data: bytes, icc: object, name: str) -> list[Declared]:
             ranked.append((3, SRGB))
         ranked.append((3, _matrix_profile(gamma, xy)))
     return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _light(data: bytes) -> list[float]:
+    """How bright a PNG says that it gets, cd/m²: by cLLI before mDCV, as browsers take it (PNG 3rd ed., 11.3.2)."""
+    said: dict[bytes, list[float]] = {b"cLLI": [], b"mDCV": []}
+    for kind, body in early_chunks(data):
+        if len(body) == {b"cLLI": 8, b"mDCV": 24}.get(kind):
+            at = 0 if kind == b"cLLI" else 16
+            said[kind].append(int.from_bytes(body[at : at + 4]) / 10_000)
+    return [*said[b"cLLI"], *said[b"mDCV"]]
 
 
 def _neutral(gamma: float) -> bool:

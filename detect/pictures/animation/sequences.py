@@ -20,8 +20,9 @@ from detect.pictures.animation.codec import Codec, Decoded
 from detect.pictures.animation.muxer import AV1, HEVC, Coding
 from detect.pictures.animation.shown_tracks import orientation, shown_tracks
 from detect.pictures.bmff import top_boxes
+from detect.pictures.cicp import lit
 from detect.pictures.color import Declared
-from detect.pictures.colr import colors_of_boxes
+from detect.pictures.colr import colors_of_boxes, peaks_of_boxes
 from detect.pictures.formats import HEIF_SEQUENCES
 from detect.pictures.heif import check_items
 from detect.pictures.source import DecoderErrors
@@ -151,13 +152,13 @@ def _finished(
 ) -> Iterator[Picture]:
     """Each picture in turn, and the still as another reading of the first."""
     color = tracks[0]
-    said = colors_of_boxes(data, (box for box in color.properties if box.kind == b"colr"))
+    said, light = colors_of_boxes(data, color.properties), peaks_of_boxes(data, color.properties)
     turn = orientation(data, color)
     multiplied = len(tracks) > 1 and b"prem" in color.references
     for number in range(len(color.samples)):
         with DecoderErrors(f"{name}, frame {number + 1}"):
             shown, own = next(decoded)
-            declared: list[Declared] = said or ([] if own is None else [own])
+            declared: list[Declared] = said or ([] if own is None else [*lit(own, light)])
             seen = [_straight(each) if multiplied else (each, []) for each in shown]
             picture, *others = (finish(each, turn, declared, format, name, also) for each, also in seen)
             picture = _judged_too(picture, others)

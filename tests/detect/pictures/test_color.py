@@ -12,7 +12,7 @@ from making import ADOBE, P3, PROPHOTO, SRGB, lut_profile, matrix_profile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from detect.errors import UnsupportedImageError
+from detect.errors import DamagedImageError, UnsupportedImageError
 from detect.pictures.cicp import Cicp
 from detect.pictures.color import is_plain, settle, settled_srgb
 from detect.pictures.icc import parsed
@@ -212,6 +212,16 @@ def test_black_stays_black_whatever_the_power() -> None:
     flat = with_curve(matrix_profile(SRGB, 2.2), 0, (0.0,))
     settled = settle(np.array([[[0, 0, 0], [1, 0, 0], [9, 99, 200]]], np.uint8), [flat], "picture")
     assert settled.pixels.tolist() == [[[0, 0, 0], [255, 0, 0], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("numbers", [(-2.0, 1, 0, 0, 0), (2.4, -1, 0, 0, 0), (2.4, 1, 0, -1, 0), (2.4, 1, -1, 0, 0.5)])
+def test_curves_that_may_fall_are_refused(numbers: tuple[float, ...]) -> None:
+    """Chromium 156 takes the numbers for light then, where others take them as they are."""
+    stream = io.BytesIO()
+    icc = with_curve(matrix_profile(SRGB, 2.2), 3, numbers)
+    Image.fromarray(np.full((4, 4, 3), 90, np.uint8)).save(stream, "PNG", icc_profile=icc)
+    with pytest.raises(DamagedImageError, match="a colour profile with a curve that may fall"):
+        decode(stream.getvalue())
 
 
 @pytest.mark.parametrize(("kind", "exact"), [(0, 50), (1, 100), (2, 100), (3, 100), (4, 100)])

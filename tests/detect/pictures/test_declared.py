@@ -41,6 +41,17 @@ SRGB_CHUNK: Chunk = (b"sRGB", b"\0")
 P3_CHUNK = chrm(0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
 
 
+def clli(brightest: int) -> Chunk:
+    """How bright it gets, cd/m² (PNG 3rd ed., 11.3.2)."""
+    return b"cLLI", struct.pack(">II", brightest * 10_000, brightest * 5_000)
+
+
+def mdcv(brightest: int) -> Chunk:
+    """A screen in the primaries of P3 that gets so bright, cd/m²."""
+    primaries = (34_000, 16_000, 13_250, 34_500, 7_500, 3_000, 15_635, 16_450)
+    return b"mDCV", struct.pack(">8HII", *primaries, brightest * 10_000, 50)
+
+
 def on_screen(picture: Picture) -> NDArray[np.int64]:
     pixels = picture.pixels[..., :3]
     return (pixels if picture.icc is None else settled_srgb(pixels, picture.icc)).astype(int)
@@ -70,6 +81,14 @@ GREY_CASES: dict[str, tuple[list[Chunk], list[int]]] = {
     "cICP of gamma 2.2": ([cicp(1, 4, 0, 1)], [26, 62, 96, 129, 161, 193, 225, 255]),
     "cICP of SMPTE 240": ([cicp(1, 7, 0, 1)], [50, 81, 112, 141, 170, 199, 228, 255]),
     "cICP of PQ": ([cicp(9, 16, 0, 1)], [5, 30, 70, 132, 213, 255, 255, 255]),
+    "cICP of PQ, cLLI of 300": ([cicp(9, 16, 0, 1), clli(300)], [9, 41, 92, 171, 255, 255, 255, 255]),
+    "cICP of PQ behind cLLI of 4000": ([clli(4000), cicp(9, 16, 0, 1)], [5, 30, 70, 132, 202, 226, 250, 255]),
+    "cICP of PQ, cLLI of 100": ([cicp(9, 16, 0, 1), clli(100)], [10, 44, 98, 181, 255, 255, 255, 255]),
+    "cICP of PQ, mDCV of 400": ([cicp(9, 16, 0, 1), mdcv(400)], [8, 39, 88, 163, 249, 255, 255, 255]),
+    "cICP of PQ, cLLI of 0": ([cicp(9, 16, 0, 1), clli(0), mdcv(400)], [8, 39, 88, 163, 249, 255, 255, 255]),
+    "cICP of PQ, mDCV before cLLI": ([cicp(9, 16, 0, 1), mdcv(400), clli(4000)], [5, 30, 70, 132, 202, 226, 250, 255]),
+    "cICP of PQ, two cLLI": ([cicp(9, 16, 0, 1), clli(300), clli(4000)], [9, 41, 92, 171, 255, 255, 255, 255]),
+    "cICP of HLG, cLLI of 300": ([cicp(9, 18, 0, 1), clli(300)], [22, 58, 94, 129, 175, 242, 255, 255]),
     "cICP of HLG": ([cicp(9, 18, 0, 1)], [14, 43, 71, 99, 135, 189, 228, 255]),
     "cICP of narrow range": ([cicp(9, 16, 0, 0)], BARE),
     "cICP of narrow range, gAMA": ([cicp(1, 13, 0, 0), gama(1)], LIGHT),
