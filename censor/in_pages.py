@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from censor.censoring import censor_part, judge_part
 from censor.equipment import Equipped
+from censor.errors import PlanError
 from censor.finding import find
 from censor.manual import Box, boxes_of
 from censor.media.medium import Medium, Part
@@ -135,6 +136,8 @@ class InPages(Equipped):
         planned = self._planned(source, plan, also, keep)
         medium = open_pages(planned, max_bytes=self._max_bytes, max_pixels=self._max_pixels)
         medium.require_output(format or (None if path is None else format_of(path)))
+        if plan is not None and (plan.moves or plan.frames != medium.promised):
+            raise PlanError(f"{medium.name}: the plan's pages are not those of the file, which has {medium.promised}")
         drawn = {"also": boxes_of(also, "also"), "keep": boxes_of(keep, "keep")}
         working = _Working(self, drawn, plan, _telling(medium, progress))
         with room_for(target, large=False) as out:

@@ -125,8 +125,9 @@ def _figure(source: Encoded, plan: Plan, censor: Censor, number: int) -> Figure:
     thumbnail = censored_thumbnail(source, censor, side=_SIDE, plan=still)
     if thumbnail.refused is None:
         _draw(thumbnail, still, found)
-    when = f"frame {number}, {float(plan.times[number]):.2f} s" if plan.moves else ""
-    when = f"page {number + 1}" if plan.pages else when
+    when = f"page {number + 1}" if plan.pages else ""
+    if plan.moves:
+        when = f"frame {number}, {float(plan.times[number]):.2f} s"
     caption = ": ".join(filter(None, (when, thumbnail.refused)))
     names = ", ".join(_title(row, each) for row, each in found) or "nothing"
     return Figure(thumbnail.encode(), alt=f"censored, with frames around {names}", caption=caption)

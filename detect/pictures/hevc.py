@@ -114,7 +114,8 @@ def _checked(units: Iterable[memoryview]) -> Iterator[Unit]:
         kind = unit[0] >> 1 & 63 if unit else 0
         if len(unit) < (3 if kind < _CODED else 2):  # the end of a sequence has nothing but its header
             raise EOFError("an HEVC unit ends early")
-        if any(mark in bytes(unit) for mark in _STARTS):  # where some readers take another unit to begin
+        body = bytes(unit)
+        if any(mark in body for mark in _STARTS):  # where some readers take another unit to begin
             raise ValueError("an HEVC unit within a unit")
         layer = (unit[0] & 1) << 5 | unit[1] >> 3
         coded, cropped = _sizes(unit) if kind == _SPS and not layer else (None, None)

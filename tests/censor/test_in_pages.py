@@ -120,6 +120,10 @@ def test_what_a_plan_shows_is_shown_on_its_page_alone(tmp_path: Path) -> None:
     shown, hidden = (each.pixels for each in decode_pages(out.read_bytes(), "out"))
     assert np.array_equal(shown, red_square(0))
     assert not (hidden == RED).all(axis=2).any()
+    fewer = replace(plan, pages=plan.pages[:1], things=(first,), found=1)
+    for wrong in (fewer, replace(plan, pages=(*plan.pages, (10, 10))), replace(fewer, pages=())):
+        with pytest.raises(PlanError, match="the plan's pages are not those of the file, which has 2"):
+            censor.apply_pages(data, tmp_path / "other.tif", plan=wrong)
     with pytest.raises(PlanError, match="not what the plan is of"):
         censor.apply_pages(pages([stripes(), red_square(0)]), tmp_path / "other.tif", plan=plan)
     with pytest.raises(ValueError, match="also and keep belong in the plan"):
